@@ -1,0 +1,36 @@
+/** Every host tool that hal may run: which Debian package has it and what hal needs it for. The one table. */
+export interface HostTool {
+  readonly tool: string;
+  readonly package: string;
+  readonly for: string;
+  /** Which kind of work needs it: `build` with the debian backend, `run`, `test`, or a buildroot build. */
+  readonly stage: "debian" | "buildroot" | "run" | "proof" | "develop";
+}
+
+export const hostTools: readonly HostTool[] = [
+  { tool: "mmdebstrap", package: "mmdebstrap", for: "root and tools trees of the debian backend", stage: "debian" },
+  { tool: "newuidmap", package: "uidmap", for: "building as an ordinary user", stage: "debian" },
+  { tool: "unshare", package: "util-linux", for: "building as an ordinary user", stage: "debian" },
+  { tool: "cpio", package: "cpio", for: "initramfs archives and test probes", stage: "debian" },
+  { tool: "qemu-system-x86_64", package: "qemu-system-x86", for: "hal run and hal test", stage: "run" },
+  { tool: "busybox", package: "busybox-static", for: "the probe of hal test", stage: "proof" },
+  { tool: "swtpm", package: "swtpm", for: "hal test --tpm", stage: "proof" },
+  { tool: "make", package: "make", for: "buildroot", stage: "buildroot" },
+  { tool: "gcc", package: "gcc", for: "buildroot", stage: "buildroot" },
+  { tool: "g++", package: "g++", for: "buildroot", stage: "buildroot" },
+  { tool: "rsync", package: "rsync", for: "buildroot", stage: "buildroot" },
+  { tool: "bc", package: "bc", for: "buildroot", stage: "buildroot" },
+  { tool: "unzip", package: "unzip", for: "buildroot", stage: "buildroot" },
+  { tool: "file", package: "file", for: "buildroot", stage: "buildroot" },
+  { tool: "wget", package: "wget", for: "buildroot", stage: "buildroot" },
+  { tool: "git", package: "git", for: "buildroot", stage: "buildroot" },
+  { tool: "perl", package: "perl", for: "buildroot", stage: "buildroot" },
+  { tool: "shellcheck", package: "shellcheck", for: "the tests of the rendered shell", stage: "develop" },
+  { tool: "faketime", package: "faketime", for: "the tests of reproducibility", stage: "develop" },
+  { tool: "xmllint", package: "libxml2-utils", for: "the tests of the libvirt XML", stage: "develop" },
+];
+
+/** The Debian package that has a tool; the tool's own name when the table does not know it. */
+export function packageOf(tool: string): string {
+  return hostTools.find((entry) => entry.tool === tool)?.package ?? tool;
+}
