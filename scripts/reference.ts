@@ -1,0 +1,50 @@
+type Schema = { readonly [key: string]: unknown };
+
+const isSchema = (value: unknown): value is Schema => typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** The words for a schema's type: `text`, `one of a, b`, `list of text`, `map`. */
+function typeWords(schema: Schema): string {
+  if ("const" in schema) return `\`${String(schema.const)}\``;
+  if (Array.isArray(schema.enum)) return schema.enum.map((value) => `\`${String(value)}\``).join(" or ");
+  if (Array.isArray(schema.anyOf)) return schema.anyOf.filter(isSchema).map(typeWords).join(" or ");
+  if (schema.type === "array") return `list of ${isSchema(schema.items) ? typeWords(schema.items) : "values"}`;
+  if (schema.type === "object") return "map";
+  if (schema.type === "integer") {
+    const range = "minimum" in schema && "maximum" in schema ? ` ${String(schema.minimum)}…${String(schema.maximum)}` : "";
+    return `integer${range}`;
+  }
+  if (schema.type === "string") return "text";
+  return String(schema.type ?? "value");
+}
+
+function rows(schema: Schema, prefix: string): string[] {
+  const out: string[] = [];
+  if (!isSchema(schema.properties)) return out;
+  const required = Array.isArray(schema.required) ? schema.required : [];
+  for (const [name, part] of Object.entries(schema.properties)) {
+    if (!isSchema(part)) continue;
+    const path = `${prefix}${name}`;
+    const structured = part.type === "object" || part.type === "array";
+    const fallback = "default" in part && !(structured && JSON.stringify(part.default).length <= 2) ? `\`${JSON.stringify(part.default)}\`` : "";
+    const words = [String(part.description ?? ""), required.includes(name) ? "**Required.**" : ""].filter((w) => w !== "").join(" ");
+    const cells = [`\`${path}\``, typeWords(part), fallback, words].map((cell) => cell.replaceAll("|", "\\|"));
+    out.push(`| ${cells.join(" | ")} |`);
+    if (isSchema(part.properties)) out.push(...rows(part, `${path}.`));
+    if (isSchema(part.items)) out.push(...rows(part.items, `${path}[].`));
+    for (const choice of Array.isArray(part.anyOf) ? part.anyOf.filter(isSchema) : []) out.push(...rows(choice, `${path}.`));
+  }
+  return out;
+}
+
+/** The reference page of one schema whose references are inlined: a table of every key. */
+export function reference(schema: Schema): string {
+  return `<!-- Generated from schema/ by \`npm run generate\`. Do not edit. -->
+# ${String(schema.title)}
+
+${String(schema.description)}
+
+| key | type | default | meaning |
+|---|---|---|---|
+${rows(schema, "").join("\n")}
+`;
+}

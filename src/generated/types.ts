@@ -1,0 +1,744 @@
+// Generated from schema/ by `npm run generate`. Do not edit.
+
+/**
+ * A named bundle of contents, for both backends.
+ */
+export interface Feature {
+  /**
+   * Version of this file's format.
+   */
+  apiVersion: "hal/v1";
+  kind: "Feature";
+  /**
+   * Lower-case name; the file has the same name.
+   */
+  name: string;
+  /**
+   * One line for `hal list`.
+   */
+  description: string;
+  /**
+   * What a profile must have for this feature to work.
+   */
+  requires: {
+    /**
+     * The init system.
+     */
+    init?: "systemd" | "busybox";
+    /**
+     * Other features.
+     *
+     * Items: Lower-case name; the file has the same name.
+     */
+    features: string[];
+  };
+  /**
+   * What the buildroot backend needs.
+   */
+  buildroot: {
+    /**
+     * Kconfig symbols and their values. 'y', 'm' and 'n' (or true and false) are tristates, numbers are numbers, any other text is a string.
+     */
+    config: {
+      [k: string]: string | number | boolean;
+    };
+    /**
+     * Buildroot versions that lack the feature, and why.
+     */
+    unavailable: {
+      [k: string]: string;
+    };
+  };
+  /**
+   * What the debian backend needs.
+   */
+  debian: {
+    /**
+     * Debian packages.
+     */
+    packages: string[];
+    /**
+     * The kernel flavour that has what the feature needs; generic wins over cloud.
+     */
+    kernel?: "cloud" | "generic";
+    /**
+     * Why Debian cannot provide the feature. A profile that uses it must name it in backends.debian.omit.
+     */
+    unavailable?: string;
+  };
+  /**
+   * What the feature needs of the kernel.
+   */
+  kernel: {
+    /**
+     * Kconfig symbols and their values. 'y', 'm' and 'n' (or true and false) are tristates, numbers are numbers, any other text is a string.
+     */
+    config: {
+      [k: string]: string | number | boolean;
+    };
+    /**
+     * Modules to load before module loading is switched off, where the kernel has them as modules.
+     *
+     * Items: A kernel module's name.
+     */
+    modules: string[];
+  };
+  /**
+   * File trees.
+   *
+   * Items: Path on the build host; a relative one is relative to the file that names it.
+   */
+  overlays: string[];
+  /**
+   * Single files.
+   *
+   * Items: One file in the image, from a file beside this YAML or from text given here.
+   */
+  files: {
+    /**
+     * Absolute path inside the image, without '..', '.' or empty parts.
+     */
+    path: string;
+    /**
+     * Path on the build host; a relative one is relative to the file that names it.
+     */
+    source?: string;
+    /**
+     * The file's text.
+     */
+    content?: string;
+    /**
+     * Octal file mode, quoted: "0644".
+     */
+    mode: string;
+    /**
+     * A user or group name, or a number.
+     */
+    owner: string;
+    /**
+     * A user or group name, or a number.
+     */
+    group: string;
+  }[];
+  /**
+   * User accounts.
+   *
+   * Items: One user account.
+   */
+  users: {
+    /**
+     * Login name.
+     */
+    name: string;
+    /**
+     * User id; fixed, so that images repeat.
+     */
+    uid: number;
+    /**
+     * Group id of the user's own group; the user id when not given.
+     */
+    gid?: number;
+    /**
+     * Further groups.
+     */
+    groups: string[];
+    /**
+     * Home directory; none when not given.
+     */
+    home?: string;
+    /**
+     * Login shell.
+     */
+    shell: string;
+    /**
+     * Password as crypt(5) text; locked when not given. Plain text is refused: it would get a new salt at every build.
+     */
+    password?: string;
+  }[];
+  /**
+   * systemd units.
+   *
+   * Items: One systemd unit.
+   */
+  units: {
+    /**
+     * A systemd unit's file name.
+     */
+    name: string;
+    /**
+     * Path on the build host; a relative one is relative to the file that names it.
+     */
+    source?: string;
+    /**
+     * The unit's text.
+     */
+    content?: string;
+    /**
+     * Start it at boot, as its [Install] section says.
+     */
+    enable: boolean;
+  }[];
+  /**
+   * Units of packages to start at boot.
+   *
+   * Items: A systemd unit's file name.
+   */
+  enable: string[];
+}
+
+/**
+ * Where the bytes of an image live: root filesystem, encrypted partitions, tmpfs areas.
+ */
+export interface Layout {
+  /**
+   * Version of this file's format.
+   */
+  apiVersion: "hal/v1";
+  kind: "Layout";
+  /**
+   * Lower-case name; the file has the same name.
+   */
+  name: string;
+  /**
+   * One line for `hal list`.
+   */
+  description: string;
+  /**
+   * The root filesystem.
+   */
+  root: {
+    /**
+     * verity: a read-only ext4 partition under dm-verity. ram: the whole root as initramfs, no disk.
+     */
+    type: "verity" | "ram";
+    /**
+     * Size of the ext4 filesystem (verity). The image is sparse.
+     */
+    size: string;
+  };
+  /**
+   * Compression of the initramfs (verity) or of the whole root (ram).
+   */
+  compression: "gzip" | "zstd";
+  /**
+   * The encrypted read-write partition: LUKS2, key made in the guest at every boot and held only in its RAM.
+   */
+  rw?: {
+    /**
+     * A size in bytes with an optional binary unit: 512M, 8G.
+     */
+    size: string;
+    /**
+     * Authenticated encryption by dm-integrity: whatever the host changes on the disk is an I/O error, never data.
+     */
+    integrity: "none" | "hmac-sha256";
+    /**
+     * Where it is mounted.
+     */
+    mount: string;
+    /**
+     * Directories of the root that live on it; each starts as a copy of what the verified root has there.
+     *
+     * Items: Absolute path inside the image, without '..', '.' or empty parts.
+     */
+    binds: string[];
+  };
+  /**
+   * Encrypted swap: dm-crypt with a random key at every boot.
+   */
+  swap?: {
+    /**
+     * A size in bytes with an optional binary unit: 512M, 8G.
+     */
+    size: string;
+  };
+  /**
+   * Areas in RAM.
+   */
+  tmpfs: {
+    /**
+     * Absolute path inside the image, without '..', '.' or empty parts.
+     */
+    path: string;
+    /**
+     * Largest size: a share of RAM (50%) or a size (64M).
+     */
+    size: string;
+    /**
+     * Octal file mode, quoted: "0644".
+     */
+    mode: string;
+    /**
+     * Whether programs may be run from it: the execution area is.
+     */
+    exec: boolean;
+    /**
+     * Never swapped out (Linux 6.4 and later).
+     */
+    noswap: boolean;
+  }[];
+  /**
+   * Kernel parameters that the layout needs.
+   */
+  cmdline: string[];
+}
+
+/**
+ * What one image is.
+ */
+export interface Profile {
+  /**
+   * Version of this file's format.
+   */
+  apiVersion: "hal/v1";
+  kind: "Profile";
+  /**
+   * Lower-case name; the file has the same name.
+   */
+  name: string;
+  /**
+   * One line for `hal list`.
+   */
+  description: string;
+  /**
+   * Only for other profiles to extend; cannot be built.
+   */
+  abstract: boolean;
+  /**
+   * Parents, applied in order before this file: maps merge, lists append; a value tagged !replace stands instead of the inherited one.
+   */
+  extends?: string | string[];
+  /**
+   * The TEE that the image runs on; none for development.
+   */
+  platform?: "sev-snp" | "sev" | "tdx" | "nitro" | "none";
+  /**
+   * A layout's name, or a path to its YAML file.
+   */
+  layout?: string;
+  /**
+   * Values of the layout that this profile changes.
+   */
+  layoutOptions: {
+    /**
+     * Size of the root filesystem.
+     */
+    rootSize?: string;
+    /**
+     * Size of the encrypted read-write partition.
+     */
+    rwSize?: string;
+    /**
+     * Size of the encrypted swap partition.
+     */
+    swapSize?: string;
+    /**
+     * Authentication of the read-write partition.
+     */
+    integrity?: "none" | "hmac-sha256";
+  };
+  /**
+   * Features, by name or by path to a YAML file.
+   */
+  features: string[];
+  /**
+   * The init system.
+   */
+  init: "systemd" | "busybox";
+  /**
+   * direct: the launcher loads kernel and initrd. uki: the disk has a unified kernel image on an EFI system partition.
+   */
+  boot: "direct" | "uki";
+  /**
+   * The image's host name.
+   */
+  hostname: string;
+  /**
+   * The one point in time in every output, in seconds since 1970 (SOURCE_DATE_EPOCH).
+   */
+  sourceDateEpoch: number;
+  /**
+   * The kernel.
+   */
+  kernel: {
+    /**
+     * Linux version that the buildroot backend compiles.
+     */
+    version: string;
+    /**
+     * SHA-256 of linux-VERSION.tar.xz.
+     */
+    sha256?: string;
+    /**
+     * A kernel source archive of your own instead of the official one.
+     */
+    tarball?: string;
+    /**
+     * Kconfig symbols and their values. 'y', 'm' and 'n' (or true and false) are tristates, numbers are numbers, any other text is a string.
+     */
+    config: {
+      [k: string]: string | number | boolean;
+    };
+    /**
+     * Kernel configuration fragments, applied in order.
+     *
+     * Items: Path on the build host; a relative one is relative to the file that names it.
+     */
+    fragments: string[];
+    /**
+     * Modules to load before module loading is switched off, where the kernel has them as modules.
+     *
+     * Items: A kernel module's name.
+     */
+    modules: string[];
+    /**
+     * Kernel parameters, in order. hal adds what the layout needs.
+     */
+    cmdline: string[];
+  };
+  /**
+   * The buildroot backend.
+   */
+  buildroot: {
+    /**
+     * Buildroot release.
+     */
+    version: string;
+    /**
+     * Git commit of that release's tag.
+     */
+    commit: string;
+    /**
+     * Kconfig symbols and their values. 'y', 'm' and 'n' (or true and false) are tristates, numbers are numbers, any other text is a string.
+     */
+    config: {
+      [k: string]: string | number | boolean;
+    };
+    /**
+     * internal: Buildroot compiles it. bootlin: a prebuilt one that Buildroot downloads. external: one of yours.
+     */
+    toolchain:
+      | ("internal" | "bootlin")
+      | {
+          /**
+           * Path on the build host; a relative one is relative to the file that names it.
+           */
+          external: string;
+          /**
+           * The compiler's prefix, without the last dash.
+           */
+          prefix: string;
+          /**
+           * Major version of its gcc.
+           */
+          gcc: number;
+          /**
+           * Series of its kernel headers.
+           */
+          headers: string;
+          /**
+           * Kconfig symbols and their values. 'y', 'm' and 'n' (or true and false) are tristates, numbers are numbers, any other text is a string.
+           */
+          config: {
+            [k: string]: string | number | boolean;
+          };
+        };
+    /**
+     * Packages built from a source tree of yours (OVERRIDE_SRCDIR).
+     */
+    overrides: {
+      /**
+       * Path on the build host; a relative one is relative to the file that names it.
+       */
+      [k: string]: string;
+    };
+    /**
+     * A make file of yours, included as BR2_PACKAGE_OVERRIDE_FILE.
+     */
+    localMk?: string;
+    /**
+     * Where downloads are looked for first.
+     */
+    primarySite?: string;
+  };
+  /**
+   * The debian backend.
+   */
+  debian: {
+    /**
+     * Debian suite.
+     */
+    suite: string;
+    /**
+     * State of the archive to build from, a time stamp of the snapshot service.
+     */
+    snapshot?: string;
+    /**
+     * Archive to use; the host's own apt sources, else Debian's, when not given.
+     */
+    mirror?: string;
+    /**
+     * Debian packages.
+     */
+    packages: string[];
+    /**
+     * Kernel flavour.
+     */
+    kernel: "cloud" | "generic";
+  };
+  /**
+   * What a backend may leave out of this profile.
+   */
+  backends: {
+    debian: {
+      /**
+       * Features that the debian backend leaves out; recorded in every output.
+       *
+       * Items: Lower-case name; the file has the same name.
+       */
+      omit: string[];
+    };
+  };
+  /**
+   * File trees that are copied over the root, in order.
+   *
+   * Items: Path on the build host; a relative one is relative to the file that names it.
+   */
+  overlays: string[];
+  /**
+   * Single files in the root.
+   *
+   * Items: One file in the image, from a file beside this YAML or from text given here.
+   */
+  files: {
+    /**
+     * Absolute path inside the image, without '..', '.' or empty parts.
+     */
+    path: string;
+    /**
+     * Path on the build host; a relative one is relative to the file that names it.
+     */
+    source?: string;
+    /**
+     * The file's text.
+     */
+    content?: string;
+    /**
+     * Octal file mode, quoted: "0644".
+     */
+    mode: string;
+    /**
+     * A user or group name, or a number.
+     */
+    owner: string;
+    /**
+     * A user or group name, or a number.
+     */
+    group: string;
+  }[];
+  /**
+   * User accounts.
+   *
+   * Items: One user account.
+   */
+  users: {
+    /**
+     * Login name.
+     */
+    name: string;
+    /**
+     * User id; fixed, so that images repeat.
+     */
+    uid: number;
+    /**
+     * Group id of the user's own group; the user id when not given.
+     */
+    gid?: number;
+    /**
+     * Further groups.
+     */
+    groups: string[];
+    /**
+     * Home directory; none when not given.
+     */
+    home?: string;
+    /**
+     * Login shell.
+     */
+    shell: string;
+    /**
+     * Password as crypt(5) text; locked when not given. Plain text is refused: it would get a new salt at every build.
+     */
+    password?: string;
+  }[];
+  /**
+   * systemd units.
+   */
+  services: {
+    /**
+     * Units of your own.
+     *
+     * Items: One systemd unit.
+     */
+    units: {
+      /**
+       * A systemd unit's file name.
+       */
+      name: string;
+      /**
+       * Path on the build host; a relative one is relative to the file that names it.
+       */
+      source?: string;
+      /**
+       * The unit's text.
+       */
+      content?: string;
+      /**
+       * Start it at boot, as its [Install] section says.
+       */
+      enable: boolean;
+    }[];
+    /**
+     * Units of packages to start at boot.
+     *
+     * Items: A systemd unit's file name.
+     */
+    enable: string[];
+    /**
+     * Units of packages that must not start.
+     *
+     * Items: A systemd unit's file name.
+     */
+    disable: string[];
+  };
+  /**
+   * An SSH server.
+   */
+  ssh: boolean;
+  /**
+   * Console and root login without a password. Marked in every output and refused by `hal build --release`.
+   */
+  debug: boolean;
+  /**
+   * How the image is started.
+   */
+  launch: {
+    /**
+     * Virtual CPUs.
+     */
+    cpus: number;
+    /**
+     * Largest number of virtual CPUs (hotplug).
+     */
+    maxCpus?: number;
+    /**
+     * QEMU CPU model; the platform's own when not given.
+     */
+    cpuModel?: string;
+    /**
+     * RAM.
+     */
+    memory: string;
+    /**
+     * Memory hotplug slots; with maxMemory.
+     */
+    memorySlots?: number;
+    /**
+     * Largest RAM; with memorySlots.
+     */
+    maxMemory?: string;
+    /**
+     * OVMF: a file, or the file of a Debian package. QEMU's own default for a direct boot when not given.
+     */
+    firmware?: {
+      /**
+       * Path on the build host; a relative one is relative to the file that names it.
+       */
+      path?: string;
+      /**
+       * Debian package that has it.
+       */
+      package?: "ovmf" | "ovmf-amdsev" | "ovmf-inteltdx";
+      /**
+       * The package's version; the newest of the suite when not given.
+       */
+      version?: string;
+      /**
+       * The suite that has the package.
+       */
+      suite?: string;
+      /**
+       * Variable store, for firmware in two parts.
+       */
+      vars?: string;
+    };
+    /**
+     * IGVM file (COCONUT-SVSM with OVMF) that holds the firmware.
+     */
+    igvm?: string;
+    /**
+     * TCP ports of the host that lead into the guest.
+     */
+    forwards: {
+      /**
+       * Port on the host.
+       */
+      host: number;
+      /**
+       * Port in the guest.
+       */
+      guest: number;
+    }[];
+    /**
+     * A vsock device.
+     */
+    vsock?: {
+      /**
+       * The guest's context id.
+       */
+      cid: number;
+    };
+    /**
+     * Directories of the host that the guest can mount.
+     */
+    shares: {
+      /**
+       * Mount tag.
+       */
+      tag: string;
+      /**
+       * Protocol.
+       */
+      type: "9p" | "virtiofs";
+      /**
+       * Directory on the launching host; given at launch (`hal run --share TAG=DIR`) when not set here.
+       */
+      path?: string;
+    }[];
+    /**
+     * TDX: where the quote generation service listens.
+     */
+    quoteGenerationSocket?: {
+      /**
+       * Context id.
+       */
+      cid: number;
+      /**
+       * Port.
+       */
+      port: number;
+    };
+    /**
+     * SEV-SNP: the VMSA's SEV_FEATURES, which depend on the host's kernel.
+     */
+    guestFeatures: string;
+    /**
+     * SEV: position of the C-bit.
+     */
+    cbitpos: number;
+    /**
+     * SEV: physical address bits lost to encryption.
+     */
+    reducedPhysBits: number;
+  };
+}
