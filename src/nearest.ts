@@ -1,0 +1,9 @@
+import { closest, distance } from "fastest-levenshtein";
+
+/** The known name that a misspelt one most likely means, or undefined when none is near. */
+export function nearest(name: string, known: readonly string[]): string | undefined {
+  if (known.length === 0 || name.length > 200) return undefined;
+  const guess = closest(name.toLowerCase(), [...known]);
+  const limit = Math.max(1, Math.floor(Math.max(name.length, guess.length) / 3));
+  return distance(name.toLowerCase(), guess.toLowerCase()) <= limit ? guess : undefined;
+}
