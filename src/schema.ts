@@ -118,9 +118,10 @@ function describe(tree: MapTree, error: ErrorObject): Problem {
     }
     case "propertyNames":
     case "pattern": {
-      if (error.propertyName !== undefined) {
-        const at = node.type === "map" ? (node.entries.get(error.propertyName)?.keyAt ?? node.at) : node.at;
-        return { at, message: `'${error.propertyName}' cannot be a key of ${what}`, ...remedy };
+      const key = error.propertyName ?? (error.keyword === "propertyNames" ? String(error.params.propertyName) : undefined);
+      if (key !== undefined) {
+        const at = node.type === "map" ? (node.entries.get(key)?.keyAt ?? node.at) : node.at;
+        return { at, message: `'${key}' cannot be a key of ${what}`, ...remedy };
       }
       return { at: node.at, message: `${what} has a value that is not allowed: ${quote(error.data)}`, ...remedy };
     }

@@ -75,3 +75,12 @@ export function originsOf(tree: Tree): Map<string, Location> {
   visit(tree, "");
   return origins;
 }
+
+/** The place of a value, or of the nearest value above it that was written somewhere (defaults were not). */
+export function nearestOrigin(origins: ReadonlyMap<string, Location>, pointer: string): Location {
+  for (let here = pointer; here !== ""; here = here.slice(0, here.lastIndexOf("/"))) {
+    const at = origins.get(here);
+    if (at !== undefined) return at;
+  }
+  return origins.get("") ?? { file: "profile" };
+}

@@ -1,0 +1,92 @@
+import { existsSync } from "node:fs";
+import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { HalError } from "./errors.js";
+
+/** A place to build in, on the same filesystem as the output, that only this process uses. */
+export interface Staging {
+  /** Kept between builds: what makes the next build fast. */
+  readonly workDir: string;
+  /** What becomes `out/<profile>`; empty at the start. */
+  readonly stagingDir: string;
+  /** Puts the staging directory in the place of the old output, in one rename. */
+  publish(): Promise<void>;
+  release(): Promise<void>;
+}
+
+interface Holder {
+  readonly pid: number;
+  readonly started: string;
+}
+
+/** When a process began, from /proc/PID/stat (proc(5), field 22): tells a reused process id from the one that took the lock. */
+async function startOf(pid: number): Promise<string | undefined> {
+  const text = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
+  return text?.slice(text.lastIndexOf(")") + 2).split(" ")[19];
+}
+
+/** Takes the lock or throws who holds it. A lock whose holder is gone (killed) is taken over. */
+async function lock(file: string, what: string): Promise<void> {
+  for (;;) {
+    try {
+      const handle = await open(file, "wx", 0o644);
+      await handle.writeFile(JSON.stringify({ pid: process.pid, started: (await startOf(process.pid)) ?? "" } satisfies Holder));
+      await handle.close();
+      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    }
+    const text = await readFile(file, "utf8").catch(() => "");
+    const holder = parseHolder(text);
+    if (holder !== undefined && (await startOf(holder.pid)) === holder.started) {
+      throw new HalError("command", `${what} is being built by process ${holder.pid}`, { remedy: "wait for it, or stop it" });
+    }
+    // Two builds may find the same dead holder: only the one whose rename succeeds goes on to take the lock.
+    const stale = `${file}.stale.${process.pid}`;
+    await rename(file, stale).catch(() => {});
+    await rm(stale, { force: true });
+  }
+}
+
+function parseHolder(text: string): Holder | undefined {
+  try {
+    const value = JSON.parse(text) as Partial<Holder>;
+    return typeof value.pid === "number" && typeof value.started === "string" ? { pid: value.pid, started: value.started } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Prepares to build `out/<name>`: locks it, clears what a killed build left behind.
+ * @throws HalError "command" when another build of it is running
+ */
+export async function stage(out: string, name: string): Promise<Staging> {
+  const home = join(out, ".hal");
+  await mkdir(home, { recursive: true });
+  const lockFile = join(home, `${name}.lock`);
+  await lock(lockFile, `${out}/${name}`);
+  const target = join(out, name);
+  const stagingDir = join(home, `${name}.new`);
+  const oldDir = join(home, `${name}.old`);
+  const workDir = join(home, `${name}.work`);
+  // Killed between the two renames of publish(): the old output is whole, put it back.
+  if (!existsSync(target) && existsSync(oldDir)) await rename(oldDir, target);
+  await rm(oldDir, { recursive: true, force: true });
+  await rm(stagingDir, { recursive: true, force: true });
+  await mkdir(stagingDir, { recursive: true });
+  await mkdir(workDir, { recursive: true });
+  return {
+    workDir,
+    stagingDir,
+    async publish() {
+      if (existsSync(target)) await rename(target, oldDir);
+      await rename(stagingDir, target);
+      await rm(oldDir, { recursive: true, force: true });
+    },
+    async release() {
+      await rm(stagingDir, { recursive: true, force: true });
+      await rm(lockFile, { force: true });
+    },
+  };
+}
