@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { HalError } from "./errors.js";
 
@@ -27,11 +27,13 @@ async function startOf(pid: number): Promise<string | undefined> {
 
 /** Takes the lock or throws who holds it. A lock whose holder is gone (killed) is taken over. */
 async function lock(file: string, what: string): Promise<void> {
+  // Written first and linked into place, so that nobody ever reads a lock without its holder.
+  const mine = `${file}.${process.pid}`;
+  await writeFile(mine, JSON.stringify({ pid: process.pid, started: (await startOf(process.pid)) ?? "" } satisfies Holder));
   for (;;) {
     try {
-      const handle = await open(file, "wx", 0o644);
-      await handle.writeFile(JSON.stringify({ pid: process.pid, started: (await startOf(process.pid)) ?? "" } satisfies Holder));
-      await handle.close();
+      await link(mine, file);
+      await rm(mine);
       return;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
@@ -39,6 +41,7 @@ async function lock(file: string, what: string): Promise<void> {
     const text = await readFile(file, "utf8").catch(() => "");
     const holder = parseHolder(text);
     if (holder !== undefined && (await startOf(holder.pid)) === holder.started) {
+      await rm(mine);
       throw new HalError("command", `${what} is being built by process ${holder.pid}`, { remedy: "wait for it, or stop it" });
     }
     // Two builds may find the same dead holder: only the one whose rename succeeds goes on to take the lock.

@@ -1,0 +1,224 @@
+import { existsSync } from "node:fs";
+import { copyFile, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { assemble } from "./assemble.js";
+import type { Backend, Prepared } from "./backends/backend.js";
+import { backends } from "./backends/table.js";
+import { canonicalJson, digestFile, type FileDigest, sha256 } from "./digest.js";
+import { HalError } from "./errors.js";
+import type { Manifest } from "./generated/types.js";
+import { describeLaunch } from "./launch/describe.js";
+import { readManifest, UNLISTED } from "./manifest.js";
+import { cacheRoot } from "./paths.js";
+import { type Step, runSteps } from "./progress.js";
+import { type Staging, stage } from "./publish.js";
+import { render } from "./render.js";
+import type { Rendered, Resolved } from "./resolved.js";
+import { formatSize } from "./size.js";
+import { version } from "./version.js";
+import { writeTree } from "./write-tree.js";
+
+export interface BuildOptions {
+  readonly backend: keyof typeof backends;
+  /** Where `<profile>/` goes. */
+  readonly out: string;
+  readonly jobs: number;
+  readonly offline: boolean;
+  /** Look for newer packages instead of the ones that the last build resolved. */
+  readonly update: boolean;
+  /** Refuse what must not be released. */
+  readonly release: boolean;
+  readonly verbose: boolean;
+  readonly signal: AbortSignal;
+  /** Options of one backend, such as the Buildroot tree. */
+  readonly backendOptions: Readonly<Record<string, string | boolean | undefined>>;
+}
+
+export interface BuildResult {
+  readonly dir: string;
+  readonly manifest: Manifest;
+  /** Nothing had changed since the last build. */
+  readonly upToDate: boolean;
+}
+
+/** What decides the bytes of an image, and a digest over all of it. */
+export interface Inputs {
+  readonly digest: string;
+  readonly tree: string;
+  readonly details: Readonly<Record<string, unknown>>;
+}
+
+/**
+ *   resolved ──render──▶ external tree ──backend──▶ TARGET_DIR, BINARIES_DIR, HOST_DIR, BUILD_DIR
+ *                                                        │ post-image.sh
+ *   out/<profile> ◀──publish── manifest ◀──launch.json ◀─┴ measurements
+ *
+ * Everything happens in a staging directory beside the output; one rename publishes it.
+ */
+export async function build(resolved: Resolved, options: BuildOptions): Promise<BuildResult> {
+  const backend: Backend = backends[options.backend];
+  refuseUnreleasable(resolved, options);
+  await backend.check(resolved, options);
+  const rendered = await render(resolved);
+  const inputs = inputsOf(resolved, rendered, options.backend, await backend.inputs(resolved, options));
+  const dir = join(options.out, resolved.name);
+  const published = options.update ? undefined : await current(dir, inputs.digest);
+  if (published !== undefined) return { dir, manifest: published, upToDate: true };
+
+  const staging = await stage(options.out, resolved.name);
+  try {
+    const manifest = await buildInto(staging, resolved, rendered, inputs, backend, options);
+    return { dir, manifest, upToDate: false };
+  } catch (error) {
+    await keepLog(staging, options.out, resolved.name);
+    throw error;
+  } finally {
+    await staging.release();
+  }
+}
+
+async function buildInto(staging: Staging, resolved: Resolved, rendered: Rendered, inputs: Inputs, backend: Backend, options: BuildOptions): Promise<Manifest> {
+  const log = join(staging.stagingDir, "build.log");
+  const externalTree = join(staging.workDir, "external");
+  const release = join(staging.stagingDir);
+  let prepared: Prepared | undefined;
+  let manifest: Manifest | undefined;
+  const ready = (): Prepared => {
+    if (prepared === undefined) throw new Error("assembly before preparation");
+    return prepared;
+  };
+  const steps: Step[] = [
+    {
+      title: `Render ${resolved.name}`,
+      run: async () => {
+        await writeTree(rendered, externalTree);
+        return `${rendered.files.length} files`;
+      },
+    },
+    {
+      title: `Build kernel and root tree (${options.backend})`,
+      run: async (report) => {
+        prepared = await backend.prepare({ resolved, externalTree, workDir: staging.workDir, cacheDir: cacheRoot(), log, report, options });
+        return `${prepared.packages.length} packages`;
+      },
+    },
+    {
+      title: "Assemble images",
+      run: async (report) => {
+        if (!ready().assembled) await assemble({ prepared: ready(), externalTree, sourceDateEpoch: resolved.profile.sourceDateEpoch, log, report, signal: options.signal });
+        for (const name of await readdir(ready().binariesDir)) await moveFile(join(ready().binariesDir, name), join(release, name));
+      },
+    },
+    {
+      title: "Measure and describe",
+      run: async () => {
+        manifest = await describe(resolved, staging.stagingDir, inputs, ready(), options.backend);
+      },
+    },
+    {
+      title: `Publish ${join(options.out, resolved.name)}`,
+      run: () => staging.publish(),
+    },
+  ];
+  await runSteps(steps, join(staging.workDir, "times.json"));
+  if (manifest === undefined) throw new Error("published without a manifest");
+  return manifest;
+}
+
+/** Writes launch.json and manifest.json beside the artifacts. */
+async function describe(resolved: Resolved, dir: string, inputs: Inputs, prepared: Prepared, backend: Manifest["backend"]): Promise<Manifest> {
+  const cmdline = (await readFile(join(dir, "cmdline"), "utf8")).trimEnd();
+  await rm(join(dir, "cmdline"));
+  const images = await digestAll(dir);
+  const launch = await describeLaunch(resolved, images, cmdline);
+  await writeFile(join(dir, "launch.json"), canonicalJson(launch));
+  const manifest: Manifest = {
+    schema: "hal.manifest/v1",
+    profile: resolved.name,
+    platform: resolved.platform,
+    layout: resolved.layout.name,
+    backend,
+    debug: resolved.profile.debug,
+    sourceDateEpoch: resolved.profile.sourceDateEpoch,
+    omitted: [...(backend === "debian" ? resolved.debianOmitted : [])],
+    hal: version,
+    inputs: { digest: inputs.digest, tree: inputs.tree, details: { ...inputs.details, ...prepared.details } },
+    packages: [...prepared.packages].map((entry) => ({ ...entry })),
+    artifacts: await digestAll(dir, images),
+  };
+  await writeFile(join(dir, "manifest.json"), canonicalJson(manifest));
+  return manifest;
+}
+
+/** Digests of every artifact in a directory, by name; those already known are not read again. */
+async function digestAll(dir: string, known: readonly FileDigest[] = []): Promise<FileDigest[]> {
+  const names = (await readdir(dir)).filter((name) => !UNLISTED.includes(name)).sort();
+  return Promise.all(names.map(async (name) => known.find((entry) => entry.name === name) ?? digestFile(join(dir, name), name)));
+}
+
+/** Everything that decides the bytes. No path of this machine, no time, nothing of the environment. */
+function inputsOf(resolved: Resolved, rendered: Rendered, backend: string, details: Readonly<Record<string, unknown>>): Inputs {
+  const tree = sha256(rendered.files.map((file) => `${file.path}\0${file.mode.toString(8)}\0${file.link ?? ""}\0${sha256(file.content)}\n`).join(""));
+  const decided = {
+    hal: version,
+    backend,
+    tree,
+    details,
+    name: resolved.name,
+    platform: resolved.platform,
+    launch: resolved.profile.launch,
+    layout: resolved.layout,
+    cmdline: resolved.cmdline,
+    packages: resolved.debianPackages,
+    omitted: resolved.debianOmitted,
+    sourceDateEpoch: resolved.profile.sourceDateEpoch,
+  };
+  return { digest: sha256(canonicalJson(decided)), tree, details };
+}
+
+/** The manifest of the published output when it was made from these inputs and its files are all there, in full size. */
+async function current(dir: string, digest: string): Promise<Manifest | undefined> {
+  if (!existsSync(join(dir, "manifest.json"))) return undefined;
+  try {
+    const manifest = await readManifest(dir);
+    if (manifest.inputs.digest !== digest) return undefined;
+    for (const { name, size } of manifest.artifacts) if ((await stat(join(dir, name))).size !== size) return undefined;
+    return manifest;
+  } catch {
+    return undefined; // damaged: build it again
+  }
+}
+
+/** After a failure the log is all that is left of the staging directory. */
+async function keepLog(staging: Staging, out: string, name: string): Promise<void> {
+  await copyFile(join(staging.stagingDir, "build.log"), join(out, `${name}.failed.log`)).catch(() => {});
+}
+
+function refuseUnreleasable(resolved: Resolved, options: BuildOptions): void {
+  if (!options.release) return;
+  const at = resolved.origins.get("/debug");
+  if (resolved.profile.debug) throw new HalError("check", "a debug image cannot be released: its console and login are open", at === undefined ? {} : { at });
+  if (resolved.platform === "none") throw new HalError("check", "an image for platform none cannot be released: no hardware protects it");
+  if (options.backend === "debian" && resolved.debianOmitted.length > 0) {
+    throw new HalError("check", `the debian backend leaves out ${resolved.debianOmitted.join(", ")}`, { remedy: "release with the buildroot backend" });
+  }
+}
+
+/** Renames, or copies where the two are on different filesystems. */
+async function moveFile(from: string, to: string): Promise<void> {
+  await mkdir(join(to, ".."), { recursive: true });
+  try {
+    await rename(from, to);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EXDEV") throw error;
+    await copyFile(from, to);
+    await rm(from);
+  }
+}
+
+/** The lines that end a build: every artifact with size and digest. */
+export function summary({ dir, manifest, upToDate }: BuildResult): string {
+  const rows = manifest.artifacts.map((entry) => `  ${entry.name.padEnd(22)} ${formatSize(entry.size).padStart(8)}  sha256:${entry.sha256.slice(0, 16)}…`);
+  const marks = [manifest.backend, ...(manifest.debug ? ["DEBUG: console and login are open"] : []), ...manifest.omitted.map((name) => `without ${name}`)].join(", ");
+  return [`${dir} (${marks})${upToDate ? ": up to date" : ""}`, ...rows].join("\n");
+}

@@ -1,0 +1,30 @@
+import { HalError } from "../errors.js";
+import { type HostTool, hostTools } from "../host-tools.js";
+import { note, print, printJson, table } from "../output.js";
+import { findTool, runCommand } from "../tools.js";
+
+/** Which host tools are missing, and the one command that installs them; runs it with `--install`. */
+export async function doctor(options: { json?: boolean; install?: boolean }): Promise<void> {
+  const found = await Promise.all(hostTools.map(async (entry) => ({ ...entry, path: await findTool(entry.tool) })));
+  const missing = found.filter((entry) => entry.path === undefined);
+  const command = installCommand(missing);
+  if (options.json) printJson({ tools: found, missing: missing.map((entry) => entry.tool), install: command });
+  else {
+    print(table(found.map((entry) => [entry.path === undefined ? "missing" : "ok", entry.tool, entry.stage, entry.path ?? `package ${entry.package}: ${entry.for}`])));
+    if (missing.length > 0) print(`\nTo install what is missing:\n  ${command.join(" ")}`);
+  }
+  if (missing.length === 0) return;
+  if (options.install) {
+    const [tool = "apt-get", ...args] = command;
+    note(`+ ${command.join(" ")}`);
+    await runCommand({ tool, args }, { onLine: note });
+    return;
+  }
+  throw new HalError("tool", `${missing.length} host tools are missing: ${missing.map((entry) => entry.tool).join(", ")}`, { remedy: "hal doctor --install" });
+}
+
+function installCommand(missing: readonly HostTool[]): string[] {
+  const packages = [...new Set(missing.map((entry) => entry.package))].sort();
+  const apt = ["apt-get", "install", "--yes", "--no-install-recommends", ...packages];
+  return process.getuid?.() === 0 ? apt : ["sudo", ...apt];
+}

@@ -1,0 +1,32 @@
+import { listDocuments } from "../catalog.js";
+import { HalError } from "../errors.js";
+import { load } from "../load.js";
+import { print, printJson, table } from "../output.js";
+import { documentKinds } from "../schema.js";
+import { toPlain } from "../tree.js";
+
+interface Entry {
+  readonly kind: string;
+  readonly name: string;
+  readonly description: string;
+  readonly file: string;
+}
+
+/** Profiles, layouts and features that a name can mean, one line each. */
+export async function list(options: { json?: boolean }): Promise<void> {
+  const entries: Entry[] = [];
+  for (const kind of documentKinds) {
+    for (const { name, file } of listDocuments(kind)) {
+      try {
+        const value = toPlain(await load(file, kind)) as { description?: string; abstract?: boolean };
+        const description = `${value.description ?? ""}${value.abstract ? " (abstract)" : ""}`;
+        entries.push({ kind, name, description, file });
+      } catch (error) {
+        if (!(error instanceof HalError)) throw error;
+        entries.push({ kind, name, description: `broken: ${error.message}`, file });
+      }
+    }
+  }
+  if (options.json) printJson(entries);
+  else print(table(entries.map((entry) => [entry.kind, entry.name, entry.description])));
+}

@@ -1,0 +1,16 @@
+import { HalError } from "../errors.js";
+import { nearest } from "../nearest.js";
+import { print } from "../output.js";
+import { schemaNames, schemaText } from "../schema.js";
+
+/** The JSON Schema of a kind, for editors; without a kind, the kinds. */
+export function schema(kind: string | undefined): void {
+  const names = schemaNames();
+  if (kind === undefined) return print(names.join("\n"));
+  const name = kind.toLowerCase();
+  if (!names.includes(name)) {
+    const guess = nearest(name, names);
+    throw new HalError("input", `there is no schema for '${kind}'`, { remedy: guess === undefined ? `known: ${names.join(", ")}` : `did you mean '${guess}'?` });
+  }
+  print(schemaText(name));
+}

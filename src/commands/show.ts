@@ -1,0 +1,32 @@
+import { stringify } from "yaml";
+import { formatLocation } from "../errors.js";
+import { print, printJson } from "../output.js";
+import { resolve } from "../resolve.js";
+
+/** The resolved profile. Its YAML is a profile again: it can be built, with everything said and nothing inherited. */
+export async function show(reference: string, options: { json?: boolean; origin?: boolean; set?: string[] }): Promise<void> {
+  const resolved = await resolve(reference, options);
+  if (options.json) {
+    const origins = Object.fromEntries([...resolved.origins].filter(([pointer]) => pointer !== "").map(([pointer, at]) => [pointer, formatLocation(at)]));
+    printJson(options.origin ? { profile: resolved.profile, origins } : resolved.profile);
+    return;
+  }
+  if (options.origin) {
+    const lines: string[] = [];
+    flatten(resolved.profile, "", (pointer, value) => {
+      const at = resolved.origins.get(pointer);
+      lines.push(`${pointer.slice(1).replaceAll("/", ".")}: ${JSON.stringify(value)}  # ${at === undefined ? "default" : formatLocation(at)}`);
+    });
+    print(lines.join("\n"));
+    return;
+  }
+  const { extends: _, ...whole } = resolved.profile;
+  print(stringify(whole));
+}
+
+function flatten(value: unknown, pointer: string, visit: (pointer: string, value: unknown) => void): void {
+  if (typeof value !== "object" || value === null) return visit(pointer, value);
+  const entries = Object.entries(value);
+  if (entries.length === 0 && pointer !== "") visit(pointer, value);
+  for (const [key, part] of entries) flatten(part, `${pointer}/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`, visit);
+}

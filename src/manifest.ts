@@ -1,0 +1,42 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { FileDigest } from "./digest.js";
+import { HalError } from "./errors.js";
+import type { Manifest } from "./generated/types.js";
+import { validatePlain } from "./schema.js";
+
+/** Files in `out/P` that the manifest cannot list: itself, and the log, which has times in it. */
+export const UNLISTED = ["manifest.json", "build.log"];
+
+/**
+ * Reads `out/P/manifest.json`.
+ * @throws HalError "input" when it is not there or does not match its schema
+ */
+export async function readManifest(dir: string): Promise<Manifest> {
+  const file = join(dir, "manifest.json");
+  const value = await readJson(file);
+  validatePlain(value, "manifest", file);
+  return value as Manifest;
+}
+
+/** Reads a JSON file that hal wrote into an output directory. */
+export async function readJson(file: string): Promise<unknown> {
+  let text: string;
+  try {
+    text = await readFile(file, "utf8");
+  } catch {
+    throw new HalError("input", "does not exist", { at: { file }, remedy: "give an output directory of hal build, such as out/sev-snp" });
+  }
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new HalError("input", "not valid JSON", { at: { file } });
+  }
+}
+
+/** The artifact of a name, or an error that says which are there. */
+export function artifact(manifest: Manifest, name: string): FileDigest {
+  const found = manifest.artifacts.find((entry) => entry.name === name);
+  if (found !== undefined) return found;
+  throw new HalError("input", `the image has no ${name}`, { remedy: `it has ${manifest.artifacts.map((entry) => entry.name).join(", ")}` });
+}

@@ -1,0 +1,27 @@
+import type { HalError } from "./errors.js";
+import { formatError } from "./errors.js";
+
+/** Results go to stdout: one JSON document with `--json`. */
+export function printJson(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+}
+
+export function print(text: string): void {
+  process.stdout.write(text.endsWith("\n") ? text : `${text}\n`);
+}
+
+/** Progress and remarks go to stderr, so that pipes see results only. */
+export function note(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+export function warn(error: HalError): void {
+  note(`warning: ${formatError(error)}`);
+}
+
+/** Columns padded to their widest cell, two spaces between; the last is not padded. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const widths: number[] = [];
+  for (const row of rows) for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length);
+  return rows.map((row) => row.map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd(widths[column] ?? 0))).join("  ").trimEnd()).join("\n");
+}
