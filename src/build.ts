@@ -77,6 +77,13 @@ export async function build(resolved: Resolved, options: BuildOptions): Promise<
   }
 }
 
+/** Whether the published output was made from exactly these inputs. */
+export async function upToDate(resolved: Resolved, options: BuildOptions): Promise<boolean> {
+  const backend: Backend = backends[options.backend];
+  const inputs = inputsOf(resolved, await render(resolved), options.backend, await backend.inputs(resolved, options));
+  return (await current(join(options.out, resolved.name), inputs.digest)) !== undefined;
+}
+
 async function buildInto(staging: Staging, resolved: Resolved, rendered: Rendered, inputs: Inputs, backend: Backend, options: BuildOptions): Promise<Manifest> {
   const log = join(staging.stagingDir, "build.log");
   const externalTree = join(staging.workDir, "external");

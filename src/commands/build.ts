@@ -1,0 +1,41 @@
+import { type BuildOptions, type BuildResult, build, summary } from "../build.js";
+import { note, print, printJson } from "../output.js";
+import { planBuild } from "../plan.js";
+import { resolve } from "../resolve.js";
+
+interface Options extends Omit<BuildOptions, "backendOptions"> {
+  readonly profile: readonly string[];
+  readonly set: readonly string[];
+  readonly dryRun: boolean;
+  readonly json?: boolean;
+  readonly buildroot?: string;
+  readonly allowVersion?: boolean;
+  readonly until?: string;
+  readonly shell?: boolean;
+}
+
+/** Builds every profile given, one after the other; all of them are resolved before the first is built. */
+export async function buildAll(options: Options): Promise<void> {
+  const matrix = [];
+  for (const reference of options.profile) matrix.push(await resolve(reference, { set: options.set }));
+  const { buildroot, allowVersion, until, shell } = options;
+  const buildOptions: BuildOptions = { ...options, backendOptions: { buildroot, allowVersion, until, shell } };
+  if (options.dryRun) {
+    const plans = [];
+    for (const resolved of matrix) plans.push(await planBuild(resolved, buildOptions));
+    if (options.json) printJson(plans);
+    else print(plans.map((plan) => [`${plan.profile}: ${plan.why}`, ...plan.steps.map((step) => `  ${step}`)].join("\n")).join("\n"));
+    return;
+  }
+  const results: BuildResult[] = [];
+  for (const resolved of matrix) {
+    if (matrix.length > 1) note(`── ${resolved.name} (${results.length + 1} of ${matrix.length})`);
+    const result = await build(resolved, buildOptions);
+    results.push(result);
+    if (!options.json) {
+      print(summary(result));
+      print(`\nNext: hal test ${result.dir}    boot it and prove what the layout promises\n      hal run ${result.dir} --print    the command that launches it`);
+    }
+  }
+  if (options.json) printJson(results.map(({ dir, manifest, upToDate }) => ({ dir, upToDate, manifest })));
+}

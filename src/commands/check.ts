@@ -1,0 +1,47 @@
+import { listDocuments } from "../catalog.js";
+import { HalError } from "../errors.js";
+import { load } from "../load.js";
+import { print, printJson, table } from "../output.js";
+import { render } from "../render.js";
+import { resolve } from "../resolve.js";
+import { toPlain } from "../tree.js";
+
+interface Options {
+  readonly json?: boolean;
+  readonly set: readonly string[];
+  readonly buildroot?: string;
+  readonly allowVersion?: boolean;
+  readonly defconfig?: string;
+  readonly external: readonly string[];
+  readonly signal: AbortSignal;
+}
+
+/** Resolves and renders each profile without writing anything; with a Buildroot tree, runs the Kconfig gate too. */
+export async function check(references: readonly string[], options: Options): Promise<void> {
+  if (options.defconfig !== undefined) return (await import("./check-defconfig.js")).checkAnyDefconfig(options.defconfig, options);
+  const profiles = references.length > 0 ? references : await concreteProfiles();
+  const results: { profile: string; features: string[]; symbols: number; kernelOptions: number; files: number }[] = [];
+  for (const reference of profiles) {
+    const resolved = await resolve(reference, options);
+    const rendered = await render(resolved);
+    if (options.buildroot !== undefined) await (await import("../gate.js")).gateProfile(resolved, rendered, { ...options, buildroot: options.buildroot });
+    results.push({
+      profile: resolved.name,
+      features: resolved.features.map((feature) => feature.name),
+      symbols: resolved.buildrootRequests.length,
+      kernelOptions: resolved.kernelFragments.reduce((sum, fragment) => sum + fragment.requests.length, 0),
+      files: rendered.files.length,
+    });
+  }
+  if (options.json) printJson(results);
+  else print(table(results.map((result) => ["ok", result.profile, `${result.symbols} Buildroot symbols, ${result.kernelOptions} kernel options, ${result.files} files`, result.features.join(" ")])));
+}
+
+async function concreteProfiles(): Promise<string[]> {
+  const names: string[] = [];
+  for (const { name, file } of listDocuments("profile")) {
+    if ((toPlain(await load(file, "profile")) as { abstract?: boolean }).abstract !== true) names.push(name);
+  }
+  if (names.length === 0) throw new HalError("input", "there is no profile to check");
+  return names;
+}
