@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Installs what is missing on Debian 12 or newer, then hal's own npm packages, and compiles.
+# Does nothing where nothing is missing. Arguments: the names of further package sets (test).
+set -eu
+cd "$(dirname "$0")/.."
+
+# command:package, as in src/host-tools.ts (test/host-tools.test.ts compares the two).
+tools="mmdebstrap:mmdebstrap newuidmap:uidmap unshare:util-linux cpio:cpio qemu-system-x86_64:qemu-system-x86 busybox:busybox-static"
+case " $* " in *" test "*)
+  tools="$tools swtpm:swtpm shellcheck:shellcheck faketime:faketime xmllint:libxml2-utils virt-xml-validate:libvirt-clients" ;;
+esac
+
+PATH="$PATH:/usr/sbin:/sbin"
+missing=""
+for entry in $tools; do
+  command -v "${entry%%:*}" >/dev/null 2>&1 || missing="$missing ${entry#*:}"
+done
+[ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || missing="$missing debian-archive-keyring"
+case " $* " in *" test "*) [ -e /usr/share/OVMF/OVMF_CODE_4M.fd ] || missing="$missing ovmf" ;; esac
+
+if [ -n "$missing" ]; then
+  if ! command -v apt-get >/dev/null 2>&1; then
+    echo "hal: this is not Debian. Install these tools with your package manager, then run this again:" >&2
+    for entry in $tools; do command -v "${entry%%:*}" >/dev/null 2>&1 || echo "  ${entry%%:*}  (Debian package ${entry#*:})" >&2; done
+    exit 3
+  fi
+  sudo=""
+  [ "$(id -u)" = 0 ] || sudo="sudo"
+  echo "hal: installing Debian packages:$missing"
+  # shellcheck disable=SC2086 # a list of names is meant to split
+  $sudo apt-get install --yes --no-install-recommends $missing >/dev/null 2>&1 || {
+    $sudo apt-get update
+    # shellcheck disable=SC2086
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends $missing
+  }
+fi
+
+node -e 'const [a, b] = process.versions.node.split(".").map(Number); if (a < 20 || (a === 20 && b < 19)) { console.error(`hal: Node.js 20.19 or newer is needed, this is ${process.versions.node}`); process.exit(3); }'
+
+if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+  echo "hal: installing npm packages"
+  npm ci --no-audit --no-fund --loglevel=error
+fi
+npm run --silent compile

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Everything: formatting, types, dead code, generated files, unit tests, then real builds and boots.
+set -eu
+cd "$(dirname "$0")/.."
+step() { printf '\n== %s\n' "$*"; }
+
+step "format and lint";          npx biome check .
+step "types";                    npx tsc --noEmit
+step "dead code";                npx knip
+step "generated files";          npx tsx scripts/generate.ts --check
+step "shell";                    shellcheck scripts/*.sh .ci/run
+step "tests";                    npx vitest run --project unit
+step "builds and boots";         npx vitest run --project image

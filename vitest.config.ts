@@ -1,0 +1,11 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { name: "unit", include: ["test/**/*.test.ts"], exclude: ["test/image/**"], testTimeout: 60_000 } },
+      // Real builds and boots, one after the other: two cores and one QEMU at a time.
+      { test: { name: "image", include: ["test/image/**/*.test.ts"], testTimeout: 1_200_000, hookTimeout: 1_200_000, fileParallelism: false } },
+    ],
+  },
+});
