@@ -1,0 +1,86 @@
+import { hash } from "node:crypto";
+import type { Measured, MeasuredStep } from "./steps.js";
+
+const pageSize = 4096;
+const digestSize = 48;
+
+/** PAGE_TYPE (AMD SEV-SNP ABI 56860, table "PAGE_INFO"), and whether the page's contents are measured. */
+const pageTypes = {
+  normal: { number: 1, words: "normal", contents: true },
+  vmsa: { number: 2, words: "VMSA", contents: true },
+  zero: { number: 3, words: "zero", contents: false },
+  unmeasured: { number: 4, words: "unmeasured", contents: false },
+  secrets: { number: 5, words: "secrets", contents: false },
+  cpuid: { number: 6, words: "CPUID", contents: false },
+} as const;
+
+export type SnpPageType = keyof typeof pageTypes;
+
+/** Consecutive pages that are launched alike. */
+export interface SnpRegion {
+  readonly type: SnpPageType;
+  readonly gpa: bigint;
+  /** Bytes, a multiple of 4096. */
+  readonly size: number;
+  /** Contents of normal and VMSA pages, `size` bytes; normal pages without are zeros. */
+  readonly data?: Uint8Array;
+  /** What it is, in words. */
+  readonly what: string;
+  readonly from?: string;
+}
+
+/**
+ * The launch digest over regions in the order in which they are launched (AMD SEV-SNP ABI 56860, SNP_LAUNCH_UPDATE, "PAGE_INFO"):
+ * per page LD = SHA-384(LD ‖ SHA-384(contents) or zeros ‖ u16 0x70 ‖ u8 type ‖ u8 IMI=0 ‖ 3 VMPL permissions=0 ‖ 0 ‖ u64 gpa).
+ */
+export function measureSnpPages(regions: readonly SnpRegion[]): Measured {
+  const info = Buffer.alloc(0x70);
+  info.writeUInt16LE(0x70, 2 * digestSize);
+  for (const region of regions) {
+    info[2 * digestSize + 2] = pageTypes[region.type].number;
+    for (const { offset, contents } of pageDigests(region)) {
+      info.set(contents, digestSize);
+      info.writeBigUInt64LE(region.gpa + BigInt(offset), 2 * digestSize + 8);
+      info.set(hash("sha384", info, "buffer"), 0);
+    }
+  }
+  return {
+    digest: info.toString("hex", 0, digestSize),
+    // Computed when asked for: it hashes every region a second time.
+    get steps() {
+      return regions.filter(({ size }) => size > 0).map(explain);
+    },
+  };
+}
+
+const noContents = new Uint8Array(digestSize);
+const zeroPage = new Uint8Array(pageSize);
+
+/** The contents digest of every page; runs of equal pages (zeros, flash padding) are hashed once. */
+function* pageDigests(region: SnpRegion): Generator<{ readonly offset: number; readonly contents: Uint8Array }> {
+  let previous: Uint8Array | undefined;
+  let contents: Uint8Array = noContents;
+  for (let offset = 0; offset < region.size; offset += pageSize) {
+    if (pageTypes[region.type].contents) {
+      const page = region.data?.subarray(offset, offset + pageSize) ?? zeroPage;
+      if (previous === undefined || Buffer.compare(previous, page) !== 0) contents = hash("sha384", page, "buffer");
+      previous = page;
+    }
+    yield { offset, contents };
+  }
+}
+
+function explain(region: SnpRegion): MeasuredStep {
+  const type = pageTypes[region.type];
+  const pages = region.size / pageSize;
+  const count = pages === 1 ? `1 ${type.words} page` : `${pages} ${type.words} pages`;
+  const data = region.data ?? new Uint8Array(type.contents ? region.size : 0);
+  return {
+    register: "launchDigest",
+    what: `${region.what}: ${count}`,
+    ...(type.contents ? { digest: hash("sha384", data, "hex") } : {}),
+    gpa: region.gpa,
+    size: region.size,
+    ...(region.from === undefined ? {} : { from: region.from }),
+  };
+}
