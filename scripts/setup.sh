@@ -35,6 +35,7 @@ if [ -n "$missing" ]; then
   }
 fi
 
+# shellcheck disable=SC2016 # JavaScript, not shell
 node -e 'const [a, b] = process.versions.node.split(".").map(Number); if (a < 20 || (a === 20 && b < 19)) { console.error(`hal: Node.js 20.19 or newer is needed, this is ${process.versions.node}`); process.exit(3); }'
 
 if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
