@@ -1,0 +1,52 @@
+import type { BuildOptions } from "../build.js";
+import type { Resolved } from "../resolved.js";
+
+/** A package that is in the image, as the manifest lists it. */
+export interface BuiltPackage {
+  readonly name: string;
+  readonly version: string;
+  /** Digest of the package or source archive. */
+  readonly sha256?: string;
+  /** Source package, or where the source came from. */
+  readonly source?: string;
+  readonly license?: string;
+}
+
+export interface PrepareInput {
+  readonly resolved: Resolved;
+  /** The rendered external tree. */
+  readonly externalTree: string;
+  /** A directory of this profile's, kept between builds, on the output's filesystem. */
+  readonly workDir: string;
+  /** Shared by all builds of this user. */
+  readonly cacheDir: string;
+  readonly log: string;
+  /** Shows what is happening right now. */
+  readonly report: (text: string) => void;
+  readonly options: BuildOptions;
+}
+
+/** Buildroot's own contract: what `post-image.sh` finds, and what went into it. */
+export interface Prepared {
+  readonly targetDir: string;
+  /** Has bzImage and rootfs.ext4, or rootfs.cpio for an image that lives in RAM. */
+  readonly binariesDir: string;
+  readonly hostDir: string;
+  readonly buildDir: string;
+  readonly packages: readonly BuiltPackage[];
+  /** The backend's own inputs for the manifest: suite and archive state, Buildroot version and commit. */
+  readonly details: Readonly<Record<string, unknown>>;
+  /** True when the backend has already called post-image.sh, as Buildroot's make does. */
+  readonly assembled: boolean;
+}
+
+/** Where kernel and root tree come from. */
+export interface Backend {
+  /** Refuses, before any work, a profile that this backend cannot build, or a host that lacks a tool. */
+  check(resolved: Resolved, options: BuildOptions): Promise<void>;
+  /** What decides the bytes beyond the rendered tree, cheaply: it runs for every no-op build. */
+  inputs(resolved: Resolved, options: BuildOptions): Promise<Readonly<Record<string, unknown>>>;
+  /** The steps that a build would take, in words, for `--dry-run`. */
+  plan(resolved: Resolved, options: BuildOptions): Promise<readonly string[]>;
+  prepare(input: PrepareInput): Promise<Prepared>;
+}
