@@ -28,6 +28,7 @@ export const hostTools: readonly HostTool[] = [
   { tool: "shellcheck", package: "shellcheck", for: "the tests of the rendered shell", stage: "develop" },
   { tool: "faketime", package: "faketime", for: "the tests of reproducibility", stage: "develop" },
   { tool: "xmllint", package: "libxml2-utils", for: "the tests of the libvirt XML", stage: "develop" },
+  { tool: "virt-xml-validate", package: "libvirt-clients", for: "the tests of the libvirt XML", stage: "develop" },
 ];
 
 /** The Debian package that has a tool; the tool's own name when the table does not know it. */

@@ -1,0 +1,195 @@
+import { type Files, profile } from "./workspace.js";
+
+/** One broken input: the files of a repository, and what the one message must say. `p.yaml` is the profile. */
+export interface Broken {
+  readonly name: string;
+  readonly files: Files;
+  readonly set?: readonly string[];
+  /** In the message or the remedy. */
+  readonly says: RegExp;
+  /** `file:line`, where the message must point; the file's name alone when the line does not matter. */
+  readonly at: string;
+}
+
+const one = (name: string, more: string, says: RegExp, line: number | undefined = 7, files: Files = {}): Broken => ({
+  name,
+  files: { "p.yaml": profile(more), ...files },
+  says,
+  at: line === undefined ? "p.yaml" : `p.yaml:${line}`,
+});
+const whole = (name: string, text: string, says: RegExp, at = "p.yaml", files: Files = {}): Broken => ({
+  name,
+  files: { "p.yaml": text, ...files },
+  says,
+  at,
+});
+const layout = (name: string, more: string, says: RegExp, at = "l.yaml"): Broken => ({
+  name,
+  files: {
+    "p.yaml": profile("", "layout: ./l.yaml\nplatform: none"),
+    "l.yaml": `apiVersion: hal/v1\nkind: Layout\nname: l\ndescription: d\n${more}\n`,
+  },
+  says,
+  at,
+});
+const feature = (name: string, more: string, says: RegExp, at = "f.yaml"): Broken => ({
+  name,
+  files: { "p.yaml": profile("features: [./f.yaml]"), "f.yaml": `apiVersion: hal/v1\nkind: Feature\nname: f\ndescription: d\n${more}\n` },
+  says,
+  at,
+});
+const setting = (name: string, set: string, says: RegExp): Broken => ({
+  name,
+  files: { "p.yaml": profile() },
+  set: [set],
+  says,
+  at: `--set ${set.split("=")[0]}`,
+});
+
+/** A file that doubles a list again and again: 2^30 values when every alias is followed. */
+const bomb = `apiVersion: hal/v1\nkind: Profile\nname: p\nx0: &x0 [a, a]\n${Array.from({ length: 30 }, (_, i) => `x${i + 1}: &x${i + 1} [*x${i}, *x${i}]`).join("\n")}\n`;
+
+export const broken: readonly Broken[] = [
+  // not YAML, or not a map
+  whole("empty file", "", /must be a map|lacks/),
+  whole("a list", "- a\n- b\n", /must be a map/),
+  whole("plain text", "hello", /must be a map/),
+  whole("unclosed list", "apiVersion: [hal/v1\n", /not valid YAML/),
+  whole("tab indentation", "kernel:\n\tversion: 1.2\n", /not valid YAML/, "p.yaml:2"),
+  whole("duplicate key", profile("debug: true\ndebug: false"), /not valid YAML|twice/, "p.yaml:8"),
+  whole("two documents", `${profile()}---\n${profile()}`, /not valid YAML/),
+  whole("unknown tag", profile("hostname: !!js/function 'x'"), /not valid YAML|tag/),
+  whole("unknown local tag", profile("hostname: !exec 'x'"), /tag/),
+  whole("unknown anchor", profile("hostname: *nobody"), /anchor|not valid YAML/),
+  whole("alias bomb", bomb, /more than .* values/),
+  whole("deep nesting", `apiVersion: ${"[".repeat(200)}${"]".repeat(200)}`, /nested deeper/),
+  whole("alias of itself", "a: &a [*a]\n", /anchor|nested deeper|not valid YAML/),
+  whole("map as key", "? {a: b}\n: c\n", /plain text/),
+  whole("NUL byte", profile('hostname: "a\\0b"'), /not allowed/, "p.yaml:7"),
+  whole("infinity", profile("sourceDateEpoch: .inf"), /not text|number/, "p.yaml:7"),
+  whole("!replace on text", profile("hostname: !replace x"), /replace/, "p.yaml:7"),
+  // the frame
+  whole("no apiVersion", "kind: Profile\nname: p\n", /apiVersion/),
+  whole("wrong apiVersion", profile().replace("hal/v1", "hal/v9"), /hal\/v1/, "p.yaml:1"),
+  whole("wrong kind", profile().replace("kind: Profile", "kind: Layout"), /must be 'Profile'/, "p.yaml:2"),
+  whole("name and file disagree", profile().replace("name: p", "name: q"), /called 'q'/, "p.yaml:3"),
+  whole("upper-case name", profile().replace("name: p", "name: P"), /not allowed/, "p.yaml:3"),
+  whole("name that climbs", profile().replace("name: p", 'name: "../p"'), /not allowed/, "p.yaml:3"),
+  whole("no platform", profile("", "layout: hardened"), /platform/),
+  whole("no layout", profile("", "platform: none"), /layout/),
+  whole("abstract", profile("abstract: true"), /abstract/, "p.yaml:7"),
+  // keys and types
+  one("unknown key", "fetures: [docker]", /did you mean 'features'/),
+  one("unknown nested key", "kernel:\n  cmdlin: [quiet]", /did you mean 'cmdline'/, 8),
+  one("list where text is wanted", "hostname: [a]", /must be text/),
+  one("number where text is wanted", "debian:\n  suite: 13", /quotes/, 8),
+  one("text where a list is wanted", "features: docker", /must be a list/),
+  one("text where a map is wanted", "launch: fast", /must be a map/),
+  one("text where a boolean is wanted", 'debug: "yes"', /true or false/),
+  one("unquoted octal mode", "files:\n  - {path: /a, content: x, mode: 0644}", /quotes/, 8),
+  one("bad enum", "boot: ukl", /did you mean 'uki'/),
+  one("negative cpus", "launch: {cpus: -1}", /cpus/),
+  one("cpus as text", "launch: {cpus: four}", /whole number/),
+  one("huge port", "launch: {forwards: [{host: 70000, guest: 1}]}", /65535/),
+  one("file without content", "files:\n  - {path: /etc/x}", /exactly one of/, 8),
+  one("file with both", "files:\n  - {path: /etc/x, source: a, content: b}", /exactly one of/, 8),
+  // names that lead nowhere
+  one("unknown feature", "features: [dokcer]", /did you mean 'docker'/),
+  whole("unknown layout", profile("", "layout: hardend\nplatform: none"), /did you mean 'hardened'/, "p.yaml:5"),
+  whole("unknown platform", profile("", "layout: hardened\nplatform: sev-snpp"), /did you mean 'sev-snp'/, "p.yaml:6"),
+  one("unknown parent", "extends: bsae", /did you mean 'base'/),
+  one("missing overlay", "overlays: [nowhere]", /does not exist/),
+  one("overlay is a file", "overlays: [p.yaml]", /not a directory/),
+  one("missing source file", "files:\n  - {path: /etc/x, source: nowhere}", /does not exist/, 8),
+  one("source is a directory", "files:\n  - {path: /etc/x, source: .}", /not a regular file/, 8),
+  one("missing kernel fragment", "kernel: {fragments: [nowhere.config]}", /does not exist/),
+  one("omit of a feature that is not there", "backends: {debian: {omit: [wasm]}}", /does not have/),
+  // circles
+  whole("extends itself by path", profile("extends: ./p.yaml"), /circle/, "p.yaml:7"),
+  whole("circle of two", profile("extends: ./q.yaml"), /circle/, "q.yaml", {
+    "q.yaml": "apiVersion: hal/v1\nkind: Profile\nname: q\nextends: ./p.yaml\n",
+  }),
+  // paths
+  one("path traversal", 'files:\n  - {path: /etc/../../x, content: ""}', /not allowed/, 8),
+  one("relative path", 'files:\n  - {path: etc/x, content: ""}', /not allowed/, 8),
+  one("path with a newline", 'files:\n  - {path: "/etc/a\\nb", content: ""}', /not allowed/, 8),
+  one("path with a space", 'files:\n  - {path: "/etc/a b", content: ""}', /not allowed/, 8),
+  one("the root as a path", 'files:\n  - {path: /, content: ""}', /not allowed/, 8),
+  one("same file twice", "files:\n  - {path: /etc/x, content: a}\n  - {path: /etc/x, content: b}", /twice/, 9),
+  {
+    ...one("overlay link out of the tree", "overlays: [o]", /out of the tree/),
+    files: { "p.yaml": profile("overlays: [o]"), "o/etc": "link:../../../../etc" },
+  },
+  // metacharacters of every language that hal writes
+  one("make in a Buildroot value", "buildroot: {config: {BR2_X: '$(shell id)'}}", /make/i),
+  one("newline in a Buildroot value", 'buildroot: {config: {BR2_X: "a\\nBR2_Y=y"}}', /newline|line/i),
+  one("Buildroot symbol with a space", "buildroot: {config: {'BR2_X Y': y}}", /cannot be a key/),
+  one("Buildroot symbol that is none", "buildroot: {config: {'PATH': y}}", /cannot be a key/),
+  one("prototype as a symbol", "buildroot: {config: {__proto__: y}}", /cannot be a key/),
+  one("newline in a kernel value", 'kernel: {config: {CONFIG_X: "a\\nb"}}', /newline|line/i),
+  one("newline in a kernel parameter", 'kernel: {cmdline: ["a\\nb"]}', /not allowed/),
+  one("space in a kernel parameter", 'kernel: {cmdline: ["quiet init=/bin/sh"]}', /not allowed/),
+  one("unbalanced quote in a kernel parameter", "kernel: {cmdline: ['a=\"b']}", /unbalanced/),
+  one("shell in a kernel parameter", "kernel: {cmdline: ['a=$(id)']}", /passes on safely/),
+  one("init on the command line", "kernel: {cmdline: ['init=/bin/sh']}", /hal's own/),
+  one("root hash on the command line", "kernel: {cmdline: ['roothash=00']}", /hal's own/),
+  one("console without debug", "kernel: {cmdline: ['console=ttyS0']}", /debug: true/),
+  one("debug shell", "kernel: {cmdline: ['systemd.debug-shell=1']}", /debug: true/),
+  one("shell in a host name", "hostname: 'a;id'", /not allowed/),
+  one("shell in a package name", "debian: {packages: ['a;id']}", /not allowed/),
+  one("option as a package name", "debian: {packages: ['--allow-unauthenticated']}", /not allowed/),
+  one("option as a suite", "debian: {suite: '--setup-hook=id'}", /not allowed/),
+  one("shell in a mirror", "debian: {mirror: 'http://x/$(id)'}", /not allowed/),
+  one("space in a mirror", "debian: {mirror: 'http://x/ [trusted=yes]'}", /not allowed/),
+  one("shell in a module name", "kernel: {modules: ['a;id']}", /not allowed/),
+  one("make in a primary site", "buildroot: {primarySite: 'http://x/$(shell id)'}", /not allowed/),
+  one("path in a Buildroot version", "buildroot: {version: '../../x'}", /not allowed/),
+  one("option as a commit", "buildroot: {commit: '--upload-pack=id'}", /not allowed/),
+  one("make in an override's name", "buildroot: {overrides: {'$(shell id)': x}}", /cannot be a key/),
+  one("unit name that climbs", "services: {units: [{name: '../x.service', content: ''}]}", /not allowed/),
+  one("unit name with a space", "services: {enable: ['a b.service']}", /not allowed/),
+  one("plain-text password", "users: [{name: a, uid: 1000, password: secret}]", /not allowed/),
+  one("user name with a colon", "users: [{name: 'a:b', uid: 1000}]", /not allowed/),
+  one("user id of root", "users: [{name: a, uid: 0}]", /uid/),
+  one("user id twice", "users: [{name: a, uid: 1000}, {name: b, uid: 1000}]", /twice/, undefined),
+  one("comma in a share's tag", "launch: {shares: [{tag: 'a,readonly=off'}]}", /not allowed/),
+  one("option as a CPU model", "launch: {cpuModel: '-enable-kvm'}", /not allowed/),
+  one("comma in a CPU model", "launch: {cpuModel: 'EPYC,+svm'}", /not allowed/),
+  // things that do not fit together
+  one("less memory than boots", "launch: {memory: 1M}", /too small/),
+  one("memory of no unit", "launch: {memory: 8Q}", /not allowed/),
+  one("fewer CPUs at most than at start", "launch: {cpus: 4, maxCpus: 2}", /less than/),
+  one("slots without a maximum", "launch: {memorySlots: 5}", /go together/, undefined),
+  one("port twice", "launch: {forwards: [{host: 1, guest: 1}, {host: 1, guest: 2}]}", /twice/),
+  whole("nitro with a disk", profile("", "layout: hardened\nplatform: nitro"), /no disk/, "p.yaml:5"),
+  one("root too small", "layoutOptions: {rootSize: 1M}", /too small/),
+  one("root too large", "layoutOptions: {rootSize: 999999T}", /too large/),
+  one("read-write partition too small", "layoutOptions: {rwSize: 1M}", /too small/),
+  one("size that is no multiple of a block", "layoutOptions: {rootSize: '99999999'}", /multiple/),
+  whole(
+    "root size of a RAM layout",
+    profile("layoutOptions: {rootSize: 1G}", "layout: ram\nplatform: none"),
+    /no root partition/,
+    "p.yaml:7",
+  ),
+  // layouts and features are checked as strictly
+  layout("layout: unknown key", "root: {type: verity}\nswop: {size: 1G}", /did you mean 'swap'/, "l.yaml:6"),
+  layout("layout: wrong root type", "root: {type: luks}", /one of verity, ram/, "l.yaml:5"),
+  layout("layout: RAM with partitions", "root: {type: ram}\nswap: {size: 64M}", /cannot have partitions/, "p.yaml"),
+  layout("layout: tmpfs over /usr", "root: {type: verity}\ntmpfs: [{path: /usr, size: 10%}]", /must stay verified/, "p.yaml"),
+  layout("layout: same mount twice", "root: {type: verity}\ntmpfs: [{path: /x, size: 10%}, {path: /x, size: 10%}]", /twice/, "p.yaml"),
+  layout("layout: tmpfs of 200%", "root: {type: verity}\ntmpfs: [{path: /x, size: 200%}]", /not allowed/, "l.yaml:6"),
+  layout("layout: size zero", "root: {type: verity, size: 0G}", /not allowed/, "l.yaml:5"),
+  layout("layout: options in a path", "root: {type: verity}\ntmpfs: [{path: '/x -o exec', size: 10%}]", /not allowed/, "l.yaml:6"),
+  feature("feature: unknown key", "packages: [x]", /unknown key/, "f.yaml:5"),
+  feature("feature: needs another", "requires: {features: [docker]}", /needs feature 'docker'/, "p.yaml:7"),
+  feature("feature: needs another init", "requires: {init: busybox}", /needs init: busybox/, "p.yaml:7"),
+  feature("feature: shell in a symbol's value", "buildroot: {config: {BR2_X: '${shell}'}}", /make/i, "f.yaml:5"),
+  feature("feature: module that climbs", "kernel: {modules: ['../x']}", /not allowed/, "f.yaml:5"),
+  // the command line
+  setting("--set without a value", "debug", /key.path=value/),
+  setting("--set of an unknown key", "debugg=true", /did you mean 'debug'/),
+  setting("--set of a wrong value", "boot=tftp", /one of/),
+  setting("--set with a hole", "launch..cpus=1", /key.path=value/),
+  setting("--set that is YAML", "hostname=a\nb", /not allowed/),
+];
