@@ -1,8 +1,10 @@
-import { hash } from "node:crypto";
+import { createHash, hash } from "node:crypto";
 import type { Measured, MeasuredStep } from "./steps.js";
 
 const pageSize = 4096;
 const digestSize = 48;
+/** KVM launches every VMSA at this address: all of the 52-bit page number that the processor keeps of −1. */
+export const vmsaGpa = 0xfffffffff000n;
 
 /** PAGE_TYPE (AMD SEV-SNP ABI 56860, table "PAGE_INFO"), and whether the page's contents are measured. */
 const pageTypes = {
@@ -74,13 +76,20 @@ function explain(region: SnpRegion): MeasuredStep {
   const type = pageTypes[region.type];
   const pages = region.size / pageSize;
   const count = pages === 1 ? `1 ${type.words} page` : `${pages} ${type.words} pages`;
-  const data = region.data ?? new Uint8Array(type.contents ? region.size : 0);
   return {
     register: "launchDigest",
     what: `${region.what}: ${count}`,
-    ...(type.contents ? { digest: hash("sha384", data, "hex") } : {}),
+    ...(type.contents ? { digest: contentsDigest(region) } : {}),
     gpa: region.gpa,
     size: region.size,
     ...(region.from === undefined ? {} : { from: region.from }),
   };
+}
+
+/** Page by page, so that zeros take no memory. */
+function contentsDigest({ data, size }: SnpRegion): string {
+  if (data !== undefined) return hash("sha384", data, "hex");
+  const digest = createHash("sha384");
+  for (let offset = 0; offset < size; offset += pageSize) digest.update(zeroPage);
+  return digest.digest("hex");
 }

@@ -2,13 +2,11 @@ import { cpuSignature } from "./cpu-models.js";
 import { apResetEip, type Firmware, hashesTableGpa } from "./firmware.js";
 import { hashesTable, hashesTableSize, type KernelHashes } from "./sev-hashes.js";
 import { readSevMetadata, type SevSection, type SevSectionType } from "./sev-metadata.js";
-import { measureSnpPages, type SnpPageType, type SnpRegion } from "./snp-pages.js";
+import { measureSnpPages, type SnpPageType, type SnpRegion, vmsaGpa } from "./snp-pages.js";
 import type { Measured } from "./steps.js";
 import { checkVcpus, vcpuPages } from "./vcpus.js";
 
 const pageSize = 4096;
-/** KVM launches every VMSA at this address: all of the 52-bit page number that the processor keeps of −1. */
-const vmsaGpa = 0xfffffffff000n;
 const snpActive = 1n;
 
 export interface SnpLaunch {
@@ -25,8 +23,8 @@ export interface SnpLaunch {
 /** What becomes of a metadata section's pages at launch (QEMU target/i386/sev.c, snp_metadata_desc_to_page_type). */
 const sectionPages: Readonly<Record<SevSectionType, { readonly type: SnpPageType; readonly what: string }>> = {
   secMemory: { type: "zero", what: "firmware work memory" },
-  secrets: { type: "secrets", what: "secrets page" },
-  cpuid: { type: "cpuid", what: "CPUID page" },
+  secrets: { type: "secrets", what: "secrets" },
+  cpuid: { type: "cpuid", what: "CPUID values" },
   svsmCallingArea: { type: "zero", what: "SVSM calling area" },
   kernelHashes: { type: "zero", what: "kernel hashes, no kernel given" },
 };
