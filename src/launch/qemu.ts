@@ -1,0 +1,249 @@
+import { HalError } from "../errors.js";
+import type { Launch } from "../generated/types.js";
+import { located, qemuOptions, refuseControl } from "./quote.js";
+import { placeholder } from "./shares.js";
+
+export type Accel = "kvm" | "tcg";
+
+/** What a launcher may change about the command; everything else comes from launch.json. */
+export interface QemuOptions {
+  /** The folder of launch.json, before relative paths; the command runs in that folder when not given. */
+  readonly base?: string;
+  /** Default kvm. */
+  readonly accel?: Accel;
+  readonly binary?: string;
+  readonly cpuModel?: string;
+  readonly cpus?: number;
+  /** RAM, as QEMU writes it: `2G`. */
+  readonly memory?: string;
+  /** Files instead of the image's own. */
+  readonly kernel?: string;
+  readonly initrd?: string;
+  readonly cmdline?: string;
+  /** Disk images instead of the image's own, by drive id (`disk0`); an empty map leaves all drives out. */
+  readonly drives?: Readonly<Record<string, string>>;
+  /** Throw writes to the disks away, or not, whatever launch.json says. */
+  readonly snapshot?: boolean;
+  /** Directory (9p) or virtiofsd socket (virtiofs) of a share, by tag. */
+  readonly shares?: Readonly<Record<string, string>>;
+  /** False: no network card. */
+  readonly network?: boolean;
+  /** Where the serial ports go, in order: `stdio` or a file. Monitors are off then. */
+  readonly serials?: readonly ("stdio" | { readonly file: string })[];
+  /** Further words at the end. */
+  readonly extra?: readonly string[];
+}
+
+type Described = Omit<Launch, "argv">;
+type Part = (launch: Described, options: QemuOptions) => readonly string[];
+
+/**
+ * The QEMU command of an image, word by word: one function per part, in this order.
+ * Shares without a directory stand as `${NAME}` placeholders.
+ * @throws HalError "input" where a text cannot be passed on or the image has nothing that QEMU can start
+ */
+export function qemuArgv(launch: Described, options: QemuOptions = {}): readonly string[] {
+  const parts: readonly Part[] =
+    launch.boot === "enclave"
+      ? [accelerator, enclave, consoles]
+      : [accelerator, machine, memory, firmware, tee, kernel, drives, network, vsock, shares, consoles];
+  const argv = [options.binary ?? "qemu-system-x86_64", ...parts.flatMap((part) => part(launch, options)), ...(options.extra ?? [])];
+  for (const word of argv) refuseControl(word, "the QEMU command");
+  return argv;
+}
+
+const accelerator: Part = (_launch, { accel = "kvm" }) => (accel === "kvm" ? ["-enable-kvm"] : ["-accel", accel]);
+
+const machine: Part = (launch, options) => {
+  const { type, options: machineOptions, noReboot, nodefaults } = launch.machine;
+  const { model, count, max, topology } = launch.cpu;
+  const cpus = options.cpus ?? count;
+  const whole = {
+    ...Object.fromEntries(Object.entries(machineOptions).filter(([name]) => name !== "kernel_irqchip" || options.accel !== "tcg")),
+    ...(launch.tee === undefined
+      ? {}
+      : { [launch.tee.type === "sev" ? "memory-encryption" : "confidential-guest-support"]: launch.tee.id }),
+    "memory-backend": launch.memory.backend?.id,
+    "igvm-cfg": launch.firmware?.kind === "igvm" ? "igvm0" : undefined,
+  };
+  const smp =
+    topology !== undefined && options.cpus === undefined
+      ? qemuOptions("", { cores: topology.cores, sockets: topology.sockets, threads: topology.threads, maxcpus: max })
+      : qemuOptions(String(cpus), { maxcpus: max === undefined ? undefined : Math.max(max, cpus) });
+  return [
+    "-machine",
+    qemuOptions(type, whole),
+    "-cpu",
+    options.cpuModel ?? model,
+    "-smp",
+    smp,
+    ...(nodefaults ? ["-nodefaults"] : []),
+    ...(noReboot ? ["-no-reboot"] : []),
+  ];
+};
+
+const memory: Part = ({ memory: { size, slots, max, backend } }, options) => {
+  const amount = options.memory ?? size;
+  return [
+    "-m",
+    options.memory === undefined ? qemuOptions(size, { slots, maxmem: max }) : amount,
+    ...(backend === undefined
+      ? []
+      : ["-object", qemuOptions("memory-backend-memfd", { id: backend.id, size: amount, ...backend.options })]),
+  ];
+};
+
+const firmware: Part = (launch, { base, snapshot }) => {
+  const file = launch.firmware;
+  if (file === undefined) return [];
+  const path = located(base, file.path);
+  if (file.kind === "igvm") return ["-object", qemuOptions("igvm-cfg", { id: "igvm0", file: path })];
+  if (file.kind === "bios") return ["-bios", path];
+  // The variable store is a template: what one guest writes must not reach the next.
+  const discard = (snapshot ?? launch.drives.every((drive) => drive.snapshot)) ? true : undefined;
+  const flash = (unit: number, options: Readonly<Record<string, string | boolean | undefined>>) => [
+    "-drive",
+    qemuOptions("", { if: "pflash", format: "raw", unit, ...options }),
+  ];
+  return [
+    ...flash(0, { file: path, readonly: true }),
+    ...(file.vars === undefined ? [] : flash(1, { file: located(base, file.vars.path), snapshot: discard })),
+  ];
+};
+
+/** QEMU docs/system/i386: amd-memory-encryption.rst, tdx.rst; properties in qapi/qom.json. */
+const tee: Part = ({ tee: object }) => {
+  if (object === undefined) return [];
+  if (object.type === "tdx") {
+    const socket = object.quoteGenerationSocket;
+    const quote =
+      socket === undefined ? {} : { "quote-generation-socket": { type: "vsock", cid: String(socket.cid), port: String(socket.port) } };
+    return ["-object", JSON.stringify({ "qom-type": "tdx-guest", id: object.id, ...quote })];
+  }
+  return [
+    "-object",
+    qemuOptions(`${object.type}-guest`, {
+      id: object.id,
+      cbitpos: object.cbitpos,
+      "reduced-phys-bits": object.reducedPhysBits,
+      policy: object.policy,
+      "kernel-hashes": object.kernelHashes,
+      "host-data": object.hostData,
+      "id-block": object.idBlock,
+      "id-auth": object.idAuth,
+    }),
+  ];
+};
+
+const kernel: Part = (launch, options) => {
+  const file = options.kernel ?? (launch.boot === "direct" ? launch.kernel?.path : undefined);
+  if (file === undefined) return [];
+  const initrd = options.initrd ?? launch.initrd?.path;
+  return [
+    "-kernel",
+    located(options.base, file),
+    "-append",
+    options.cmdline ?? launch.cmdline,
+    ...(initrd === undefined ? [] : ["-initrd", located(options.base, initrd)]),
+  ];
+};
+
+const drives: Part = (launch, options) => {
+  const chosen = launch.drives.flatMap((drive) => {
+    const path = options.drives === undefined ? drive.path : options.drives[drive.id];
+    return path === undefined ? [] : [{ ...drive, path, snapshot: options.snapshot ?? drive.snapshot }];
+  });
+  if (chosen.length === 0) return [];
+  return [
+    "-device",
+    qemuOptions("virtio-scsi-pci", { id: "scsi", ...virtio(launch) }),
+    ...chosen.flatMap((drive) => [
+      "-drive",
+      qemuOptions("", {
+        file: located(options.base, drive.path),
+        if: "none",
+        id: drive.id,
+        format: drive.format,
+        snapshot: drive.snapshot || undefined,
+      }),
+      "-device",
+      qemuOptions("scsi-hd", { drive: drive.id }),
+    ]),
+  ];
+};
+
+const network: Part = (launch, options) => {
+  const { net } = launch;
+  if (net === undefined || options.network === false) return ["-nic", "none"];
+  return [
+    "-netdev",
+    [`user,id=${net.id}`, ...net.forwards.map(({ host, guest }) => `hostfwd=tcp::${host}-:${guest}`)].join(","),
+    "-device",
+    qemuOptions("virtio-net-pci", { ...virtio(launch), netdev: net.id, ...(net.rom === false ? { romfile: "" } : {}) }),
+  ];
+};
+
+/** As the Cocos command lines write them: `disable-legacy=on`, `iommu_platform=true`. */
+function virtio({ virtio: options = {} }: Described): Record<string, string | boolean | undefined> {
+  const { iommu_platform: iommu, ...rest } = options;
+  return { ...rest, iommu_platform: iommu === undefined ? undefined : String(iommu) };
+}
+
+const vsock: Part = ({ vsock: device }) =>
+  device === undefined ? [] : ["-device", qemuOptions("vhost-vsock-pci", { "guest-cid": device.cid })];
+
+const shares: Part = (launch, options) =>
+  launch.shares.flatMap((share, index) => {
+    const id = `fs${index}`;
+    const path = options.shares?.[share.tag] ?? share.path ?? placeholder(share);
+    if (share.type === "virtiofs") {
+      return [
+        "-chardev",
+        qemuOptions("socket", { id, path }),
+        "-device",
+        qemuOptions("vhost-user-fs-pci", { chardev: id, tag: share.tag }),
+      ];
+    }
+    return [
+      "-fsdev",
+      qemuOptions("local", { id, path, security_model: "mapped" }),
+      "-device",
+      qemuOptions("virtio-9p-pci", { fsdev: id, mount_tag: share.tag }),
+    ];
+  });
+
+const consoles: Part = (launch, { serials }) => {
+  if (serials !== undefined) {
+    const ports = serials.flatMap((serial, index) =>
+      serial === "stdio"
+        ? ["-serial", "stdio"]
+        : ["-chardev", qemuOptions("file", { id: `serial${index}`, path: serial.file }), "-serial", `chardev:serial${index}`],
+    );
+    return ["-nographic", "-monitor", "none", ...(serials.length === 0 ? ["-serial", "none"] : ports)];
+  }
+  return [
+    "-nographic",
+    // Without defaults there is no serial port, and -nographic adds none.
+    ...(launch.machine.nodefaults ? ["-serial", "mon:stdio"] : []),
+    ...launch.monitors.flatMap((monitor) => ["-monitor", monitor.startsWith("unix:") ? `${monitor},server,nowait` : monitor]),
+  ];
+};
+
+/** QEMU's emulation of a Nitro enclave (docs/system/i386/nitro-enclave.rst): the vsock is a vhost-user socket. */
+const enclave: Part = (launch, options) => {
+  if (launch.eif === undefined) throw new HalError("input", `image '${launch.profile}' has no EIF`);
+  return [
+    "-machine",
+    qemuOptions("nitro-enclave", { vsock: "vsock0", id: launch.profile }),
+    "-cpu",
+    options.cpuModel ?? launch.cpu.model,
+    "-smp",
+    String(options.cpus ?? launch.cpu.count),
+    "-m",
+    options.memory ?? launch.memory.size,
+    "-chardev",
+    qemuOptions("socket", { id: "vsock0", path: options.shares?.vsock ?? "vsock.socket" }),
+    "-kernel",
+    located(options.base, launch.eif.path),
+  ];
+};
