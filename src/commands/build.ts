@@ -34,7 +34,9 @@ export async function buildAll(options: Options): Promise<void> {
     results.push(result);
     if (!options.json) {
       print(summary(result));
-      print(`\nNext: hal test ${result.dir}    boot it and prove what the layout promises\n      hal run ${result.dir} --print    the command that launches it`);
+      print(
+        `\nNext: hal test ${result.dir}    boot it and prove what the layout promises\n      hal run ${result.dir} --print    the command that launches it`,
+      );
     }
   }
   if (options.json) printJson(results.map(({ dir, manifest, upToDate }) => ({ dir, upToDate, manifest })));

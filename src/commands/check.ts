@@ -24,7 +24,8 @@ export async function check(references: readonly string[], options: Options): Pr
   for (const reference of profiles) {
     const resolved = await resolve(reference, options);
     const rendered = await render(resolved);
-    if (options.buildroot !== undefined) await (await import("../gate.js")).gateProfile(resolved, rendered, { ...options, buildroot: options.buildroot });
+    if (options.buildroot !== undefined)
+      await (await import("../gate.js")).gateProfile(resolved, rendered, { ...options, buildroot: options.buildroot });
     results.push({
       profile: resolved.name,
       features: resolved.features.map((feature) => feature.name),
@@ -34,7 +35,17 @@ export async function check(references: readonly string[], options: Options): Pr
     });
   }
   if (options.json) printJson(results);
-  else print(table(results.map((result) => ["ok", result.profile, `${result.symbols} Buildroot symbols, ${result.kernelOptions} kernel options, ${result.files} files`, result.features.join(" ")])));
+  else
+    print(
+      table(
+        results.map((result) => [
+          "ok",
+          result.profile,
+          `${result.symbols} Buildroot symbols, ${result.kernelOptions} kernel options, ${result.files} files`,
+          result.features.join(" "),
+        ]),
+      ),
+    );
 }
 
 async function concreteProfiles(): Promise<string[]> {

@@ -10,7 +10,16 @@ export async function doctor(options: { json?: boolean; install?: boolean }): Pr
   const command = installCommand(missing);
   if (options.json) printJson({ tools: found, missing: missing.map((entry) => entry.tool), install: command });
   else {
-    print(table(found.map((entry) => [entry.path === undefined ? "missing" : "ok", entry.tool, entry.stage, entry.path ?? `package ${entry.package}: ${entry.for}`])));
+    print(
+      table(
+        found.map((entry) => [
+          entry.path === undefined ? "missing" : "ok",
+          entry.tool,
+          entry.stage,
+          entry.path ?? `package ${entry.package}: ${entry.for}`,
+        ]),
+      ),
+    );
     if (missing.length > 0) print(`\nTo install what is missing:\n  ${command.join(" ")}`);
   }
   if (missing.length === 0) return;
@@ -20,7 +29,9 @@ export async function doctor(options: { json?: boolean; install?: boolean }): Pr
     await runCommand({ tool, args }, { onLine: note });
     return;
   }
-  throw new HalError("tool", `${missing.length} host tools are missing: ${missing.map((entry) => entry.tool).join(", ")}`, { remedy: "hal doctor --install" });
+  throw new HalError("tool", `${missing.length} host tools are missing: ${missing.map((entry) => entry.tool).join(", ")}`, {
+    remedy: "hal doctor --install",
+  });
 }
 
 function installCommand(missing: readonly HostTool[]): string[] {

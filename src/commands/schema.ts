@@ -10,7 +10,9 @@ export function schema(kind: string | undefined): void {
   const name = kind.toLowerCase();
   if (!names.includes(name)) {
     const guess = nearest(name, names);
-    throw new HalError("input", `there is no schema for '${kind}'`, { remedy: guess === undefined ? `known: ${names.join(", ")}` : `did you mean '${guess}'?` });
+    throw new HalError("input", `there is no schema for '${kind}'`, {
+      remedy: guess === undefined ? `known: ${names.join(", ")}` : `did you mean '${guess}'?`,
+    });
   }
   print(schemaText(name));
 }

@@ -7,7 +7,9 @@ import { resolve } from "../resolve.js";
 export async function show(reference: string, options: { json?: boolean; origin?: boolean; set?: string[] }): Promise<void> {
   const resolved = await resolve(reference, options);
   if (options.json) {
-    const origins = Object.fromEntries([...resolved.origins].filter(([pointer]) => pointer !== "").map(([pointer, at]) => [pointer, formatLocation(at)]));
+    const origins = Object.fromEntries(
+      [...resolved.origins].filter(([pointer]) => pointer !== "").map(([pointer, at]) => [pointer, formatLocation(at)]),
+    );
     printJson(options.origin ? { profile: resolved.profile, origins } : resolved.profile);
     return;
   }
@@ -15,7 +17,9 @@ export async function show(reference: string, options: { json?: boolean; origin?
     const lines: string[] = [];
     flatten(resolved.profile, "", (pointer, value) => {
       const at = resolved.origins.get(pointer);
-      lines.push(`${pointer.slice(1).replaceAll("/", ".")}: ${JSON.stringify(value)}  # ${at === undefined ? "default" : formatLocation(at)}`);
+      lines.push(
+        `${pointer.slice(1).replaceAll("/", ".")}: ${JSON.stringify(value)}  # ${at === undefined ? "default" : formatLocation(at)}`,
+      );
     });
     print(lines.join("\n"));
     return;
@@ -25,8 +29,7 @@ export async function show(reference: string, options: { json?: boolean; origin?
 }
 
 function flatten(value: unknown, pointer: string, visit: (pointer: string, value: unknown) => void): void {
-  if (typeof value !== "object" || value === null) return visit(pointer, value);
-  const entries = Object.entries(value);
-  if (entries.length === 0 && pointer !== "") visit(pointer, value);
+  const entries = typeof value === "object" && value !== null ? Object.entries(value) : [];
+  if (entries.length === 0) visit(pointer, value);
   for (const [key, part] of entries) flatten(part, `${pointer}/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`, visit);
 }
