@@ -1256,7 +1256,7 @@ export interface Profile {
        */
       type: "9p" | "virtiofs";
       /**
-       * Directory on the launching host; given at launch (`hal run --share TAG=DIR`) when not set here.
+       * Directory on the launching host (9p), or the socket of a virtiofsd there (virtiofs); given at launch (`hal run --share TAG=PATH`) when not set here.
        */
       path?: string;
     }[];

@@ -1,0 +1,210 @@
+import { isAbsolute } from "node:path";
+import { HalError } from "../errors.js";
+import type { Launch } from "../generated/types.js";
+import { parseSize } from "../size.js";
+import { located } from "./quote.js";
+import { type Element, element, xmlText } from "./xml.js";
+
+export interface LibvirtOptions {
+  /** The folder of launch.json, absolute: libvirt knows no relative paths. */
+  readonly base?: string;
+  /** Directory (9p) or virtiofsd socket (virtiofs) of a share, by tag. */
+  readonly shares?: Readonly<Record<string, string>>;
+}
+
+/** Where libvirt keeps images, when nobody says where ours is. */
+const IMAGES = "/var/lib/libvirt/images";
+
+/** The default of QEMU: no debugging by the host, no key sharing (AMD SEV API 55766, section 3; SEV-SNP ABI 56860, section 4.3). */
+const defaultPolicy = { sev: "0x1", "sev-snp": "0x30000" } as const;
+
+/**
+ * The libvirt domain of an image (libvirt.org/formatdomain.html), valid against libvirt's own schema. What libvirt has no element
+ * for, an IGVM file, goes through its `qemu:commandline`.
+ * @throws HalError "input" for a path that is not absolute, a share without a directory, or a text that XML cannot hold
+ */
+export function libvirtXml(launch: Launch, options: LibvirtOptions = {}): string {
+  if (launch.boot === "enclave") throw new HalError("input", "libvirt starts no Nitro enclaves", { remedy: "--format nitro-cli" });
+  const place = placer(launch, options);
+  const igvm = launch.firmware?.kind === "igvm" ? launch.firmware : undefined;
+  const shared = launch.memory.backend !== undefined || launch.shares.some((share) => share.type === "virtiofs");
+  const root = element(
+    "domain",
+    { type: "kvm", "xmlns:qemu": igvm === undefined ? undefined : "http://libvirt.org/schemas/domain/qemu/1.0" },
+    element("name", {}, launch.profile),
+    launch.memory.max === undefined
+      ? undefined
+      : element("maxMemory", { slots: launch.memory.slots, unit: "b" }, String(parseSize(launch.memory.max))),
+    element("memory", { unit: "b" }, String(launch.memory.bytes)),
+    shared ? element("memoryBacking", {}, element("source", { type: "memfd" }), element("access", { mode: "shared" })) : undefined,
+    element("vcpu", { current: launch.cpu.max === undefined ? undefined : launch.cpu.count }, String(launch.cpu.max ?? launch.cpu.count)),
+    osElement(launch, place),
+    element(
+      "features",
+      {},
+      element("acpi"),
+      element("apic"),
+      launch.machine.options.kernel_irqchip === "split" ? element("ioapic", { driver: "qemu" }) : undefined,
+    ),
+    cpuElement(launch),
+    launch.machine.options.hpet === "off"
+      ? element("clock", { offset: "utc" }, element("timer", { name: "hpet", present: "no" }))
+      : undefined,
+    launch.machine.noReboot ? element("on_reboot", {}, "destroy") : undefined,
+    devices(launch, place, options),
+    securityElement(launch),
+    igvm === undefined
+      ? undefined
+      : commandLine(["-object", `igvm-cfg,id=igvm0,file=${place(igvm.path).replaceAll(",", ",,")}`, "-machine", "igvm-cfg=igvm0"]),
+  );
+  return xmlText(root);
+}
+
+type Place = (path: string) => string;
+
+function placer(launch: Launch, { base }: LibvirtOptions): Place {
+  return (path) => {
+    const whole = located(base ?? `${IMAGES}/${launch.profile}`, path);
+    if (!isAbsolute(whole)) throw new HalError("input", `libvirt needs absolute paths, and ${whole} is relative`);
+    return whole;
+  };
+}
+
+function osElement(launch: Launch, place: Place): Element {
+  const { firmware } = launch;
+  const direct = launch.boot === "direct" && launch.kernel !== undefined;
+  const loader =
+    firmware === undefined || firmware.kind === "igvm"
+      ? []
+      : [
+          element(
+            "loader",
+            firmware.kind === "bios"
+              ? { type: "rom", stateless: launch.tee === undefined ? undefined : "yes" }
+              : { type: "pflash", readonly: "yes" },
+            place(firmware.path),
+          ),
+          firmware.vars === undefined ? undefined : element("nvram", { template: place(firmware.vars.path) }),
+        ];
+  return element(
+    "os",
+    {},
+    element("type", { arch: "x86_64", machine: launch.machine.type }, "hvm"),
+    ...loader,
+    direct ? element("kernel", {}, place(launch.kernel?.path ?? "")) : undefined,
+    direct && launch.initrd !== undefined ? element("initrd", {}, place(launch.initrd.path)) : undefined,
+    direct ? element("cmdline", {}, launch.cmdline) : element("boot", { dev: "hd" }),
+  );
+}
+
+function cpuElement({ cpu, memory }: Launch): Element {
+  const topology =
+    cpu.topology && element("topology", { sockets: cpu.topology.sockets, cores: cpu.topology.cores, threads: cpu.topology.threads });
+  // libvirt has memory slots only together with a NUMA cell.
+  const all = cpu.max ?? cpu.count;
+  const cell =
+    memory.slots === undefined
+      ? undefined
+      : element("cell", { id: 0, cpus: all === 1 ? "0" : `0-${all - 1}`, memory: memory.bytes, unit: "b" });
+  const numa = cell && element("numa", {}, cell);
+  if (cpu.model === "host") return element("cpu", { mode: "host-passthrough" }, topology, numa);
+  return element(
+    "cpu",
+    { mode: "custom", match: "exact", check: "none" },
+    element("model", { fallback: "forbid" }, cpu.model),
+    topology,
+    numa,
+  );
+}
+
+function devices(launch: Launch, place: Place, options: LibvirtOptions): Element {
+  const iommu = launch.virtio?.iommu_platform ? "on" : undefined;
+  const driver = iommu && element("driver", { iommu });
+  const disks = launch.drives.map((drive, index) =>
+    element(
+      "disk",
+      { type: "file", device: "disk" },
+      element("driver", { name: "qemu", type: drive.format }),
+      element("source", { file: place(drive.path) }),
+      element("target", { dev: `sd${String.fromCharCode(97 + index)}`, bus: "scsi" }),
+      drive.snapshot ? element("transient") : undefined,
+    ),
+  );
+  const model = launch.virtio?.["disable-legacy"] ? "virtio-non-transitional" : "virtio";
+  return element(
+    "devices",
+    {},
+    disks.length === 0
+      ? undefined
+      : element(
+          "controller",
+          { type: "scsi", index: 0, model: launch.virtio?.["disable-legacy"] ? "virtio-non-transitional" : "virtio-scsi" },
+          driver || undefined,
+        ),
+    ...disks,
+    launch.net === undefined
+      ? undefined
+      : element(
+          "interface",
+          { type: "user" },
+          ...(launch.net.forwards.length === 0 ? [] : [element("backend", { type: "passt" })]),
+          ...launch.net.forwards.map(({ host, guest }) =>
+            element("portForward", { proto: "tcp" }, element("range", { start: host, to: guest })),
+          ),
+          element("model", { type: model }),
+          driver || undefined,
+          launch.net.rom === false ? element("rom", { enabled: "no" }) : undefined,
+        ),
+    ...launch.shares.map((share) => shareElement(share, place, options)),
+    launch.vsock === undefined
+      ? undefined
+      : element("vsock", { model: "virtio" }, element("cid", { auto: "no", address: launch.vsock.cid })),
+    element("serial", { type: "pty" }, element("target", { port: 0 })),
+    element("console", { type: "pty" }, element("target", { type: "serial", port: 0 })),
+    element("memballoon", { model: "none" }),
+  );
+}
+
+function shareElement(share: Launch["shares"][number], place: Place, { shares }: LibvirtOptions): Element {
+  const path = shares?.[share.tag] ?? share.path;
+  if (path === undefined) {
+    throw new HalError("input", `share ${share.tag} has no directory, and libvirt has no variables`, {
+      remedy: `--share ${share.tag}=DIR`,
+    });
+  }
+  const virtiofs = share.type === "virtiofs";
+  return element(
+    "filesystem",
+    { type: "mount", accessmode: virtiofs ? undefined : "mapped" },
+    virtiofs ? element("driver", { type: "virtiofs" }) : undefined,
+    element("source", virtiofs ? { socket: place(path) } : { dir: place(path) }),
+    element("target", { dir: share.tag }),
+  );
+}
+
+function securityElement({ tee }: Launch): Element | undefined {
+  if (tee === undefined) return undefined;
+  if (tee.type === "tdx") {
+    // libvirt reaches the quote generation service through its Unix socket, not through vsock.
+    return element(
+      "launchSecurity",
+      { type: "tdx" },
+      tee.quoteGenerationSocket === undefined ? undefined : element("quoteGenerationService"),
+    );
+  }
+  const text = (name: string, value: string | number | undefined) => (value === undefined ? undefined : element(name, {}, String(value)));
+  return element(
+    "launchSecurity",
+    { type: tee.type, kernelHashes: tee.kernelHashes ? "yes" : undefined },
+    text("cbitpos", tee.cbitpos),
+    text("reducedPhysBits", tee.reducedPhysBits),
+    text("policy", tee.policy ?? defaultPolicy[tee.type]),
+    text("idBlock", tee.idBlock),
+    text("idAuth", tee.idAuth),
+    text("hostData", tee.hostData),
+  );
+}
+
+function commandLine(args: readonly string[]): Element {
+  return element("qemu:commandline", {}, ...args.map((value) => element("qemu:arg", { value })));
+}

@@ -1,0 +1,59 @@
+import type { Launch } from "../generated/types.js";
+import { shellQuote } from "../tools.js";
+import { nitroArgv } from "./nitro-cli.js";
+import { type QemuOptions, qemuArgv } from "./qemu.js";
+import { placeholder } from "./shares.js";
+
+type Share = Launch["shares"][number];
+
+/**
+ * A POSIX shell script that starts the image. It runs in the folder of the artifacts: `$HAL_IMAGE_DIR`, else `base`, else
+ * the script's own. Each share's directory is read from its variable (`ENV_PATH`); the script says which one is missing.
+ */
+export function shellScript(launch: Launch, options: QemuOptions = {}): string {
+  const { base, ...rest } = options;
+  const argv = launch.boot === "enclave" ? nitroArgv(launch) : qemuArgv(launch, rest);
+  const open =
+    launch.boot === "enclave" ? [] : launch.shares.filter((share) => share.path === undefined && options.shares?.[share.tag] === undefined);
+  const lines = [
+    "#!/bin/sh",
+    `# Starts the image of profile ${launch.profile} on platform ${launch.platform}.`,
+    "set -eu",
+    ...open.flatMap(readVariable),
+    `cd -- "\${HAL_IMAGE_DIR:-${base === undefined ? '$(dirname -- "$0")' : insideDoubleQuotes(base)}}"`,
+    `exec ${grouped(argv, open).join(" \\\n  ")}`,
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+/** The path made absolute, because the script changes its folder, and its commas doubled, as QEMU wants. */
+function readVariable(share: Share): string[] {
+  const { variable } = share;
+  const meaning = share.type === "9p" ? `directory of share ${share.tag}` : `virtiofsd socket of share ${share.tag}`;
+  return [`${variable}=$(realpath -- "\${${variable}:?${meaning}}")`, `${variable}=$(printf '%s' "$${variable}" | sed 's/,/,,/g')`];
+}
+
+/** One line for each option with its value. */
+function grouped(argv: readonly string[], open: readonly Share[]): string[] {
+  const lines: string[] = [];
+  for (const [index, word] of argv.entries()) {
+    const option = argv[index - 1] ?? "";
+    const quoted = option === "-fsdev" || option === "-chardev" ? quoteWithVariables(word, open) : shellQuote(word);
+    if (index === 0 || word.startsWith("-") || lines.length === 1) lines.push(quoted);
+    else lines[lines.length - 1] += ` ${quoted}`;
+  }
+  return lines;
+}
+
+function quoteWithVariables(word: string, open: readonly Share[]): string {
+  for (const share of open) {
+    const [before, after] = word.split(placeholder(share));
+    if (before !== undefined && after !== undefined) return `${shellQuote(before)}"$${share.variable}"${shellQuote(after)}`;
+  }
+  return shellQuote(word);
+}
+
+/** Text inside double quotes and `${NAME:-…}`: a closing brace would end it. */
+function insideDoubleQuotes(text: string): string {
+  return text.replace(/[\\"$`}]/g, "\\$&");
+}

@@ -1,0 +1,25 @@
+import type { Launch } from "../generated/types.js";
+import { platforms } from "../platforms.js";
+
+/**
+ * The same image as an ordinary virtual machine, for where there is no TEE hardware: kernel, initrd, command line
+ * and disks stay; the TEE object, what only a TEE needs, and the measurements, which nothing would report, go.
+ * Firmware stays only where it boots the disk: the builds for SEV and TDX refuse to run outside of them.
+ */
+export function withoutTee(launch: Launch): Launch {
+  const none = platforms.none;
+  const { tee: _tee, firmware, virtio: _virtio, memory, eif: _eif, ...rest } = launch;
+  const { backend, ...ram } = memory;
+  const virtiofs = launch.shares.some((share) => share.type === "virtiofs");
+  return {
+    ...rest,
+    platform: "none",
+    boot: launch.boot === "enclave" ? "direct" : launch.boot,
+    machine: none.machine,
+    memory: virtiofs && backend !== undefined ? memory : ram,
+    ...(launch.boot === "disk" && firmware !== undefined && firmware.kind !== "igvm" ? { firmware } : {}),
+    ...(none.virtio === undefined ? {} : { virtio: none.virtio }),
+    monitors: [],
+    measurements: { ...launch.measurements, values: [] },
+  };
+}
