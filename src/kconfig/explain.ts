@@ -1,0 +1,173 @@
+import type { Location } from "../errors.js";
+import { isSettable, type Tristate, type Values } from "./evaluate.js";
+import { type Expr, formatExpression } from "./expression.js";
+import type { Condition, Definition, Kconfig, KconfigSymbol } from "./model.js";
+
+/** One line of an explanation; `depth` says which line above it explains. */
+export interface Reason {
+  readonly depth: number;
+  readonly text: string;
+  readonly at: Location | undefined;
+}
+
+export interface Explanation {
+  readonly reasons: readonly Reason[];
+  /** Lines which the user could add: settable symbols at the end of the chain. */
+  readonly fixes: readonly string[];
+}
+
+/** Enough for the chains of Buildroot's toolchain options; a longer one no longer helps anybody. */
+const MAX_CHAIN = 6;
+const MAX_REASONS = 24;
+const SHOWN_SELECTORS = 3;
+
+/** The failing terms of the definition that is nearest to being visible, each with its line. */
+export function unmetTerms(symbol: KconfigSymbol, values: Values, need: Tristate): readonly Condition[] {
+  const candidates = symbol.definitions.filter(({ prompt }) => prompt !== undefined).map((one) => failingOf(one, values, need));
+  return candidates.reduce((best, one) => (one.length < best.length ? one : best), candidates[0] ?? []);
+}
+
+function failingOf(definition: Definition, values: Values, need: Tristate): readonly Condition[] {
+  return values.failing([...definition.conditions, ...(definition.prompt?.visible ?? [])], need);
+}
+
+/** Why the terms do not hold, followed down to what a configuration can set. */
+export function explainTerms(terms: readonly Condition[], kconfig: Kconfig, values: Values, need: Tristate): Explanation {
+  const explainer = new Explainer(kconfig, values, need);
+  for (const term of terms) explainer.term(term, 0);
+  return explainer.result();
+}
+
+class Explainer {
+  readonly #kconfig: Kconfig;
+  readonly #values: Values;
+  readonly #need: Tristate;
+  readonly #reasons: Reason[] = [];
+  readonly #fixes = new Set<string>();
+  readonly #seen = new Set<string>();
+
+  constructor(kconfig: Kconfig, values: Values, need: Tristate) {
+    this.#kconfig = kconfig;
+    this.#values = values;
+    this.#need = need;
+  }
+
+  result(): Explanation {
+    return { reasons: this.#reasons, fixes: [...this.#fixes] };
+  }
+
+  term({ expr, at }: Condition, depth: number): void {
+    this.#say(depth, `needs ${this.#values.describe(expr)}`, at);
+    if (expr.kind === "symbol") this.#why(expr.name, depth + 1);
+    if (expr.kind === "or") this.#alternatives(expr.terms, depth + 1);
+    if (expr.kind === "not" && expr.term.kind === "symbol") this.#whyOn(expr.term.name, depth + 1);
+  }
+
+  #say(depth: number, text: string, at: Location | undefined): void {
+    if (this.#reasons.length < MAX_REASONS) this.#reasons.push({ depth, text, at });
+  }
+
+  /** Why a symbol is not as high as needed. */
+  #why(name: string, depth: number): void {
+    if (this.#seen.has(name) || depth > MAX_CHAIN) return;
+    this.#seen.add(name);
+    const symbol = this.#kconfig.symbols.get(name);
+    if (symbol === undefined) this.#say(depth, `${name} is defined nowhere in this tree`, undefined);
+    else if (isSettable(symbol)) this.#whyNotSet(symbol, depth);
+    else this.#whyNotSelected(symbol, depth);
+  }
+
+  #whyNotSet(symbol: KconfigSymbol, depth: number): void {
+    const terms = unmetTerms(symbol, this.#values, this.#need);
+    for (const term of terms) this.term(term, depth);
+    if (terms.length === 0) this.#fixes.add(`${this.#kconfig.prefix}${symbol.name}=y`);
+  }
+
+  /** A symbol without a prompt is what its defaults and its selectors make of it: follow the nearest. */
+  #whyNotSelected(symbol: KconfigSymbol, depth: number): void {
+    const defaults = symbol.definitions.flatMap(({ defaults, conditions }) =>
+      defaults
+        .filter(({ value }) => !(value.kind === "constant" && value.value === "n"))
+        .map(({ value, when, at }) => [...conditions, { expr: value, at }, ...(when === undefined ? [] : [{ expr: when, at }])]),
+    );
+    const ways = [
+      ...symbol.selectedBy.map(({ by, when, at }) => [
+        { expr: { kind: "symbol", name: by } as Expr, at },
+        ...(when === undefined ? [] : [{ expr: when, at }]),
+      ]),
+      ...defaults,
+    ];
+    if (ways.length === 0) this.#say(depth, `${symbol.name} has no prompt, and nothing sets it`, symbol.definitions[0]?.at);
+    const names = symbol.selectedBy.map(({ by }) => by);
+    if (names.length > 0) {
+      const more = names.length > SHOWN_SELECTORS ? ` and ${names.length - SHOWN_SELECTORS} more` : "";
+      const shown = this.#nearestFirst(names).slice(0, SHOWN_SELECTORS);
+      const text = `${symbol.name} has no prompt; selected by ${shown.map((by) => `${by} (${this.#values.shown(by)})`).join(", ")}${more}`;
+      this.#say(depth, text, symbol.definitions[0]?.at);
+    }
+    const failing = ways.map((way) => this.#values.failing(way, this.#need)).filter((way) => way.length > 0);
+    const best = failing.reduce((least, one) => (this.#cost(one) < this.#cost(least) ? one : least), failing[0] ?? []);
+    for (const { expr, at } of best) {
+      if (expr.kind === "symbol" && names.includes(expr.name)) this.#why(expr.name, depth + 1);
+      else this.term({ expr, at }, names.length > 0 ? depth + 1 : depth);
+    }
+  }
+
+  /** How far a way is from holding: what can be set as it is costs least. */
+  #cost(terms: readonly Condition[]): number {
+    return terms.reduce((sum, { expr }) => sum + (expr.kind === "symbol" ? this.#distance(expr.name) : 5), 0);
+  }
+
+  #distance(name: string): number {
+    const symbol = this.#kconfig.symbols.get(name);
+    if (symbol === undefined) return 100;
+    return isSettable(symbol) ? 1 + 3 * unmetTerms(symbol, this.#values, this.#need).length : 10;
+  }
+
+  #nearestFirst(names: readonly string[]): readonly string[] {
+    return [...new Set(names)]
+      .map((name) => ({ name, distance: this.#distance(name) }))
+      .sort((a, b) => a.distance - b.distance)
+      .map(({ name }) => name);
+  }
+
+  /** Of `A || B`, the nearest alternative is the one to follow. */
+  #alternatives(terms: readonly Expr[], depth: number): void {
+    const names = terms.flatMap((term) => (term.kind === "symbol" ? [term.name] : []));
+    const [first] = this.#nearestFirst(names);
+    if (first !== undefined) this.#why(first, depth);
+  }
+
+  #whyOn(name: string, depth: number): void {
+    const by = activeSelectors(this.#kconfig.symbols.get(name), this.#values);
+    if (by.length > 0) this.#say(depth, `${name} is selected by ${by.join(", ")}`, undefined);
+    else this.#fixes.add(`# ${this.#kconfig.prefix}${name} is not set`);
+  }
+}
+
+/** The symbols that select this one as things stand. */
+export function activeSelectors(symbol: KconfigSymbol | undefined, values: Values): readonly string[] {
+  const active = (symbol?.selectedBy ?? []).filter(
+    ({ by, when }) => values.tristate(by) > 0 && (when === undefined || values.evaluate(when) > 0),
+  );
+  return [...new Set(active.map(({ by }) => by))];
+}
+
+/** What would give a symbol without prompt its value: its selectors and the conditions of its defaults. */
+export function settersOf(symbol: KconfigSymbol, values: Values): readonly Reason[] {
+  const selectors = symbol.selectedBy.map(({ by, when, at }) => ({
+    depth: 0,
+    text: `selected by ${by} (${values.shown(by)})${when === undefined ? "" : ` if ${values.describe(when)}`}`,
+    at,
+  }));
+  const defaults = symbol.definitions.flatMap(({ defaults }) =>
+    defaults.map(({ value, when, at }) => ({
+      depth: 0,
+      text: `default ${formatExpression(value)}${when === undefined ? "" : ` if ${values.describe(when)}`}`,
+      at,
+    })),
+  );
+  const all = [...selectors, ...defaults];
+  const more = all.length - MAX_CHAIN;
+  return more > 0 ? [...all.slice(0, MAX_CHAIN), { depth: 0, text: `and ${more} more`, at: undefined }] : all;
+}

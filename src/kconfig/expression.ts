@@ -1,0 +1,140 @@
+import { HalError, type Location } from "../errors.js";
+import type { Token } from "./lexer.js";
+
+export type CompareOperator = "=" | "!=" | "<" | "<=" | ">" | ">=";
+
+/** A symbol, a quoted text or y/m/n, or a macro call such as `$(cc-option,-m64)`, which hal does not run. */
+export type Atom =
+  | { readonly kind: "symbol"; readonly name: string }
+  | { readonly kind: "constant"; readonly value: string }
+  | { readonly kind: "macro"; readonly text: string };
+
+/** A Kconfig expression (kernel documentation, kconfig-language, "Menu dependencies"); `&&` and `||` are flattened. */
+export type Expr =
+  | Atom
+  | { readonly kind: "compare"; readonly op: CompareOperator; readonly left: Atom; readonly right: Atom }
+  | { readonly kind: "not"; readonly term: Expr }
+  | { readonly kind: "and" | "or"; readonly terms: readonly Expr[] };
+
+/** No real expression is nested as deep; more would only exhaust the stack. */
+const MAX_DEPTH = 200;
+
+const COMPARE: ReadonlySet<string> = new Set(["=", "!=", "<", "<=", ">", ">="]);
+
+/** Reads tokens one after the other; what is wrong is reported at the token's own column. */
+export class TokenReader {
+  readonly #tokens: readonly Token[];
+  readonly #end: Location;
+  #next = 0;
+
+  constructor(tokens: readonly Token[], end: Location) {
+    this.#tokens = tokens;
+    this.#end = end;
+  }
+
+  peek(): Token | undefined {
+    return this.#tokens[this.#next];
+  }
+
+  error(message: string): HalError {
+    return new HalError("input", message, { at: this.peek()?.at ?? this.#end });
+  }
+
+  take(what: string): Token {
+    const token = this.#tokens[this.#next];
+    if (token === undefined) throw this.error(`${what} is missing`);
+    this.#next++;
+    return token;
+  }
+
+  /** Takes the next token if it is this operator or bare word. */
+  accept(text: string): boolean {
+    const token = this.peek();
+    if (token === undefined || token.kind === "string" || token.kind === "macro" || token.text !== text) return false;
+    this.#next++;
+    return true;
+  }
+
+  end(): void {
+    const rest = this.peek();
+    if (rest !== undefined) throw this.error(`unexpected '${rest.text}' at the end of the line`);
+  }
+}
+
+/** @throws HalError "input" at the column where no expression can be read. */
+export function parseExpression(tokens: TokenReader, depth = 0): Expr {
+  if (depth > MAX_DEPTH) throw tokens.error(`expression nested deeper than ${MAX_DEPTH}`);
+  const list = (kind: "and" | "or", operator: string, term: () => Expr): Expr => {
+    const terms = [term()];
+    while (tokens.accept(operator)) terms.push(term());
+    const [only] = terms;
+    return terms.length === 1 && only !== undefined ? only : { kind, terms };
+  };
+  const unary = (level: number): Expr => {
+    if (level > MAX_DEPTH) throw tokens.error(`expression nested deeper than ${MAX_DEPTH}`);
+    if (tokens.accept("!")) return { kind: "not", term: unary(level + 1) };
+    if (tokens.accept("(")) {
+      const inner = parseExpression(tokens, level + 1);
+      if (!tokens.accept(")")) throw tokens.error("')' is missing");
+      return inner;
+    }
+    const left = parseAtom(tokens);
+    const next = tokens.peek();
+    if (next?.kind !== "operator" || !COMPARE.has(next.text)) return left;
+    tokens.take("an operator");
+    return { kind: "compare", op: next.text as CompareOperator, left, right: parseAtom(tokens) };
+  };
+  return list("or", "||", () => list("and", "&&", () => unary(depth)));
+}
+
+/** A symbol or a constant, as the values of `default` and `range` and the operands of a comparison are. */
+export function parseAtom(tokens: TokenReader): Atom {
+  const token = tokens.peek();
+  if (token === undefined || token.kind === "operator") throw tokens.error("a symbol or a value is missing");
+  tokens.take("a symbol");
+  if (token.kind === "macro") return { kind: "macro", text: token.text };
+  if (token.kind === "string" || /^[ymn]$/.test(token.text)) return { kind: "constant", value: token.text };
+  return { kind: "symbol", name: token.text };
+}
+
+/** The expression in Kconfig's own notation. */
+export function formatExpression(expr: Expr): string {
+  switch (expr.kind) {
+    case "symbol":
+      return expr.name;
+    case "constant":
+      return /^[ymn]$/.test(expr.value) ? expr.value : `"${expr.value}"`;
+    case "macro":
+      return expr.text;
+    case "compare":
+      return `${formatExpression(expr.left)} ${expr.op} ${formatExpression(expr.right)}`;
+    case "not":
+      return `!${group(expr.term)}`;
+    case "and":
+      return expr.terms.map(group).join(" && ");
+    case "or":
+      return expr.terms.map(group).join(" || ");
+  }
+}
+
+function group(expr: Expr): string {
+  const text = formatExpression(expr);
+  return expr.kind === "and" || expr.kind === "or" || expr.kind === "compare" ? `(${text})` : text;
+}
+
+/** Every symbol that an expression names, in order, each once. */
+export function symbolsIn(expr: Expr): readonly string[] {
+  switch (expr.kind) {
+    case "symbol":
+      return [expr.name];
+    case "constant":
+    case "macro":
+      return [];
+    case "compare":
+      return [...new Set([...symbolsIn(expr.left), ...symbolsIn(expr.right)])];
+    case "not":
+      return symbolsIn(expr.term);
+    default:
+      return [...new Set(expr.terms.flatMap(symbolsIn))];
+  }
+}

@@ -1,0 +1,243 @@
+import type { Location } from "../errors.js";
+import type { SymbolRequest } from "../resolved.js";
+import { type DotConfig, formatConfigLine, plainValue } from "./dotconfig.js";
+import { isSettable, numberOf, type Tristate, Values } from "./evaluate.js";
+import { activeSelectors, explainTerms, type Reason, settersOf, unmetTerms } from "./explain.js";
+import { headersTrap } from "./headers.js";
+import { legacyFinding } from "./legacy.js";
+import type { Kconfig, KconfigSymbol } from "./model.js";
+import { nearestSymbol } from "./nearest-symbol.js";
+
+export type FindingKind =
+  | "unknown"
+  | "no-prompt"
+  | "legacy"
+  | "unmet-dependency"
+  | "wrong-value"
+  | "choice-overridden"
+  | "not-applied"
+  | "kernel-headers"
+  | "malformed";
+
+/** One request that the resolved configuration does not honour. */
+export interface GateFinding {
+  readonly kind: FindingKind;
+  readonly symbol: string;
+  /** The request as a .config line. */
+  readonly wanted: string;
+  /** What the resolved .config has: a value, `n`, `not set` or `no such symbol`. */
+  readonly actual: string;
+  /** The line that asked. */
+  readonly at: Location;
+  readonly by: string;
+  readonly message: string;
+  readonly because: readonly Reason[];
+  readonly remedy: string;
+}
+
+export interface GateInput {
+  readonly requested: readonly SymbolRequest[];
+  readonly config: DotConfig;
+  readonly kconfig: Kconfig;
+}
+
+/** What a check of one request works with. */
+export interface GateContext {
+  readonly request: SymbolRequest;
+  readonly symbol: KconfigSymbol;
+  readonly values: Values;
+  readonly kconfig: Kconfig;
+  readonly requested: readonly SymbolRequest[];
+}
+
+/** What a check found; the rest of a finding follows from its request. */
+export type Verdict = Pick<GateFinding, "kind" | "message" | "remedy"> & { readonly because?: readonly Reason[] };
+
+type Check = (context: GateContext) => Verdict | undefined;
+
+const LEVEL: Readonly<Record<string, Tristate>> = { n: 0, m: 1, y: 2 };
+
+/** In order of what explains most; the first verdict stands. */
+const whyNot: readonly Check[] = [overriddenByRequest, outOfRange, noPrompt, selectedAnyway, unmetDependency, modulesOff, choiceOverridden];
+
+/**
+ * Compares every request with the resolved .config, in order.
+ * A request for `n` holds when the symbol is absent: that is what `# X is not set` asks for.
+ * @returns one finding for each request that does not hold, the trap of the kernel headers first
+ */
+export function gate({ requested, config, kconfig }: GateInput): readonly GateFinding[] {
+  const values = new Values(kconfig, config);
+  const trap = headersTrap(requested, values, kconfig);
+  const findings = requested.flatMap((request) => checkRequest(request, requested, values, kconfig));
+  return trap === undefined ? findings : [trap, ...findings];
+}
+
+function checkRequest(
+  request: SymbolRequest,
+  requested: readonly SymbolRequest[],
+  values: Values,
+  kconfig: Kconfig,
+): readonly GateFinding[] {
+  const name = request.symbol.startsWith(kconfig.prefix) ? request.symbol.slice(kconfig.prefix.length) : undefined;
+  const symbol = name === undefined ? undefined : kconfig.symbols.get(name);
+  const finding = (verdict: Verdict): readonly GateFinding[] => [
+    {
+      symbol: request.symbol,
+      wanted: formatConfigLine(request),
+      actual: name === undefined ? "no such symbol" : values.shown(name),
+      at: request.at,
+      by: request.by,
+      because: [],
+      ...verdict,
+    },
+  ];
+  if (symbol === undefined) return finding(unknown(request, kconfig));
+  const context = { request, symbol, values, kconfig, requested };
+  const first = legacyFinding(context) ?? wrongType(context);
+  if (first !== undefined) return finding(first);
+  if (holds(context)) return [];
+  for (const check of whyNot) {
+    const verdict = check(context);
+    if (verdict !== undefined) return finding(verdict);
+  }
+  return finding({
+    kind: "not-applied",
+    message: `${request.symbol} is ${values.shown(symbol.name)} in the resolved configuration, and its Kconfig does not say why`,
+    remedy: `look at ${where(symbol)} and at the warnings of the configuration run`,
+  });
+}
+
+function holds({ request, symbol, values }: GateContext): boolean {
+  const actual = values.written(symbol.name);
+  if (symbol.type === "int" || symbol.type === "hex") {
+    return actual !== undefined && hexNumber(symbol, actual) === hexNumber(symbol, request.value);
+  }
+  if (symbol.type === "string") return plainValue(actual ?? "") === plainValue(request.value);
+  return (actual ?? "n") === request.value;
+}
+
+function hexNumber(symbol: KconfigSymbol, value: string): number | undefined {
+  return numberOf(symbol.type === "hex" && !/^0x/i.test(value) ? `0x${value}` : value);
+}
+
+function unknown(request: SymbolRequest, kconfig: Kconfig): Verdict {
+  const near = nearestSymbol(request.symbol, kconfig);
+  const message = `${request.symbol} does not exist in this tree`;
+  if (near !== undefined) return { kind: "unknown", message, remedy: `did you mean ${near}? If not, remove the line` };
+  return { kind: "unknown", message, remedy: "remove the line, or add the tree or patch that defines the symbol" };
+}
+
+/** For each type: what a value must look like, and how to say it. */
+const TYPES = {
+  bool: { valid: /^[yn]$/, is: "is a yes/no symbol", example: "y, or a '# … is not set' line" },
+  tristate: { valid: /^[ymn]$/, is: "is a y/m/n symbol", example: "y, m, or a '# … is not set' line" },
+  string: { valid: /^"/, is: "is a string", example: "a text in double quotes" },
+  int: { valid: /^-?\d+$/, is: "is a number", example: "a decimal number without quotes" },
+  hex: { valid: /^(?:0[xX])?[0-9a-fA-F]+$/, is: "is a hexadecimal number", example: "0x… without quotes" },
+} as const;
+
+function wrongType({ request, symbol }: GateContext): Verdict | undefined {
+  const expected = symbol.type === undefined ? undefined : TYPES[symbol.type];
+  const unsets = request.value === "n" && symbol.type !== "string";
+  if (expected === undefined || unsets || expected.valid.test(request.value)) return undefined;
+  return {
+    kind: "wrong-value",
+    message: `${request.symbol} ${expected.is}, and ${request.value} is none`,
+    remedy: `write ${expected.example}`,
+  };
+}
+
+function overriddenByRequest({ request, requested, values, symbol }: GateContext): Verdict | undefined {
+  const later = requested.slice(requested.indexOf(request) + 1).findLast((other) => other.symbol === request.symbol);
+  if (later === undefined || later.value === request.value) return undefined;
+  const line = later.at.line === undefined ? later.at.file : `${later.at.file}:${later.at.line}`;
+  return {
+    kind: "wrong-value",
+    message: `${request.symbol} is ${values.shown(symbol.name)}: a later line asks for ${later.value} (${line}, ${later.by})`,
+    remedy: "keep one of the two lines",
+  };
+}
+
+function outOfRange({ request, symbol, values }: GateContext): Verdict | undefined {
+  const wanted = hexNumber(symbol, request.value);
+  if ((symbol.type !== "int" && symbol.type !== "hex") || wanted === undefined) return undefined;
+  for (const { low, high, when } of symbol.definitions.flatMap(({ ranges }) => ranges)) {
+    if (when !== undefined && values.evaluate(when) === 0) continue;
+    const [from, to] = [values.text(low), values.text(high)];
+    const [least, most] = [hexNumber(symbol, from), hexNumber(symbol, to)];
+    if (least === undefined || most === undefined || (wanted >= least && wanted <= most)) return undefined;
+    return {
+      kind: "wrong-value",
+      message: `${request.symbol} must be from ${from} to ${to}; ${request.value} was not taken, it is ${values.shown(symbol.name)}`,
+      remedy: `choose a value from ${from} to ${to}`,
+    };
+  }
+  return undefined;
+}
+
+function noPrompt({ request, symbol, values }: GateContext): Verdict | undefined {
+  if (isSettable(symbol)) return undefined;
+  const because = settersOf(symbol, values);
+  const selectors = [...new Set(symbol.selectedBy.map(({ by }) => by))];
+  return {
+    kind: "no-prompt",
+    message: `${request.symbol} has no prompt: no configuration can set it; it is ${values.shown(symbol.name)}`,
+    because,
+    remedy: selectors.length > 0 ? "ask for one of the symbols that select it" : "remove the line: the value is computed",
+  };
+}
+
+function selectedAnyway({ request, symbol, values, kconfig }: GateContext): Verdict | undefined {
+  const wanted = LEVEL[request.value];
+  if (wanted === undefined || values.tristate(symbol.name) <= wanted) return undefined;
+  const by = activeSelectors(symbol, values).map((name) => kconfig.prefix + name);
+  if (by.length === 0) return undefined;
+  return {
+    kind: "wrong-value",
+    message: `${request.symbol} is ${values.shown(symbol.name)}, because ${by.join(", ")} select${by.length === 1 ? "s" : ""} it`,
+    remedy: `remove the line, or turn off ${by.join(" and ")}`,
+  };
+}
+
+function unmetDependency({ request, symbol, values, kconfig }: GateContext): Verdict | undefined {
+  const need = LEVEL[request.value] === 1 ? 1 : 2;
+  const terms = unmetTerms(symbol, values, need);
+  if (terms.length === 0) return undefined;
+  const { reasons, fixes } = explainTerms(terms, kconfig, values, need);
+  const spelled = terms.map(({ expr }) => values.describe(expr)).join(" and ");
+  return {
+    kind: "unmet-dependency",
+    message: `${request.symbol} is ${values.shown(symbol.name)}: it depends on ${spelled}`,
+    because: reasons,
+    remedy: fixes.length > 0 ? `ask for ${fixes.join(", ")}` : "remove the line, or change what it depends on",
+  };
+}
+
+function modulesOff({ request, symbol, values, kconfig }: GateContext): Verdict | undefined {
+  if (request.value !== "m" || symbol.type !== "tristate" || values.tristate("MODULES") > 0) return undefined;
+  return {
+    kind: "unmet-dependency",
+    message: `${request.symbol} cannot be m: ${kconfig.prefix}MODULES is ${values.shown("MODULES")}`,
+    remedy: `ask for ${request.symbol}=y`,
+  };
+}
+
+function choiceOverridden({ request, symbol, values, kconfig, requested }: GateContext): Verdict | undefined {
+  const choice = symbol.definitions.find((definition) => definition.choice !== undefined)?.choice;
+  if (choice === undefined) return undefined;
+  const winner = choice.members.find((member) => values.tristate(member) > 0);
+  const full = winner === undefined ? "nothing" : kconfig.prefix + winner;
+  const asked = requested.findLast((other) => other.symbol === full && other.value === "y");
+  const why = asked === undefined ? "its default" : `asked for by ${asked.by} (${asked.at.file}:${asked.at.line ?? 1})`;
+  return {
+    kind: "choice-overridden",
+    message: `the choice '${choice.prompt?.text ?? "without a name"}' stands at ${full}, ${why}, not at ${formatConfigLine(request)}`,
+    because: [{ depth: 0, text: `one of ${choice.members.length} members can be y`, at: choice.at }],
+    remedy: request.value === "n" ? "ask for another member of the choice" : `keep only one of ${request.symbol} and ${full}`,
+  };
+}
+
+function where(symbol: KconfigSymbol): string {
+  const at = symbol.definitions[0]?.at;
+  return at === undefined ? "its definition" : `${at.file}:${at.line ?? 1}`;
+}
