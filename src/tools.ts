@@ -136,6 +136,24 @@ export async function runCommand(command: Command, options: RunOptions = {}): Pr
   return { exitCode, stdout: result.stdout, stderr: result.stderr };
 }
 
+/**
+ * Runs a command on the user's own terminal, to its end.
+ * @returns its exit code
+ * @throws HalError "tool" when it is not installed
+ */
+export async function runInteractive(command: Command): Promise<number> {
+  const tool = await findTool(command.tool);
+  if (tool === undefined) throw missingTool(command.tool);
+  const result = await execa(tool, [...command.args], {
+    ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
+    env: command.env ?? cleanEnvironment(),
+    extendEnv: false,
+    reject: false,
+    stdio: "inherit",
+  });
+  return result.exitCode ?? 128;
+}
+
 /** A command as a line that a POSIX shell would run, for logs and `--print`. */
 export function formatCommand(command: Pick<Command, "tool" | "args">): string {
   return [command.tool, ...command.args].map(shellQuote).join(" ");
