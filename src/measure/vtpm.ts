@@ -1,0 +1,94 @@
+import type { Bank } from "./banks.js";
+import { actions, type BootEvent, type NotPredicted, type RegisterValue, registerValues } from "./boot-events.js";
+import { type Gpt, gptEvent } from "./gpt.js";
+import { type DirectBoot, firmwareGeneration, imageEvent, kernelEvent, linuxEvents, loadOptionsEvent, type NamedBytes } from "./kernel-boot.js";
+import { type SecureBootVariable, secureBootEvents } from "./secure-boot-events.js";
+import { readUki, stubEvents, stubInitrd, type Uki } from "./uki.js";
+import { atLeast } from "./versions.js";
+
+interface Common {
+  /** Banks of the TPM; default all three. The vTPM of COCONUT-SVSM has no SHA-1. */
+  readonly banks?: readonly Bank[];
+  /** Whether a device has an option ROM with an EFI driver, as QEMU's network cards do unless started with `romfile=`. */
+  readonly optionRoms?: boolean;
+  /** Default: what Debian's OVMF.fd of that generation does. */
+  readonly secureBootVariable?: SecureBootVariable;
+  readonly firmwareVersion: string;
+}
+
+export type VtpmBoot = Common &
+  (
+    | ({ readonly boot: "direct" } & DirectBoot)
+    /** A UKI started from the EFI system partition of a disk with this partition table, by the first boot option tried. */
+    | { readonly boot: "uki-disk"; readonly uki: NamedBytes; readonly gpt: Gpt }
+    /** A UKI given to `-kernel`, without `-append` and `-initrd`. */
+    | { readonly boot: "uki-kernel"; readonly uki: NamedBytes }
+  );
+
+/** Why these registers are never predicted. */
+const notPredicted: readonly NotPredicted[] = [
+  { register: "pcr0", why: "holds the firmware's own volumes and version in an order that edk2 changes between releases; compare it with a boot of the same firmware" },
+  { register: "pcr1", why: "holds ACPI tables, SMBIOS and boot variables: it varies with the whole machine" },
+  { register: "pcr8", why: "nothing of this boot chain extends it; boot loaders such as GRUB do" },
+  { register: "pcr10", why: "belongs to Linux IMA, whose measurements depend on what runs and when" },
+  { register: "pcr12", why: "nothing of this boot chain extends it; systemd-stub does for a command line or credentials from outside the image" },
+  { register: "pcr13", why: "nothing of this boot chain extends it; systemd-stub does for system extensions" },
+  { register: "pcr14", why: "nothing of this boot chain extends it; shim does" },
+  { register: "pcr15", why: "left to the operating system" },
+];
+
+/**
+ * PCR 2 to 7, 9 and 11 of a vTPM after OVMF has booted Linux (TCG PC Client Platform Firmware Profile 3.3.4; edk2 Tcg2Dxe and
+ * DxeTpm2MeasureBootLib), in the state in which the kernel starts its first process. Registers that depend on more than the inputs are
+ * listed with the reason.
+ * A kind "input" error for files that cannot be read and combinations whose measurement is not known.
+ */
+export function predictVtpm(boot: VtpmBoot): { readonly values: readonly RegisterValue[]; readonly notPredicted: readonly NotPredicted[] } {
+  const generation = firmwareGeneration(boot.firmwareVersion);
+  const secureBoot = boot.secureBootVariable ?? (atLeast(generation, 2025, 2) ? "absent" : "disabled");
+  const { images, disk, linux, stub } = eventsOf(boot);
+  const registers: Readonly<Record<string, readonly BootEvent[]>> = {
+    ...(boot.optionRoms ? {} : { pcr2: [actions.separator] }),
+    pcr3: [actions.separator],
+    pcr4: images,
+    pcr5: [actions.separator, ...disk, ...actions.exitBootServices],
+    pcr6: [actions.separator],
+    pcr7: secureBootEvents(secureBoot),
+    pcr9: linux,
+    pcr11: stub,
+  };
+  return {
+    values: Object.entries(registers).flatMap(([register, events]) => registerValues(register, events, boot.banks)),
+    notPredicted: boot.optionRoms ? [{ register: "pcr2", why: "holds the drivers in the option ROMs of the devices; start them with romfile= to leave those out" }, ...notPredicted] : notPredicted,
+  };
+}
+
+interface BootEvents {
+  /** PCR 4 */
+  readonly images: readonly BootEvent[];
+  /** PCR 5, besides what every boot has */
+  readonly disk: readonly BootEvent[];
+  /** PCR 9 */
+  readonly linux: readonly BootEvent[];
+  /** PCR 11 */
+  readonly stub: readonly BootEvent[];
+}
+
+/** The order of PCR 4: BDS measures the call and the separators when it tries its first boot option; `-kernel` is loaded before that. */
+function eventsOf(boot: VtpmBoot): BootEvents {
+  const ready = [actions.callingApplication, actions.separator];
+  if (boot.boot === "direct") return { images: [kernelEvent(boot), ...ready], disk: [], linux: linuxEvents(boot), stub: [] };
+  const uki = readUki(boot.uki.bytes, boot.uki.file);
+  const outer = imageEvent(uki.image, "unified kernel image", "uki");
+  const inner = imageEvent(uki.linux, "kernel in the unified kernel image", "uki");
+  const common = { linux: stubbedLinuxEvents(uki), stub: stubEvents(uki) };
+  return boot.boot === "uki-disk"
+    ? { ...common, images: [...ready, outer, inner], disk: [gptEvent(boot.gpt)] }
+    : { ...common, images: [outer, ...ready, inner], disk: [] };
+}
+
+function stubbedLinuxEvents(uki: Uki): BootEvent[] {
+  if (uki.cmdline === undefined || uki.cmdline === "") throw uki.image.reader.error(0, "UKI", "no section .cmdline: its command line would come from outside");
+  const initrd = stubInitrd(uki);
+  return [loadOptionsEvent(uki.cmdline), ...(initrd === undefined ? [] : [{ what: "initrd as systemd-stub combines it", ...initrd, from: "uki" }])];
+}
