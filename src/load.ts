@@ -41,7 +41,7 @@ async function readText(file: string): Promise<string> {
 /** Parses YAML 1.2 text into a tree whose root is a map. */
 export function parseYaml(text: string, file: string): MapTree {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: "silent", uniqueKeys: true });
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: "error", uniqueKeys: true });
   const place = (offset: number): Location => {
     const { line, col } = lines.linePos(Math.min(offset, text.length));
     return { file, line: Math.max(line, 1), column: Math.max(col, 1) };
@@ -85,7 +85,8 @@ export function parseYaml(text: string, file: string): MapTree {
       return { type: "map", at: here, replace: tag === "!replace", entries };
     }
     if (isScalar(node)) {
-      if (tag === "!replace") throw new HalError("input", "!replace stands before a map or a list; a single value replaces by itself", { at: here });
+      if (tag === "!replace")
+        throw new HalError("input", "!replace stands before a map or a list; a single value replaces by itself", { at: here });
       const value = node.value;
       if (value === null || typeof value === "string" || typeof value === "boolean") return { type: "scalar", at: here, value };
       if (typeof value === "number" && Number.isFinite(value)) return { type: "scalar", at: here, value };

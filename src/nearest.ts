@@ -4,6 +4,6 @@ import { closest, distance } from "fastest-levenshtein";
 export function nearest(name: string, known: readonly string[]): string | undefined {
   if (known.length === 0 || name.length > 200) return undefined;
   const guess = closest(name.toLowerCase(), [...known]);
-  const limit = Math.max(1, Math.floor(Math.max(name.length, guess.length) / 3));
+  const limit = Math.ceil(Math.max(name.length, guess.length) * 0.4);
   return distance(name.toLowerCase(), guess.toLowerCase()) <= limit ? guess : undefined;
 }
