@@ -31,7 +31,7 @@ const INITRD_NAMES = /^(rootfs|initramfs)\.cpio(\.gz|\.zst)?$/;
 const packagedFirmware: Readonly<Record<NonNullable<NonNullable<Profile["launch"]["firmware"]>["package"]>, string>> = {
   ovmf: "/usr/share/ovmf/OVMF.fd",
   "ovmf-amdsev": "/usr/share/ovmf/OVMF.amdsev.fd",
-  "ovmf-inteltdx": "/usr/share/ovmf/OVMF.inteltdx.fd",
+  "ovmf-inteltdx": "/usr/share/ovmf/OVMF.inteltdx.ms.fd",
 };
 
 /**
@@ -104,7 +104,19 @@ export function describeLaunch(
     },
   };
   if (boot === "disk") need(disk, "disk.img");
+  refuseSameVariable(launch.shares);
   return { ...launch, argv: [...launchArgv(launch)] };
+}
+
+/** `env` and `env_share` would both be asked for as ENV_PATH. */
+function refuseSameVariable(shares: Launch["shares"]): void {
+  for (const [index, share] of shares.entries()) {
+    const other = shares.slice(0, index).find(({ variable }) => variable === share.variable);
+    if (other !== undefined)
+      throw new HalError("input", `shares ${other.tag} and ${share.tag} both become the variable ${share.variable}`, {
+        remedy: "rename one",
+      });
+  }
 }
 
 function cpuOf(settings: Profile["launch"], platform: Platform): Launch["cpu"] {
@@ -161,7 +173,7 @@ function firmwareOf(resolved: Resolved, platform: Platform, { firmware: measured
     kind: igvm !== undefined ? "igvm" : vars !== undefined ? "pflash" : "bios",
     path,
     ...(measured === undefined ? {} : { sha256: measured.sha256 }),
-    ...(firmware?.package === undefined ? {} : { package: firmware.package }),
+    ...(firmware?.package === undefined || firmware.path !== undefined ? {} : { package: firmware.package }),
     ...(measured?.packageVersion === undefined ? {} : { packageVersion: measured.packageVersion }),
     ...(vars === undefined ? {} : { vars }),
   };

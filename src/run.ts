@@ -1,0 +1,145 @@
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { HalError } from "./errors.js";
+import type { Launch } from "./generated/types.js";
+import { type FormatName, formats } from "./launch/formats.js";
+import { kvmWorks } from "./launch/kvm.js";
+import { nitroArgv } from "./launch/nitro-cli.js";
+import { type Accel, type QemuOptions, qemuArgv } from "./launch/qemu.js";
+import { withoutTee } from "./launch/without-tee.js";
+import { readJson } from "./manifest.js";
+import { validatePlain } from "./schema.js";
+import { formatCommand, runCommand, runInteractive } from "./tools.js";
+
+export interface RunImageOptions {
+  readonly accel: "auto" | Accel;
+  /** `none`: as an ordinary virtual machine, without TEE. */
+  readonly platform?: "none";
+  /** Return how to start it instead of starting it. */
+  readonly print: boolean;
+  readonly format: FormatName;
+  /** Directory or virtiofsd socket of a share, by tag. */
+  readonly shares: Readonly<Record<string, string>>;
+  /** Called with what the user should know before the image starts. */
+  readonly note: (text: string) => void;
+}
+
+export interface RunImageResult {
+  /** What `print` asked for. */
+  readonly text?: string;
+  /** QEMU's exit code. */
+  readonly exitCode?: number;
+}
+
+/**
+ * Starts the image of an output directory in QEMU on this terminal, or returns how.
+ * @throws HalError "input" for a directory without launch.json, shares that it does not have or lacks, a TEE without KVM;
+ * "tool" when QEMU is missing
+ */
+export async function runImage(dir: string, options: RunImageOptions): Promise<RunImageResult> {
+  const described = await readLaunch(dir);
+  const launch = options.platform === "none" ? withoutTee(described) : described;
+  checkShares(launch, options.shares);
+  const base = resolve(dir);
+  if (options.print) {
+    const accel = options.accel === "auto" ? "kvm" : options.accel;
+    const how = accel === "tcg" ? { accel, cpuModel: tcgCpu(launch.cpu.model, undefined) } : { accel };
+    return { text: formats[options.format](launch, { base, shares: absolute(options.shares), ...how }) };
+  }
+  if (launch.boot === "enclave") return { exitCode: await start(nitroArgv(launch, { base }), base, options) };
+  const accel = await chooseAccel(options.accel);
+  if (launch.tee !== undefined && accel !== "kvm") {
+    throw new HalError("input", `platform ${launch.platform} needs its hardware and KVM, and KVM does not work here`, {
+      remedy: "hal run --platform none boots the same image as an ordinary virtual machine",
+    });
+  }
+  const local = await fitToHost(launch, options);
+  const how: QemuOptions = { base, accel, shares: absolute(options.shares), snapshot: true, ...(await cpuFor(local, accel)) };
+  return { exitCode: await start(qemuArgv(local, how), base, options) };
+}
+
+/**
+ * Reads `out/P/launch.json`.
+ * @throws HalError "input" when it is not there or does not match its schema
+ */
+export async function readLaunch(dir: string): Promise<Launch> {
+  const file = join(dir, "launch.json");
+  const value = await readJson(file);
+  validatePlain(value, "launch", file);
+  return value as Launch;
+}
+
+/** The accelerator to use: `auto` is KVM where it really runs a guest, else TCG. */
+export async function chooseAccel(wanted: "auto" | Accel): Promise<Accel> {
+  if (wanted !== "auto") return wanted;
+  return (await kvmWorks()) ? "kvm" : "tcg";
+}
+
+/** The CPU model for an accelerator on this host's QEMU; nothing where launch.json's own is right. */
+export async function cpuFor(launch: Launch, accel: Accel): Promise<{ readonly cpuModel?: string }> {
+  if (accel === "tcg") return { cpuModel: tcgCpu(launch.cpu.model, await qemuVersion()) };
+  return launch.tee === undefined && launch.platform === "none" ? { cpuModel: "host" } : {};
+}
+
+/**
+ * TCG has no `host` model, and before QEMU 8.1 its cmpxchg16b crashes Linux 6.12 and later at random (measured with 7.2):
+ * such a QEMU, or one of unknown version, gets a CPU without it.
+ */
+function tcgCpu(model: string, version: readonly [number, number] | undefined): string {
+  const emulated = model === "host" ? "max" : model;
+  const [major, minor] = version ?? [0, 0];
+  return major > 8 || (major === 8 && minor >= 1) ? emulated : `${emulated},-cx16`;
+}
+
+/** Major and minor version of the installed QEMU. */
+async function qemuVersion(): Promise<readonly [number, number]> {
+  const { stdout } = await runCommand({ tool: "qemu-system-x86_64", args: ["--version"] });
+  const match = /version (\d+)\.(\d+)/.exec(stdout);
+  if (match === null) throw new HalError("command", "qemu-system-x86_64 --version names no version", { details: stdout.split("\n") });
+  return [Number(match[1]), Number(match[2])];
+}
+
+function checkShares(launch: Launch, shares: Readonly<Record<string, string>>): void {
+  const tags = launch.shares.map((share) => share.tag);
+  for (const [tag, path] of Object.entries(shares)) {
+    if (!tags.includes(tag))
+      throw new HalError("input", `the image has no share ${tag}`, {
+        remedy: tags.length === 0 ? "it has none" : `it has ${tags.join(", ")}`,
+      });
+    if (path.includes("${"))
+      throw new HalError("input", `share ${tag}: the path holds \${, which stands for a variable in launch metadata`);
+  }
+}
+
+/** Leaves out what this host cannot give an ordinary virtual machine; a TEE guest gets everything or does not start. */
+async function fitToHost(launch: Launch, { shares, note }: RunImageOptions): Promise<Launch> {
+  const missing = launch.shares.filter((share) => share.path === undefined && shares[share.tag] === undefined);
+  const flags = missing.map((share) => `--share ${share.tag}=DIR`).join(" ");
+  if (launch.platform !== "none") {
+    if (missing.length > 0)
+      throw new HalError("input", `${missing.map((share) => share.tag).join(", ")}: no directory to share`, { remedy: flags });
+    return launch;
+  }
+  if (missing.length > 0) note(`started without ${missing.map((share) => `share ${share.tag}`).join(", ")} (${flags})`);
+  const { vsock, ...rest } = launch;
+  const noVsock = vsock !== undefined && !existsSync("/dev/vhost-vsock");
+  if (noVsock) note("started without vsock: this host has no /dev/vhost-vsock (modprobe vhost_vsock)");
+  return { ...(noVsock ? rest : launch), shares: launch.shares.filter((share) => !missing.includes(share)) };
+}
+
+function absolute(shares: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(shares).map(([tag, path]) => [tag, resolve(path)]));
+}
+
+/** Runs in a folder of its own, where monitor sockets may land; the image's folder stays as published. */
+async function start([tool = "", ...args]: readonly string[], base: string, { note }: RunImageOptions): Promise<number> {
+  note(`${formatCommand({ tool, args })}\n(${base}; to leave: Ctrl-a x)`);
+  const cwd = await mkdtemp(join(tmpdir(), "hal-run-"));
+  try {
+    return await runInteractive({ tool, args, cwd });
+  } finally {
+    await rm(cwd, { recursive: true, force: true });
+  }
+}
