@@ -1,0 +1,49 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { Prepared } from "./backends/backend.js";
+import { runOrExplain } from "./backends/debian/failures.js";
+import { inNamespace } from "./backends/debian/namespace.js";
+
+export interface AssembleInput {
+  readonly prepared: Prepared;
+  /** The rendered external tree. */
+  readonly externalTree: string;
+  /** Seconds since 1970. */
+  readonly sourceDateEpoch: number;
+  readonly log: string;
+  readonly report: (text: string) => void;
+  readonly signal: AbortSignal;
+}
+
+/** The environment that post-build.sh and post-image.sh have: Buildroot's directories, one clock, one locale, the backend's tools first. */
+export function contractEnvironment(
+  prepared: Pick<Prepared, "targetDir" | "binariesDir" | "hostDir" | "buildDir">,
+  sourceDateEpoch: number,
+): Record<string, string> {
+  return {
+    TARGET_DIR: prepared.targetDir,
+    BINARIES_DIR: prepared.binariesDir,
+    HOST_DIR: prepared.hostDir,
+    BUILD_DIR: prepared.buildDir,
+    SOURCE_DATE_EPOCH: String(sourceDateEpoch),
+    TZ: "UTC",
+    LC_ALL: "C",
+    PATH: [join(prepared.hostDir, "bin"), join(prepared.hostDir, "sbin"), "/usr/sbin", "/usr/bin", "/sbin", "/bin"].join(":"),
+  };
+}
+
+/**
+ * Runs the rendered post-image.sh as Buildroot's make does: the root filesystem image becomes verity tree, initramfs
+ * and disk image in BINARIES_DIR. It runs as root of a namespace, because files of TARGET_DIR belong to other users.
+ */
+export async function assemble({ prepared, externalTree, sourceDateEpoch, log, report, signal }: AssembleInput): Promise<void> {
+  const script = join(externalTree, "board/hal/post-image.sh");
+  await mkdir(prepared.buildDir, { recursive: true });
+  const command = {
+    tool: script,
+    args: [prepared.binariesDir],
+    env: contractEnvironment(prepared, sourceDateEpoch),
+    cwd: prepared.buildDir,
+  };
+  await runOrExplain(inNamespace(command), "post-image.sh", { log, signal, onLine: report });
+}

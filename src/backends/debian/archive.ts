@@ -1,0 +1,128 @@
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { HalError } from "../../errors.js";
+import type { Resolved } from "../../resolved.js";
+import { cleanEnvironment, runCommand } from "../../tools.js";
+
+/** One suite of one archive, such as the security updates of the stable suite. */
+export interface Source {
+  readonly uri: string;
+  readonly suite: string;
+}
+
+const keyrings = ["/usr/share/keyrings/debian-archive-keyring.gpg", "/usr/share/keyrings/debian-archive-keyring.pgp"];
+
+/** Debian's archive keys. */
+export function keyring(): string {
+  const found = keyrings.find((file) => existsSync(file));
+  if (found !== undefined) return found;
+  throw new HalError("tool", "the keys of Debian's archive are missing", {
+    remedy: "install them: apt-get install debian-archive-keyring (or: hal doctor --install)",
+  });
+}
+
+/**
+ * Where the packages of a profile come from: its own mirror; else the archives of the host's apt, with the suite
+ * changed, when the host is Debian; else those that mmdebstrap takes by itself.
+ */
+export async function findSources(resolved: Resolved, tmp: string): Promise<readonly Source[]> {
+  const { suite, mirror, snapshot } = resolved.profile.debian;
+  if (mirror !== undefined) return [{ uri: mirror.replaceAll("@SNAPSHOTID@", snapshot ?? ""), suite }];
+  const host = await hostSources(suite);
+  return host.length > 0 ? host : defaultSources(suite, tmp);
+}
+
+async function hostSources(suite: string): Promise<readonly Source[]> {
+  const release = await readFile("/etc/os-release", "utf8").catch(() => "");
+  const codename = /^ID=debian$/m.test(release) ? /^VERSION_CODENAME=(.*)$/m.exec(release)?.[1] : undefined;
+  if (codename === undefined) return [];
+  const { exitCode, stdout } = await runCommand({ tool: "apt-get", args: ["update", "--print-uris"] }, { allowFailure: true });
+  return exitCode === 0 ? sourcesFor(suite, codename, stdout) : [];
+}
+
+/** The archives that `apt-get update --print-uris` names for one Debian release, for another suite. */
+export function sourcesFor(suite: string, codename: string, printed: string): readonly Source[] {
+  const rolling = ["sid", "unstable", "experimental"].includes(suite);
+  const found: Source[] = [];
+  for (const [, uri, release] of printed.matchAll(/^'([^']+)\/dists\/([^'/]+)\/InRelease'/gm)) {
+    if (uri === undefined || release === undefined) continue;
+    const part = release === codename ? "" : release.startsWith(`${codename}-`) ? release.slice(codename.length) : undefined;
+    if (part !== "" && (rolling || (part !== "-updates" && part !== "-security"))) continue;
+    found.push({ uri, suite: `${suite}${part}` });
+  }
+  return found.some((source) => source.suite === suite) ? found : [];
+}
+
+/** What mmdebstrap writes into sources.list when it is given no mirror; its set-up hook runs before anything is fetched. */
+async function defaultSources(suite: string, tmp: string): Promise<readonly Source[]> {
+  const dir = await mkdtemp(join(tmp, "sources-"));
+  const list = join(dir, "sources.list");
+  const args = [
+    "--mode=root",
+    "--variant=custom",
+    "--format=null",
+    `--setup-hook=cp "$1/etc/apt/sources.list" "$LIST" && exit 1`,
+    suite,
+    "/dev/null",
+  ];
+  await runCommand({ tool: "mmdebstrap", args, env: cleanEnvironment({ LIST: list, TMPDIR: dir }) }, { allowFailure: true });
+  const text = await readFile(list, "utf8").catch(() => "");
+  await rm(dir, { recursive: true, force: true });
+  const found = [...text.matchAll(/^deb (?:\[[^\]]*\] )?(\S+) (\S+) /gm)].map(([, uri = "", release = ""]) => ({
+    uri: uri.replace(/\/$/, ""),
+    suite: release,
+  }));
+  if (found.length > 0) return found;
+  throw new HalError("input", `mmdebstrap knows no archive for the suite '${suite}'`, { remedy: "set debian.mirror" });
+}
+
+/** The address of an archive's state, from the Snapshots field of its signed Release file. */
+export function snapshotSource(source: Source, release: string, snapshot: string): Source | undefined {
+  const template = /^Snapshots: (\S+@SNAPSHOTID@\S*)$/m.exec(release)?.[1];
+  return template === undefined
+    ? undefined
+    : { uri: template.replaceAll("@SNAPSHOTID@", snapshot).replace(/\/$/, ""), suite: source.suite };
+}
+
+/** An apt of its own: nothing of the host's is read or written but its Acquire settings (proxy, certificates). */
+export async function makeApt(dir: string, sources: readonly Source[], isSnapshot: boolean): Promise<Apt> {
+  if (/["\n\\]/.test(dir))
+    throw new HalError("input", `the cache directory's name has a character that apt cannot take: ${dir}`, {
+      remedy: "set HAL_CACHE to another directory",
+    });
+  for (const part of ["lists/partial", "archives/partial", "parts", "etc/apt/preferences.d", "etc/apt/auth.conf.d", "log"])
+    await mkdir(join(dir, part), { recursive: true });
+  await writeFile(join(dir, "status"), "");
+  const signed = `[arch=amd64 signed-by=${keyring()}]`;
+  await writeFile(join(dir, "sources.list"), sources.map(({ uri, suite }) => `deb ${signed} ${uri} ${suite} main\n`).join(""));
+  const host = await runCommand({ tool: "apt-config", args: ["dump", "Acquire"] });
+  const kept = host.stdout.split("\n").filter((line) => / "..*";$/.test(line) && !/^Acquire::(Languages|IndexTargets)/.test(line));
+  const own = [
+    `Dir "${dir}/";`,
+    `Dir::State "${dir}/";`,
+    `Dir::State::lists "${dir}/lists/";`,
+    `Dir::State::status "${dir}/status";`,
+    `Dir::Cache "${dir}/";`,
+    `Dir::Log "${dir}/log/";`,
+    `Dir::Etc::main "/dev/null";`,
+    `Dir::Etc::parts "${dir}/parts/";`,
+    `Dir::Etc::sourcelist "${dir}/sources.list";`,
+    `Dir::Etc::sourceparts "${dir}/parts/";`,
+    `APT::Architecture "amd64";`,
+    `APT::Architectures { "amd64"; };`,
+    `APT::Install-Recommends "false";`,
+    `APT::Sandbox::User "root";`,
+    `Acquire::Languages "none";`,
+    `Acquire::Retries "3";`,
+    ...(isSnapshot ? [`Acquire::Check-Valid-Until "false";`] : []),
+  ];
+  await writeFile(join(dir, "apt.conf"), `${[...kept, ...own].join("\n")}\n`);
+  return { dir, env: cleanEnvironment({ APT_CONFIG: join(dir, "apt.conf"), LC_ALL: "C" }) };
+}
+
+/** A private apt and the environment that makes apt's programs use it. */
+export interface Apt {
+  readonly dir: string;
+  readonly env: Readonly<Record<string, string>>;
+}

@@ -1,0 +1,92 @@
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, readdir, readFile, rename, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { removeTree } from "./namespace.js";
+
+/** The parts of the cache that the debian backend keeps, all addressed by content. */
+export interface Cache {
+  /** Private apt state, by its sources. */
+  readonly apt: string;
+  /** Recorded package sets, by what was asked for. */
+  readonly locks: string;
+  /** `SHA256.deb`. */
+  readonly pool: string;
+  /** Root trees as tar archives, by packages and options. */
+  readonly root: string;
+  readonly tools: string;
+  readonly kernel: string;
+  /** Unfinished work of running builds. */
+  readonly tmp: string;
+}
+
+export async function openCache(cacheDir: string): Promise<Cache> {
+  const at = (name: string): string => join(cacheDir, "debian", name);
+  const cache: Cache = {
+    apt: at("apt"),
+    locks: at("locks"),
+    pool: at("pool"),
+    root: at("root"),
+    tools: at("tools"),
+    kernel: at("kernel"),
+    tmp: at("tmp"),
+  };
+  await Promise.all(Object.values(cache).map((dir) => mkdir(dir, { recursive: true })));
+  return cache;
+}
+
+/** When a process began (proc(5), /proc/PID/stat field 22), so that a reused process id is not taken for the old one. */
+async function startOf(pid: string): Promise<string | undefined> {
+  const text = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
+  return text?.slice(text.lastIndexOf(")") + 2).split(" ")[19];
+}
+
+/** Gives `work` a directory of its own and removes it afterwards. */
+export async function withScratch<T>(cache: Cache, work: (dir: string) => Promise<T>): Promise<T> {
+  const dir = await mkdtemp(join(cache.tmp, `${process.pid}.${await startOf(String(process.pid))}.`));
+  try {
+    return await work(dir);
+  } finally {
+    await removeTree(dir);
+  }
+}
+
+/** Removes what killed builds left. */
+export async function sweep(cache: Cache): Promise<void> {
+  for (const name of await readdir(cache.tmp)) {
+    const [pid = "", started] = name.split(".");
+    if ((await startOf(pid)) !== started) await removeTree(join(cache.tmp, name));
+  }
+}
+
+/**
+ * A cache entry: made once, under another name, and put in place by one rename, so that it is whole or not there.
+ * Two builds may make the same entry at once; the first one stands.
+ */
+export async function entry(cache: Cache, path: string, make: (fresh: string) => Promise<void>): Promise<string> {
+  if (existsSync(path)) return path;
+  await withScratch(cache, async (dir) => {
+    const fresh = join(dir, "entry");
+    await make(fresh);
+    await putInPlace(fresh, path);
+  });
+  return path;
+}
+
+/** Renames; a directory that somebody else has put there first is left alone. */
+export async function putInPlace(fresh: string, path: string): Promise<void> {
+  try {
+    await rename(fresh, path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== "ENOTEMPTY" && code !== "EEXIST") throw error;
+  }
+}
+
+/** Writes a small file of the cache, whole or not at all. */
+export async function writeWhole(cache: Cache, file: string, text: string): Promise<void> {
+  await mkdir(dirname(file), { recursive: true });
+  await withScratch(cache, async (dir) => {
+    await writeFile(join(dir, "file"), text);
+    await rename(join(dir, "file"), file);
+  });
+}

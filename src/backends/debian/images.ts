@@ -1,0 +1,102 @@
+import { copyFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { contractEnvironment } from "../../assemble.js";
+import { HalError } from "../../errors.js";
+import type { Resolved } from "../../resolved.js";
+import { formatSize, parseSize } from "../../size.js";
+import { runCommand } from "../../tools.js";
+import type { Prepared } from "../backend.js";
+import { runOrExplain } from "./failures.js";
+import { inNamespace } from "./namespace.js";
+import type { TreeOptions } from "./root.js";
+
+type Dirs = Pick<Prepared, "targetDir" | "binariesDir" | "hostDir" | "buildDir">;
+
+/** dm-verity's data blocks are 4 KiB, and the filesystem's must be as large. */
+const BLOCK = 4096;
+
+/** BINARIES_DIR: the kernel, and the root filesystem image of the layout. */
+export async function makeImages(resolved: Resolved, dirs: Dirs, kernelImage: string, options: TreeOptions): Promise<void> {
+  await copyFile(kernelImage, join(dirs.binariesDir, "bzImage"));
+  if (resolved.layout.root.type === "verity") await makeExt4(resolved, dirs, options);
+  else await makeCpio(resolved, dirs, options);
+}
+
+/**
+ * rootfs.ext4: a function of the tree, the size and the profile's root partition id. mke2fs (1.47.1 and later, of the
+ * tools tree) takes all times from SOURCE_DATE_EPOCH. No journal: nothing ever writes to it.
+ * @throws HalError "input" when the tree does not fit
+ */
+async function makeExt4(resolved: Resolved, dirs: Dirs, options: TreeOptions): Promise<void> {
+  const size = parseSize(resolved.layout.root.size);
+  const uuid = resolved.partitions.find(({ name }) => name === "root")?.uuid;
+  if (uuid === undefined) throw new Error("a verity layout without a root partition");
+  const image = join(dirs.binariesDir, "rootfs.ext4");
+  const args = [
+    "-q",
+    "-t",
+    "ext4",
+    "-b",
+    String(BLOCK),
+    "-m",
+    "0",
+    "-O",
+    "^has_journal,^resize_inode,^orphan_file",
+    "-U",
+    uuid,
+    "-E",
+    `hash_seed=${uuid},root_owner=0:0`,
+    "-L",
+    "root",
+    "-d",
+    dirs.targetDir,
+    image,
+    String(size / BLOCK),
+  ];
+  const env = contractEnvironment(dirs, resolved.profile.sourceDateEpoch);
+  options.report("root filesystem");
+  await rm(image, { force: true });
+  const command = inNamespace({ tool: join(dirs.hostDir, "bin/mke2fs"), args, env });
+  const result = await runCommand(command, { log: options.log, signal: options.signal, allowFailure: true });
+  if (result.exitCode === 0) return;
+  if (/Could not allocate (block|inode)|too small/.test(result.stderr)) {
+    throw tooSmall(resolved, await neededBytes(dirs, env, options), size);
+  }
+  await runOrExplain(command, "mke2fs", { log: options.log, signal: options.signal });
+}
+
+function tooSmall(resolved: Resolved, needed: number, size: number): HalError {
+  const at = resolved.origins.get("/layoutOptions/rootSize") ?? resolved.origins.get("/layout");
+  return new HalError(
+    "input",
+    `the root tree needs ${formatSize(needed)}, and the root filesystem of layout '${resolved.layout.name}' has ${formatSize(size)}`,
+    {
+      ...(at === undefined ? {} : { at }),
+      remedy: `set layoutOptions.rootSize to at least ${Math.ceil(needed / 2 ** 20)}M`,
+    },
+  );
+}
+
+/** Room that a tree takes in ext4, generously: its blocks, 256 bytes for each inode and as many again spare, and a twentieth for metadata. */
+async function neededBytes(dirs: Dirs, env: Readonly<Record<string, string>>, options: TreeOptions): Promise<number> {
+  const { stdout } = await runOrExplain(
+    inNamespace({ tool: "find", args: [dirs.targetDir, "-printf", "%s\\n"], env }),
+    "measuring the root tree",
+    { signal: options.signal },
+  );
+  const sizes = stdout.trimEnd().split("\n").map(Number);
+  const blocks = sizes.reduce((sum, size) => sum + Math.ceil(size / BLOCK) * BLOCK, 0);
+  return Math.ceil((blocks + sizes.length * 512) * 1.05) + 2 ** 20;
+}
+
+/** rootfs.cpio: every file in name order, links and ids renumbered, as the kernel unpacks it (initramfs buffer format, newc). */
+const CPIO = `cd "$1"
+find . -mindepth 1 -print0 | LC_ALL=C sort -z > "$3"
+cpio --null --create --format=newc --reproducible --quiet < "$3" > "$2"`;
+
+async function makeCpio(resolved: Resolved, dirs: Dirs, { log, report, signal }: TreeOptions): Promise<void> {
+  report("root archive");
+  const env = contractEnvironment(dirs, resolved.profile.sourceDateEpoch);
+  const args = ["-euc", CPIO, "sh", dirs.targetDir, join(dirs.binariesDir, "rootfs.cpio"), join(dirs.buildDir, "cpio.list")];
+  await runOrExplain(inNamespace({ tool: "sh", args, env }), "cpio", { log, signal });
+}

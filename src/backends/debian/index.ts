@@ -1,0 +1,158 @@
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { userInfo } from "node:os";
+import { join } from "node:path";
+import { HalError } from "../../errors.js";
+import { hostTools } from "../../host-tools.js";
+import { cacheRoot } from "../../paths.js";
+import type { Resolved } from "../../resolved.js";
+import { formatSize } from "../../size.js";
+import { findTool, missingTool } from "../../tools.js";
+import type { Backend, BuiltPackage, Prepared, PrepareInput } from "../backend.js";
+import { keyring } from "./archive.js";
+import { openCache, sweep } from "./cache.js";
+import { fullDisk } from "./failures.js";
+import { makeImages } from "./images.js";
+import { kernelTree, moduleFiles } from "./kernel.js";
+import { type Lock, type LockedPackage, packagesDigest } from "./lock.js";
+import { isRoot } from "./namespace.js";
+import { rootPackages, treeTools } from "./packages.js";
+import { download, missing } from "./pool.js";
+import { rootKey, rootTree, type TreeOptions } from "./root.js";
+import { aptOf, lockPackages, recordedLock } from "./solve.js";
+import { makeTarget } from "./target.js";
+import { toolsTree } from "./tools-tree.js";
+
+/**
+ * Kernel and root tree from Debian packages.
+ *
+ *   solve ──lock──▶ download ─▶ root tree (mmdebstrap) ──────────────┐
+ *                      └──────▶ tools tree ─▶ kernel and its modules ─┴▶ TARGET_DIR ─▶ root filesystem image
+ *
+ * Everything up to the last two is cached by content.
+ */
+export const debian: Backend = { check, inputs, plan, prepare };
+
+async function check(): Promise<void> {
+  for (const { tool, stage } of hostTools) {
+    const needed = stage === "debian" && (tool !== "newuidmap" || !isRoot) && tool !== "cpio";
+    if (needed && (await findTool(tool)) === undefined) throw missingTool(tool);
+  }
+  keyring();
+  if (!isRoot) await checkSubordinateIds();
+}
+
+/** A user's namespace needs ids for the image's other users (subuid(5)). */
+async function checkSubordinateIds(): Promise<void> {
+  const { username, uid } = userInfo();
+  for (const file of ["/etc/subuid", "/etc/subgid"]) {
+    const lines = (await readFile(file, "utf8").catch(() => "")).split("\n");
+    if (lines.some((line) => line.startsWith(`${username}:`) || line.startsWith(`${uid}:`))) continue;
+    throw new HalError("tool", `${username} has no subordinate ids in ${file}`, {
+      remedy: `as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${username}; or build as root`,
+    });
+  }
+}
+
+async function inputs(resolved: Resolved, options: PrepareInput["options"]): Promise<Readonly<Record<string, unknown>>> {
+  return details(await lockPackages(resolved, await openCache(cacheRoot()), options), resolved);
+}
+
+function details(lock: Lock, resolved: Resolved): Readonly<Record<string, unknown>> {
+  return {
+    suite: lock.suite,
+    snapshot: lock.snapshot,
+    root: rootKey(lock, resolved.profile.sourceDateEpoch),
+    tools: packagesDigest(lock.tools),
+    kernel: packagesDigest(lock.kernel),
+  };
+}
+
+async function plan(resolved: Resolved): Promise<readonly string[]> {
+  const cache = await openCache(cacheRoot());
+  const lock = await recordedLock(resolved, cache);
+  if (lock === undefined)
+    return [
+      "solve the package set and record it",
+      "download packages",
+      "make the root tree",
+      "unpack tools and kernel",
+      "apply the overlay",
+      "make the root filesystem",
+      "assemble",
+    ];
+  const wanted = missing(cache, [...lock.root, ...lock.tools, ...lock.kernel]);
+  const rootMade = existsSync(join(cache.root, `${rootKey(lock, resolved.profile.sourceDateEpoch)}.tar`));
+  return [
+    ...(wanted.length === 0 ? [] : [`download ${wanted.length} packages, ${formatSize(wanted.reduce((sum, { size }) => sum + size, 0))}`]),
+    rootMade ? "take the root tree from the cache" : `make the root tree of ${lock.root.length} packages`,
+    "apply the overlay",
+    "make the root filesystem",
+    "assemble",
+  ];
+}
+
+async function prepare(input: PrepareInput): Promise<Prepared> {
+  try {
+    return await prepareTrees(input);
+  } catch (error) {
+    const { code, path } = error as NodeJS.ErrnoException;
+    if (code === "ENOSPC" || code === "EDQUOT") throw fullDisk(path ?? "writing the build's files", []);
+    throw error;
+  }
+}
+
+async function prepareTrees({ resolved, externalTree, workDir, cacheDir, log, report, options }: PrepareInput): Promise<Prepared> {
+  const cache = await openCache(cacheDir);
+  await sweep(cache);
+  const lock = await lockPackages(resolved, cache, { ...options, update: false });
+  const stop = new AbortController(); // the first failure stops what runs beside it
+  const signal = AbortSignal.any([options.signal, stop.signal]);
+  const source = { cache, apt: () => aptOf(resolved, cache), offline: options.offline, log, report, signal };
+  let queue: Promise<unknown> = Promise.resolve(); // downloads follow each other, the root tree's first
+  const fetch = (packages: readonly LockedPackage[]): Promise<void> => {
+    const next = queue.then(() => download(packages, source));
+    queue = next;
+    return next;
+  };
+  const tree: TreeOptions = { cache, log, report, signal, fetch };
+
+  const makeHost = async () => {
+    const hostDir = await toolsTree(lock, treeTools(resolved), tree);
+    const kernel = await kernelTree(lock, tree);
+    return { hostDir, kernel, modules: await moduleFiles(resolved.modules, kernel, hostDir, tree) };
+  };
+  const stopping = <T>(work: Promise<T>): Promise<T> =>
+    work.catch((error) => {
+      stop.abort();
+      throw error;
+    });
+  const both = [stopping(rootTree(lock, rootPackages(resolved), resolved.profile.sourceDateEpoch, tree)), stopping(makeHost())] as const;
+  await Promise.allSettled(both); // nothing may still be writing when an error is reported
+  const [rootTar, { hostDir, kernel, modules }] = await firstFailure(both);
+
+  const at = (name: string): string => join(workDir, "debian", name);
+  const dirs = { targetDir: at("target"), binariesDir: at("images"), hostDir, buildDir: at("build") };
+  await makeTarget({ resolved, dirs, externalTree, rootTar, kernel, modules }, tree);
+  await makeImages(resolved, dirs, kernel.image, tree);
+  return {
+    ...dirs,
+    packages: built(lock),
+    details: { ...details(lock, resolved), releases: lock.releases, kernelVersion: kernel.version },
+    assembled: false,
+  };
+}
+
+/** All results, or the error that came first: one that a stop caused is never it, unless the user asked for it. */
+async function firstFailure<A, B>(works: readonly [Promise<A>, Promise<B>]): Promise<[A, B]> {
+  const errors = (await Promise.allSettled(works)).flatMap((result) => (result.status === "rejected" ? [result.reason as unknown] : []));
+  const cause = errors.find((error) => !(error instanceof HalError && error.kind === "interrupted")) ?? errors[0];
+  if (cause !== undefined) throw cause;
+  return Promise.all(works);
+}
+
+/** What is in the image; tools only shape it. */
+function built(lock: Lock): readonly BuiltPackage[] {
+  const row = ({ name, version, sha256, source }: LockedPackage): BuiltPackage => ({ name, version, sha256, source });
+  return [...lock.root, ...lock.kernel].map(row).sort((a, b) => (a.name < b.name ? -1 : 1));
+}

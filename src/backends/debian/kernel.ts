@@ -1,0 +1,96 @@
+import { existsSync } from "node:fs";
+import { mkdir, readdir, readFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import fg from "fast-glob";
+import { sha256 } from "../../digest.js";
+import { HalError } from "../../errors.js";
+import { cleanEnvironment } from "../../tools.js";
+import { entry } from "./cache.js";
+import { runOrExplain } from "./failures.js";
+import { type Lock, packagesDigest } from "./lock.js";
+import { debFile } from "./pool.js";
+import type { TreeOptions } from "./root.js";
+import { unpack } from "./tools-tree.js";
+
+/** An unpacked kernel: nothing of its maintainer scripts has run. */
+export interface Kernel {
+  /** As uname -r says it. */
+  readonly version: string;
+  readonly image: string;
+  /** lib/modules/VERSION of the unpacked package. */
+  readonly modulesDir: string;
+}
+
+/** The kernel of a package set, unpacked, or taken from the cache. */
+export async function kernelTree(lock: Lock, options: TreeOptions): Promise<Kernel> {
+  const { cache } = options;
+  const dir = await entry(cache, join(cache.kernel, sha256(packagesDigest(lock.kernel))), async (fresh) => {
+    await options.fetch(lock.kernel);
+    await mkdir(fresh);
+    await unpack(
+      lock.kernel.map((locked) => debFile(cache, locked)),
+      fresh,
+      options,
+    );
+  });
+  const image = (await readdir(join(dir, "boot"))).find((name) => name.startsWith("vmlinuz-"));
+  if (image === undefined) throw new HalError("command", `no kernel image in ${lock.kernel.map(({ name }) => name).join(", ")}`);
+  const version = image.slice("vmlinuz-".length);
+  const modulesDir = [join(dir, "usr/lib/modules", version), join(dir, "lib/modules", version)].find((path) => existsSync(path));
+  if (modulesDir === undefined)
+    throw new HalError("command", `no modules for ${version} in ${lock.kernel.map(({ name }) => name).join(", ")}`);
+  return { version, image: join(dir, "boot", image), modulesDir };
+}
+
+/** A module's one name: file names and modprobe's arguments mix `-` and `_` (modprobe(8)). */
+function moduleName(file: string): string {
+  return basename(file)
+    .replace(/\.ko(\.[a-z0-9]+)?$/, "")
+    .replaceAll("-", "_");
+}
+
+/**
+ * The files of modules and of all that they depend on (`depends`, and `softdep` before them), relative to the kernel's
+ * module directory, sorted. A name that is built into the kernel needs no file.
+ * @throws HalError "input" for a name that this kernel has neither as a module nor built in
+ */
+export async function moduleFiles(
+  names: readonly string[],
+  kernel: Kernel,
+  hostDir: string,
+  { log, signal }: TreeOptions,
+): Promise<readonly string[]> {
+  const files = new Map((await fg("kernel/**/*.ko*", { cwd: kernel.modulesDir })).map((file) => [moduleName(file), file]));
+  const builtin = new Set((await readFile(join(kernel.modulesDir, "modules.builtin"), "utf8")).split("\n").map(moduleName));
+  const wanted = new Set<string>();
+  for (let todo = names.map(moduleName); todo.length > 0; ) {
+    const fresh = [...new Set(todo)].filter((name) => !builtin.has(name) && !wanted.has(name));
+    const lacking = fresh.find((name) => !files.has(name));
+    if (lacking !== undefined) throw lackingModule(lacking, names, kernel);
+    if (fresh.length === 0) break;
+    for (const name of fresh) wanted.add(name);
+    const paths = fresh.map((name) => join(kernel.modulesDir, files.get(name) ?? ""));
+    const command = { tool: join(hostDir, "bin/modinfo"), args: paths, env: cleanEnvironment({ LC_ALL: "C" }) };
+    const { stdout } = await runOrExplain(command, "reading module dependencies", { log, signal });
+    todo = [...stdout.matchAll(/^depends: +(.*)$/gm)]
+      .flatMap(([, list = ""]) => list.split(",").filter((name) => name !== ""))
+      .map(moduleName);
+    for (const [, list = ""] of stdout.matchAll(/^softdep: +pre: ([^:]*?)(?: post:.*)?$/gm)) {
+      todo.push(
+        ...list
+          .split(/\s+/)
+          .map(moduleName)
+          .filter((name) => files.has(name)),
+      ); // soft: one that is not there is not needed
+    }
+  }
+  return [...wanted].map((name) => files.get(name) ?? "").sort();
+}
+
+function lackingModule(lacking: string, names: readonly string[], kernel: Kernel): HalError {
+  const asked = names.find((name) => moduleName(name) === lacking) ?? lacking;
+  const remedy = kernel.version.includes("cloud")
+    ? "set debian.kernel: generic, whose kernel has more of them"
+    : "take it out of kernel.modules, or leave out the feature that needs it";
+  return new HalError("input", `Debian's kernel ${kernel.version} has no module '${asked}'`, { remedy });
+}

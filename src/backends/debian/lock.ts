@@ -1,0 +1,69 @@
+import { readFile } from "node:fs/promises";
+import { sha256 } from "../../digest.js";
+
+/** One binary package, exactly. */
+export interface LockedPackage {
+  readonly name: string;
+  readonly version: string;
+  readonly architecture: string;
+  /** Digest of the .deb, from the signed archive index. */
+  readonly sha256: string;
+  /** Bytes. */
+  readonly size: number;
+  /** Source package, with its version where that differs. */
+  readonly source: string;
+  /** The index entry as apt shows it, for the local archive that mmdebstrap installs from. */
+  readonly stanza: string;
+}
+
+/** Every package of an image, its kernel and its tools, as one state of the archive had them. */
+export interface Lock {
+  readonly format: 1;
+  readonly suite: string;
+  readonly snapshot: string | null;
+  /** The signed Release files that the packages come from: archive path and Date field. */
+  readonly releases: readonly string[];
+  readonly root: readonly LockedPackage[];
+  readonly tools: readonly LockedPackage[];
+  readonly kernel: readonly LockedPackage[];
+}
+
+/** A recorded lock; undefined when there is none, or it is damaged or of another format. */
+export async function readLock(file: string): Promise<Lock | undefined> {
+  try {
+    const value = JSON.parse(await readFile(file, "utf8")) as Partial<Lock>;
+    return value.format === 1 ? (value as Lock) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Digest of a set of packages: equal when every .deb is the same. */
+export function packagesDigest(packages: readonly LockedPackage[]): string {
+  return sha256(packages.map((entry) => `${entry.name} ${entry.version} ${entry.architecture} ${entry.sha256}\n`).join(""));
+}
+
+/**
+ * Packages from `apt-cache show` (Debian policy 5.1: stanzas divided by empty lines), sorted by name.
+ * The same package from two archives is listed once: the first entry stands, as in apt.
+ */
+export function parseStanzas(text: string): readonly LockedPackage[] {
+  const found = new Map<string, LockedPackage>();
+  for (const stanza of text.split(/\n\n+/)) {
+    const field = (name: string): string | undefined => new RegExp(`^${name}: (.*)$`, "m").exec(stanza)?.[1];
+    const [name, version, architecture, sha, size] = ["Package", "Version", "Architecture", "SHA256", "Size"].map(field);
+    if (name === undefined || version === undefined || architecture === undefined || sha === undefined || size === undefined) continue;
+    const key = `${name} ${version}`;
+    if (found.has(key)) continue;
+    found.set(key, {
+      name,
+      version,
+      architecture,
+      sha256: sha,
+      size: Number(size),
+      source: field("Source") ?? name,
+      stanza: stanza.trim(),
+    });
+  }
+  return [...found.values()].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+}

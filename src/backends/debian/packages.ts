@@ -1,0 +1,103 @@
+import type { Resolved } from "../../resolved.js";
+
+interface Implied {
+  readonly why: string;
+  readonly when: (resolved: Resolved) => boolean;
+  readonly packages: readonly string[];
+}
+
+/**
+ * What an image needs beyond Debian's essential packages and what its profile and features name.
+ * docs/debian-backend.md shows this table.
+ */
+const implied: readonly Implied[] = [
+  { why: "loads the kernel modules", when: () => true, packages: ["kmod"] },
+  { why: "early boot, and the tools of a system without systemd", when: () => true, packages: ["busybox-static"] },
+  {
+    why: "PID 1, devices, network",
+    when: ({ profile }) => profile.init === "systemd",
+    packages: ["dbus", "systemd", "systemd-sysv", "udev"],
+  },
+  {
+    why: "opens the verified root, the encrypted partition and swap",
+    when: ({ layout }) => layout.root.type === "verity",
+    packages: ["cryptsetup-bin"],
+  },
+  {
+    why: "makes the filesystem of the encrypted partition",
+    when: ({ layout }) => layout.rw !== undefined,
+    packages: ["cryptsetup-bin", "e2fsprogs"],
+  },
+  { why: "opens encrypted swap", when: ({ layout }) => layout.swap !== undefined, packages: ["cryptsetup-bin"] },
+  { why: "remote login", when: ({ profile }) => profile.ssh, packages: ["openssh-server"] },
+];
+
+/** Packages that are asked for by name: the profile's, its features' and the implied ones, sorted. */
+export function rootPackages(resolved: Resolved): readonly string[] {
+  const more = implied.filter(({ when }) => when(resolved)).flatMap(({ packages }) => packages);
+  return [...new Set([...resolved.debianPackages, ...more])].sort();
+}
+
+/** Debian's kernel meta package of a flavour. */
+export function kernelPackage(flavour: Resolved["debianKernel"]): string {
+  return flavour === "cloud" ? "linux-image-cloud-amd64" : "linux-image-amd64";
+}
+
+/** A tool of HOST_DIR/bin: where its package has it, and what keeps it from reading the host's own configuration. */
+export interface TreeTool {
+  readonly package: string;
+  readonly path: string;
+  readonly names: readonly string[];
+  /** Variables whose value is a path inside the tools tree. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** The interpreter that runs it, for a script. */
+  readonly interpreter?: string;
+}
+
+const always: readonly TreeTool[] = [
+  { package: "e2fsprogs", path: "usr/sbin/mke2fs", names: ["mke2fs", "mkfs.ext4"], env: { MKE2FS_CONFIG: "etc/mke2fs.conf" } },
+  { package: "e2fsprogs", path: "usr/sbin/e2fsck", names: ["e2fsck"], env: { E2FSCK_CONFIG: "etc/e2fsck.conf" } },
+  { package: "e2fsprogs", path: "usr/sbin/dumpe2fs", names: ["dumpe2fs"] },
+  { package: "e2fsprogs", path: "usr/sbin/debugfs", names: ["debugfs"] },
+  { package: "cryptsetup-bin", path: "usr/sbin/veritysetup", names: ["veritysetup"], env: { OPENSSL_CONF: "etc/ssl/openssl.cnf" } },
+  { package: "genimage", path: "usr/bin/genimage", names: ["genimage"] },
+  { package: "cpio", path: "usr/bin/cpio", names: ["cpio"] },
+  { package: "gzip", path: "usr/bin/gzip", names: ["gzip"] },
+  { package: "zstd", path: "usr/bin/zstd", names: ["zstd"] },
+  { package: "xz-utils", path: "usr/bin/xz", names: ["xz"] },
+  { package: "kmod", path: "usr/bin/kmod", names: ["depmod", "modprobe", "modinfo"] },
+  { package: "binutils", path: "usr/bin/readelf", names: ["readelf"] },
+  {
+    package: "dosfstools",
+    path: "usr/sbin/mkfs.fat",
+    names: ["mkfs.fat", "mkfs.vfat", "mkdosfs"],
+    env: { GCONV_PATH: "usr/lib/x86_64-linux-gnu/gconv" },
+  },
+  {
+    package: "mtools",
+    path: "usr/bin/mtools",
+    names: ["mtools", "mcopy", "mmd", "mformat", "mdir"],
+    env: { GCONV_PATH: "usr/lib/x86_64-linux-gnu/gconv" },
+  },
+];
+
+const forUki: readonly TreeTool[] = [
+  {
+    package: "systemd-ukify",
+    path: "usr/bin/ukify",
+    names: ["ukify"],
+    interpreter: "usr/bin/python3",
+    env: { PYTHONHOME: "usr", PYTHONPATH: "usr/lib/python3/dist-packages" },
+  },
+];
+
+/** The tools that HOST_DIR/bin has for an image. */
+export function treeTools(resolved: Resolved): readonly TreeTool[] {
+  return resolved.profile.boot === "uki" ? [...always, ...forUki] : always;
+}
+
+/** The packages of the tools tree, sorted. */
+export function toolPackages(resolved: Resolved): readonly string[] {
+  const more = resolved.profile.boot === "uki" ? ["python3", "systemd-boot-efi"] : [];
+  return [...new Set([...treeTools(resolved).map((tool) => tool.package), ...more])].sort();
+}

@@ -1,0 +1,73 @@
+import { existsSync } from "node:fs";
+import { readdir, rename } from "node:fs/promises";
+import { join } from "node:path";
+import { sha256File } from "../../digest.js";
+import { HalError } from "../../errors.js";
+import { formatSize } from "../../size.js";
+import type { Apt } from "./archive.js";
+import { type Cache, withScratch } from "./cache.js";
+import { runOrExplain, tellingLines } from "./failures.js";
+import type { LockedPackage } from "./lock.js";
+
+export interface DownloadOptions {
+  readonly cache: Cache;
+  readonly apt: () => Promise<Apt>;
+  readonly offline: boolean;
+  readonly log: string;
+  readonly report: (text: string) => void;
+  readonly signal: AbortSignal;
+}
+
+/** Where a package's .deb is in the cache. */
+export function debFile(cache: Cache, { sha256 }: LockedPackage): string {
+  return join(cache.pool, `${sha256}.deb`);
+}
+
+/** The packages that the cache lacks. */
+export function missing(cache: Cache, packages: readonly LockedPackage[]): readonly LockedPackage[] {
+  return packages.filter((entry) => !existsSync(debFile(cache, entry)));
+}
+
+/**
+ * Downloads what the cache lacks. apt checks each file against its signed index; the pool takes it under its own
+ * digest, so a file that is not the one the lock names never gets the name that the lock looks for.
+ */
+export async function download(packages: readonly LockedPackage[], options: DownloadOptions): Promise<void> {
+  const { cache, log, report, signal } = options;
+  const wanted = missing(cache, packages);
+  if (wanted.length === 0) return;
+  if (options.offline) {
+    throw new HalError("command", `${wanted.length} packages are not in the cache, and --offline forbids to download them`, {
+      details: wanted.slice(0, 5).map((entry) => `${entry.name} ${entry.version}`),
+      remedy: "build once without --offline",
+    });
+  }
+  const apt = await options.apt();
+  await withScratch(cache, async (dir) => {
+    let count = 0;
+    const total = formatSize(wanted.reduce((sum, entry) => sum + entry.size, 0));
+    const onLine = (line: string): void => {
+      if (line.startsWith("Get:")) report(`download ${++count} of ${wanted.length} packages (${total} in all)`);
+    };
+    const names = wanted.map((entry) => `${entry.name}=${entry.version}`);
+    try {
+      await runOrExplain({ tool: "apt-get", args: ["download", ...names], env: apt.env, cwd: dir }, "downloading packages", {
+        log,
+        onLine,
+        signal,
+      });
+    } finally {
+      for (const name of await readdir(dir)) {
+        const file = join(dir, name);
+        if (name.endsWith(".deb")) await rename(file, join(cache.pool, `${await sha256File(file)}.deb`));
+      }
+    }
+  });
+  const gone = missing(cache, packages);
+  if (gone.length > 0) {
+    throw new HalError("command", "the archive has other packages than those recorded", {
+      details: tellingLines(gone.map((entry) => `${entry.name} ${entry.version} sha256:${entry.sha256}`).join("\n")),
+      remedy: "build with --update to take the archive's present state, or pin an old one with debian.snapshot",
+    });
+  }
+}

@@ -1,0 +1,198 @@
+import { existsSync } from "node:fs";
+import { readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { canonicalJson, sha256 } from "../../digest.js";
+import { HalError } from "../../errors.js";
+import type { Resolved } from "../../resolved.js";
+import { runCommand } from "../../tools.js";
+import { type Apt, findSources, makeApt, type Source, snapshotSource } from "./archive.js";
+import { type Cache, withScratch, writeWhole } from "./cache.js";
+import { runOrExplain, tellingLines } from "./failures.js";
+import { type Lock, type LockedPackage, parseStanzas, readLock } from "./lock.js";
+import { kernelPackage, rootPackages, toolPackages } from "./packages.js";
+
+export interface SolveOptions {
+  readonly offline: boolean;
+  /** Look at the archive again instead of using the recorded package set. */
+  readonly update: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** A new package set is solved from an index at most this old, so that the profiles of one matrix agree. */
+const INDEX_AGE_MS = 6 * 60 * 60 * 1000;
+
+/** Debian's essential packages: every root tree has them (Debian policy 3.8). */
+const ESSENTIAL = "?and(?architecture(amd64),?essential)";
+
+/** What is asked for; the recorded package set is found by its digest. */
+function asked(resolved: Resolved): Readonly<Record<string, unknown>> {
+  const { suite, snapshot, mirror } = resolved.profile.debian;
+  return {
+    format: 1,
+    suite,
+    snapshot: snapshot ?? null,
+    mirror: mirror ?? null,
+    root: rootPackages(resolved),
+    tools: toolPackages(resolved),
+    kernel: kernelPackage(resolved.debianKernel),
+  };
+}
+
+/** Where the package set of a profile is recorded. */
+function lockFile(resolved: Resolved, cache: Cache): string {
+  return join(cache.locks, `${sha256(canonicalJson(asked(resolved)))}.json`);
+}
+
+/** The recorded package set, if there is one. */
+export function recordedLock(resolved: Resolved, cache: Cache): Promise<Lock | undefined> {
+  return readLock(lockFile(resolved, cache));
+}
+
+/**
+ * The exact packages of an image: the recorded set, so that the same profile gives the same image until it is
+ * asked to look again (`--update`); else solved by apt from the archive's signed index, and recorded.
+ * @throws HalError "input" for a package that the suite does not have, "command" when the archive cannot be reached
+ */
+export async function lockPackages(resolved: Resolved, cache: Cache, options: SolveOptions): Promise<Lock> {
+  const recorded = options.update ? undefined : await recordedLock(resolved, cache);
+  if (recorded !== undefined) return recorded;
+  if (options.offline) {
+    throw new HalError("command", `no package set is recorded for ${resolved.name}, and --offline forbids to ask the archive`, {
+      remedy: "build it once without --offline",
+    });
+  }
+  const apt = await refreshedApt(resolved, cache, options);
+  const lock: Lock = {
+    format: 1,
+    suite: resolved.profile.debian.suite,
+    snapshot: resolved.profile.debian.snapshot ?? null,
+    releases: await releases(apt),
+    root: await solve(apt, [ESSENTIAL, ...rootPackages(resolved)], resolved, options),
+    tools: await solve(apt, toolPackages(resolved), resolved, options),
+    kernel: await kernelPackages(apt, kernelPackage(resolved.debianKernel), options),
+  };
+  await writeWhole(cache, lockFile(resolved, cache), JSON.stringify(lock));
+  return lock;
+}
+
+/** The private apt of a profile's sources, for downloads. */
+export async function aptOf(resolved: Resolved, cache: Cache): Promise<Apt> {
+  return withScratch(cache, async (tmp) => aptFor(resolved, cache, await findSources(resolved, tmp)));
+}
+
+function aptFor(resolved: Resolved, cache: Cache, sources: readonly Source[]): Promise<Apt> {
+  return makeApt(join(cache.apt, sha256(canonicalJson(sources)).slice(0, 16)), sources, resolved.profile.debian.snapshot !== undefined);
+}
+
+async function refreshedApt(resolved: Resolved, cache: Cache, options: SolveOptions): Promise<Apt> {
+  const apt = await aptOf(resolved, cache);
+  await update(apt, options);
+  const { snapshot, mirror } = resolved.profile.debian;
+  if (snapshot === undefined || mirror?.includes("@SNAPSHOTID@")) return apt;
+  const pinned = await aptFor(resolved, cache, await snapshotSources(resolved, apt, snapshot));
+  await update(pinned, options);
+  return pinned;
+}
+
+async function snapshotSources(resolved: Resolved, apt: Apt, snapshot: string): Promise<readonly Source[]> {
+  const text = await readFile(join(apt.dir, "sources.list"), "utf8");
+  const sources = [...text.matchAll(/^deb \[[^\]]*\] (\S+) (\S+) main$/gm)].map(([, uri = "", suite = ""]) => ({ uri, suite }));
+  const lists = (await readdir(join(apt.dir, "lists"))).filter((name) => name.endsWith("_InRelease"));
+  const pinned = await Promise.all(
+    sources.map(async (source) => {
+      const list = lists.find((name) => name.endsWith(`_dists_${source.suite}_InRelease`));
+      return list === undefined ? undefined : snapshotSource(source, await readFile(join(apt.dir, "lists", list), "utf8"), snapshot);
+    }),
+  );
+  if (pinned.every((source) => source !== undefined)) return pinned;
+  const at = resolved.origins.get("/debian/snapshot");
+  throw new HalError("input", "this archive does not say where its snapshots are", {
+    ...(at === undefined ? {} : { at }),
+    remedy: "set debian.mirror to the address of a snapshot service, with @SNAPSHOTID@ where the time stamp goes",
+  });
+}
+
+async function update(apt: Apt, options: SolveOptions): Promise<void> {
+  const stamp = join(apt.dir, "updated");
+  if (!options.update && existsSync(stamp) && Date.now() - (await stat(stamp)).mtimeMs < INDEX_AGE_MS) return;
+  // apt-get update refuses to wait for another one's lock on the lists; flock(1) waits.
+  const command = { tool: "flock", args: [join(apt.dir, "lock"), "apt-get", "update", "--error-on=any"], env: apt.env };
+  const { exitCode, stdout, stderr } = await runCommand(command, { allowFailure: true, signal: options.signal });
+  if (exitCode !== 0) {
+    throw new HalError("command", "the Debian archive cannot be read", {
+      details: tellingLines(`${stdout}\n${stderr}`),
+      remedy:
+        "check the network and apt's proxy settings, or debian.suite and debian.mirror; with a warm cache, --offline needs no network",
+    });
+  }
+  await writeFile(stamp, "");
+}
+
+/** Suite, version and date of the signed Release files that an apt has. */
+async function releases(apt: Apt): Promise<readonly string[]> {
+  const lists = join(apt.dir, "lists");
+  const names = (await readdir(lists)).filter((name) => name.endsWith("_InRelease"));
+  const found = names.map(async (name) => {
+    const text = await readFile(join(lists, name), "utf8");
+    const field = (key: string): string => new RegExp(`^${key}: (.*)$`, "m").exec(text)?.[1] ?? "";
+    return `${field("Codename")} ${field("Date")}`;
+  });
+  return (await Promise.all(found)).sort();
+}
+
+/** The packages that apt would install into an empty system. */
+async function solve(apt: Apt, names: readonly string[], resolved: Resolved, options: SolveOptions): Promise<readonly LockedPackage[]> {
+  const command = { tool: "apt-get", args: ["install", "--print-uris", "-qq", "--yes", ...names], env: apt.env };
+  const { exitCode, stdout, stderr } = await runCommand(command, { allowFailure: true, signal: options.signal });
+  if (exitCode !== 0) throw unsolvable(stderr, stdout, resolved);
+  const files = [...stdout.matchAll(/^'[^']*' ([^ _]+)_([^ _]+)_[^ _]+\.deb /gm)];
+  return show(
+    apt,
+    files.map(([, name = "", version = ""]) => `${name}=${decodeURIComponent(version)}`),
+    options,
+  );
+}
+
+function unsolvable(stderr: string, stdout: string, resolved: Resolved): HalError {
+  const { suite, packages } = resolved.profile.debian;
+  const name = /Unable to locate package (\S+)|Package '?([^\s']+)'? has no installation candidate/
+    .exec(stderr)
+    ?.slice(1)
+    .find((found) => found !== undefined);
+  if (name === undefined)
+    return new HalError("command", `apt cannot put the packages of ${resolved.name} together`, {
+      details: tellingLines(`${stdout}\n${stderr}`),
+    });
+  const index = packages.indexOf(name);
+  const at = resolved.origins.get(`/debian/packages/${index}`) ?? resolved.origins.get("/debian/packages");
+  const feature = resolved.features.find((candidate) => candidate.debian.packages.includes(name))?.name;
+  const by = index >= 0 || feature === undefined ? "" : `, which feature ${feature} needs`;
+  return new HalError("input", `Debian ${suite} has no package '${name}'${by}`, {
+    ...(at === undefined || index < 0 ? {} : { at }),
+    remedy: "correct the name, choose another debian.suite, or look at the archive again with --update",
+  });
+}
+
+async function show(apt: Apt, names: readonly string[], options: SolveOptions): Promise<readonly LockedPackage[]> {
+  const { stdout } = await runOrExplain(
+    { tool: "apt-cache", args: ["show", "--no-all-versions", ...names], env: apt.env },
+    "reading the package index",
+    { signal: options.signal },
+  );
+  return parseStanzas(stdout);
+}
+
+/** The packages that hold a kernel and its modules: the meta package's dependencies of these kinds, not what they want installed beside. */
+async function kernelPackages(apt: Apt, meta: string, options: SolveOptions): Promise<readonly LockedPackage[]> {
+  const found = new Map<string, LockedPackage>();
+  const todo = [meta];
+  for (let name = todo.pop(); name !== undefined; name = todo.pop()) {
+    const [shown] = await show(apt, [name], options);
+    if (shown === undefined || found.has(name)) continue;
+    found.set(name, shown);
+    const depends = /^Depends: (.*)$/m.exec(shown.stanza)?.[1] ?? "";
+    todo.push(...depends.split(/, */).flatMap((term) => /^(linux-(?:image|binary|modules)-\S+)/.exec(term)?.[1] ?? []));
+  }
+  found.delete(meta);
+  return [...found.values()];
+}

@@ -1,0 +1,150 @@
+import { existsSync } from "node:fs";
+import { lstat, mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { contractEnvironment } from "../../assemble.js";
+import { HalError } from "../../errors.js";
+import type { Resolved } from "../../resolved.js";
+import { shellQuote } from "../../tools.js";
+import type { Prepared } from "../backend.js";
+import { type AccountFiles, addAccounts, parseUsersTable } from "./accounts.js";
+import { runOrExplain } from "./failures.js";
+import type { Kernel } from "./kernel.js";
+import { inNamespace, removeTree } from "./namespace.js";
+import { permissionCommands } from "./permissions.js";
+import type { TreeOptions } from "./root.js";
+
+type Dirs = Pick<Prepared, "targetDir" | "binariesDir" | "hostDir" | "buildDir">;
+
+export interface TargetInput {
+  readonly resolved: Resolved;
+  readonly dirs: Dirs;
+  readonly externalTree: string;
+  readonly rootTar: string;
+  readonly kernel: Kernel;
+  /** Relative to the kernel's module directory. */
+  readonly modules: readonly string[];
+}
+
+/**
+ * What no image keeps of the root tree: package manager state (the root is read-only), what tells the build host or
+ * its clock, and what the kernel and the init system fill at boot.
+ */
+const discarded = [
+  "/etc/apt",
+  "/etc/hostname",
+  "/etc/resolv.conf",
+  "/etc/passwd-",
+  "/etc/group-",
+  "/etc/shadow-",
+  "/etc/gshadow-",
+  "/etc/.pwd.lock",
+  "/var/lib/apt",
+  "/var/lib/dpkg/info",
+  "/var/lib/dpkg/status-old",
+  "/var/lib/dpkg/lock",
+  "/var/lib/dpkg/lock-frontend",
+  "/var/lib/dpkg/triggers",
+  "/var/lib/systemd/random-seed",
+];
+const emptied = ["/dev", "/proc", "/sys", "/run", "/tmp", "/var/tmp", "/var/cache", "/var/log"];
+
+/** TARGET_DIR: the cached root tree with modules, overlay, post-build.sh, users and permissions applied, in Buildroot's order. */
+export async function makeTarget(input: TargetInput, options: TreeOptions): Promise<void> {
+  const { resolved, dirs, externalTree, rootTar, kernel } = input;
+  const { targetDir, binariesDir, buildDir } = dirs;
+  const board = join(externalTree, "board/hal");
+  const epoch = resolved.profile.sourceDateEpoch;
+  for (const dir of [targetDir, binariesDir, buildDir]) {
+    await removeTree(dir);
+    await mkdir(dir, { recursive: true });
+  }
+  const env = contractEnvironment(dirs, epoch);
+  const run = (what: string, tool: string, args: readonly string[]) =>
+    runOrExplain(inNamespace({ tool, args, env, cwd: buildDir }), what, options);
+  const inside = (what: string, script: string) => run(what, "chroot", [targetDir, "/bin/sh", "-euc", script]);
+
+  options.report("copy root tree");
+  await run("unpacking the root tree", "tar", [
+    "--extract",
+    "--same-permissions",
+    "--same-owner",
+    "--numeric-owner",
+    "--file",
+    rootTar,
+    "--directory",
+    targetDir,
+  ]);
+  await inside(
+    "cleaning the root tree",
+    [`rm -rf ${discarded.join(" ")}`, ...emptied.map((dir) => `find ${dir} -xdev -mindepth 1 -delete`)].join("\n"),
+  );
+
+  options.report("kernel modules");
+  await installModules(input, run);
+
+  options.report("overlay, users, permissions");
+  const overlay = join(board, "overlay");
+  if (existsSync(overlay))
+    await run("applying the overlay", "sh", ["-euc", OVERLAY, "sh", overlay, targetDir, join(buildDir, "overlay.tar")]);
+  const postBuild = join(board, "post-build.sh");
+  if (existsSync(postBuild)) await run("post-build.sh", postBuild, [targetDir]);
+  const commands = [...(await applyUsers(targetDir, join(board, "users.table"))), ...(await permissions(join(board, "permissions.table")))];
+  if (commands.length > 0) await inside("applying users and permissions", commands.join("\n"));
+  await run("setting times", "find", [targetDir, "-exec", "touch", "--no-dereference", `--date=@${epoch}`, "{}", "+"]);
+  options.report(`kernel ${kernel.version}`);
+}
+
+type Run = (what: string, tool: string, args: readonly string[]) => Promise<unknown>;
+
+/**
+ * Files and links only: the tree's directories, and its links to directories, stay what they are. Unpacked inside the
+ * tree, where an absolute link leads to the tree's own files and never to the host's.
+ */
+const OVERLAY = `cd "$1"
+find . ! -type d -print0 | LC_ALL=C sort -z > "$3.list"
+tar --create --file "$3" --null --files-from "$3.list" --no-recursion --owner=0 --group=0 --numeric-owner
+chroot "$2" tar --extract --same-permissions --file - < "$3"`;
+
+const MODULES = `cd "$1"
+tar --create --file "$3" --files-from "$3.list" --no-recursion --owner=0 --group=0 --numeric-owner --transform="s,^,usr/lib/modules/$4/,"
+chroot "$2" tar --extract --same-permissions --file - < "$3"`;
+
+async function installModules({ dirs, kernel, modules }: TargetInput, run: Run): Promise<void> {
+  const archive = join(dirs.buildDir, "modules.tar");
+  const known = ["modules.builtin", "modules.builtin.modinfo", "modules.order"].filter((name) => existsSync(join(kernel.modulesDir, name)));
+  await writeFile(`${archive}.list`, [...known, ...modules].map((file) => `${file}\n`).join(""));
+  await run("installing kernel modules", "sh", ["-euc", MODULES, "sh", kernel.modulesDir, dirs.targetDir, archive, kernel.version]);
+  const config = join(dirs.buildDir, "depmod.d"); // empty: the host's must not be read
+  await mkdir(config);
+  await run("depmod", join(dirs.hostDir, "bin/depmod"), ["-b", dirs.targetDir, "-C", config, kernel.version]);
+}
+
+/** Writes the account files; the commands that make the home directories. */
+async function applyUsers(targetDir: string, table: string): Promise<readonly string[]> {
+  const text = await readFile(table, "utf8").catch(() => "");
+  const accounts = parseUsersTable(text, table);
+  if (accounts.length === 0) return [];
+  const read = (name: keyof AccountFiles): Promise<string> => readPlain(join(targetDir, "etc", name));
+  const before: AccountFiles = {
+    passwd: await read("passwd"),
+    group: await read("group"),
+    shadow: await read("shadow"),
+    gshadow: await read("gshadow"),
+  };
+  const after = addAccounts(accounts, before);
+  for (const name of ["passwd", "group", "shadow", "gshadow"] as const) await writeFile(join(targetDir, "etc", name), after[name]);
+  return accounts
+    .filter(({ home }) => home !== "-" && home !== "/")
+    .flatMap(({ name, home }) => [`mkdir -p ${shellQuote(home)}`, `chown -R -h ${shellQuote(name)}: ${shellQuote(home)}`]);
+}
+
+/** Reads a file of the tree that is about to be rewritten in place: never through a link, which could lead to the host's. */
+async function readPlain(file: string): Promise<string> {
+  if (!(await lstat(file)).isFile())
+    throw new HalError("input", "the overlay makes this account file something else than a file", { at: { file } });
+  return readFile(file, "utf8");
+}
+
+async function permissions(table: string): Promise<readonly string[]> {
+  return permissionCommands(await readFile(table, "utf8").catch(() => ""), table);
+}
