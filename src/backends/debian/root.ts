@@ -72,7 +72,7 @@ export function rootTree(lock: Lock, requested: readonly string[], sourceDateEpo
       }),
     };
     const onLine = (line: string): void => {
-      const step = /^I: ([a-z].*?)\.*$/.exec(line)?.[1];
+      const step = /^I: ((?:extracting|installing|creating) .*?)\.*$/.exec(line)?.[1];
       if (step !== undefined) report(`root tree: ${step}`);
     };
     await runOrExplain(inNamespace({ tool: "mmdebstrap", args, env }), "mmdebstrap", { log, onLine, signal });

@@ -76,7 +76,7 @@ export async function makeTarget(input: TargetInput, options: TreeOptions): Prom
   ]);
   await inside(
     "cleaning the root tree",
-    [`rm -rf ${discarded.join(" ")}`, ...emptied.map((dir) => `find ${dir} -xdev -mindepth 1 -delete`)].join("\n"),
+    [`rm -rf ${discarded.join(" ")}`, ...emptied.map((dir) => `mkdir -p ${dir}; find ${dir} -xdev -mindepth 1 -delete`)].join("\n"),
   );
 
   options.report("kernel modules");
@@ -102,11 +102,11 @@ type Run = (what: string, tool: string, args: readonly string[]) => Promise<unkn
  */
 const OVERLAY = `cd "$1"
 find . ! -type d -print0 | LC_ALL=C sort -z > "$3.list"
-tar --create --file "$3" --null --files-from "$3.list" --no-recursion --owner=0 --group=0 --numeric-owner
+tar --create --file "$3" --null --no-recursion --files-from "$3.list" --owner=0 --group=0 --numeric-owner
 chroot "$2" tar --extract --same-permissions --file - < "$3"`;
 
 const MODULES = `cd "$1"
-tar --create --file "$3" --files-from "$3.list" --no-recursion --owner=0 --group=0 --numeric-owner --transform="s,^,usr/lib/modules/$4/,"
+tar --create --file "$3" --no-recursion --files-from "$3.list" --owner=0 --group=0 --numeric-owner --transform="s,^,usr/lib/modules/$4/,"
 chroot "$2" tar --extract --same-permissions --file - < "$3"`;
 
 async function installModules({ dirs, kernel, modules }: TargetInput, run: Run): Promise<void> {
