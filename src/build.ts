@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { copyFile, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { copyFile, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { assemble } from "./assemble.js";
 import type { Backend, Prepared } from "./backends/backend.js";
@@ -10,11 +10,13 @@ import type { Manifest } from "./generated/types.js";
 import { describeLaunch } from "./launch/describe.js";
 import { readManifest, UNLISTED } from "./manifest.js";
 import { cacheRoot } from "./paths.js";
-import { type Step, runSteps } from "./progress.js";
+import { runSteps, type Step } from "./progress.js";
 import { type Staging, stage } from "./publish.js";
 import { render } from "./render.js";
 import type { Rendered, Resolved } from "./resolved.js";
+import { sbom } from "./sbom.js";
 import { formatSize } from "./size.js";
+import { runCommand } from "./tools.js";
 import { version } from "./version.js";
 import { writeTree } from "./write-tree.js";
 
@@ -84,10 +86,16 @@ export async function upToDate(resolved: Resolved, options: BuildOptions): Promi
   return (await current(join(options.out, resolved.name), inputs.digest)) !== undefined;
 }
 
-async function buildInto(staging: Staging, resolved: Resolved, rendered: Rendered, inputs: Inputs, backend: Backend, options: BuildOptions): Promise<Manifest> {
+async function buildInto(
+  staging: Staging,
+  resolved: Resolved,
+  rendered: Rendered,
+  inputs: Inputs,
+  backend: Backend,
+  options: BuildOptions,
+): Promise<Manifest> {
   const log = join(staging.stagingDir, "build.log");
   const externalTree = join(staging.workDir, "external");
-  const release = join(staging.stagingDir);
   let prepared: Prepared | undefined;
   let manifest: Manifest | undefined;
   const ready = (): Prepared => {
@@ -112,8 +120,21 @@ async function buildInto(staging: Staging, resolved: Resolved, rendered: Rendere
     {
       title: "Assemble images",
       run: async (report) => {
-        if (!ready().assembled) await assemble({ prepared: ready(), externalTree, sourceDateEpoch: resolved.profile.sourceDateEpoch, log, report, signal: options.signal });
-        for (const name of await readdir(ready().binariesDir)) await moveFile(join(ready().binariesDir, name), join(release, name));
+        if (!ready().assembled)
+          await assemble({
+            prepared: ready(),
+            externalTree,
+            sourceDateEpoch: resolved.profile.sourceDateEpoch,
+            log,
+            report,
+            signal: options.signal,
+          });
+        for (const name of (await readdir(ready().binariesDir)).filter(isArtifact)) {
+          const [from, to] = [join(ready().binariesDir, name), join(staging.stagingDir, name)];
+          // What Buildroot made stays in place for its next, partial build.
+          if (ready().assembled) await copySparse(from, to);
+          else await rename(from, to);
+        }
       },
     },
     {
@@ -133,17 +154,24 @@ async function buildInto(staging: Staging, resolved: Resolved, rendered: Rendere
 }
 
 /** Writes launch.json and manifest.json beside the artifacts. */
-async function describe(resolved: Resolved, dir: string, inputs: Inputs, prepared: Prepared, backend: Manifest["backend"]): Promise<Manifest> {
+async function describe(
+  resolved: Resolved,
+  dir: string,
+  inputs: Inputs,
+  prepared: Prepared,
+  backend: Manifest["backend"],
+): Promise<Manifest> {
   const cmdline = (await readFile(join(dir, "cmdline"), "utf8")).trimEnd();
   await rm(join(dir, "cmdline"));
   const images = await digestAll(dir);
-  const launch = await describeLaunch(resolved, images, cmdline);
+  const launch = describeLaunch(resolved, images, cmdline, { backend });
   await writeFile(join(dir, "launch.json"), canonicalJson(launch));
-  const manifest: Manifest = {
+  const whole: Omit<Manifest, "artifacts"> = {
     schema: "hal.manifest/v1",
     profile: resolved.name,
     platform: resolved.platform,
     layout: resolved.layout.name,
+    promises: { init: resolved.profile.init, ssh: resolved.profile.ssh, layout: resolved.layout },
     backend,
     debug: resolved.profile.debug,
     sourceDateEpoch: resolved.profile.sourceDateEpoch,
@@ -151,8 +179,9 @@ async function describe(resolved: Resolved, dir: string, inputs: Inputs, prepare
     hal: version,
     inputs: { digest: inputs.digest, tree: inputs.tree, details: { ...inputs.details, ...prepared.details } },
     packages: [...prepared.packages].map((entry) => ({ ...entry })),
-    artifacts: await digestAll(dir, images),
   };
+  await writeFile(join(dir, "sbom.cdx.json"), sbom(whole));
+  const manifest: Manifest = { ...whole, artifacts: await digestAll(dir, images) };
   await writeFile(join(dir, "manifest.json"), canonicalJson(manifest));
   return manifest;
 }
@@ -165,7 +194,9 @@ async function digestAll(dir: string, known: readonly FileDigest[] = []): Promis
 
 /** Everything that decides the bytes. No path of this machine, no time, nothing of the environment. */
 function inputsOf(resolved: Resolved, rendered: Rendered, backend: string, details: Readonly<Record<string, unknown>>): Inputs {
-  const tree = sha256(rendered.files.map((file) => `${file.path}\0${file.mode.toString(8)}\0${file.link ?? ""}\0${sha256(file.content)}\n`).join(""));
+  const tree = sha256(
+    rendered.files.map((file) => `${file.path}\0${file.mode.toString(8)}\0${file.link ?? ""}\0${sha256(file.content)}\n`).join(""),
+  );
   const decided = {
     hal: version,
     backend,
@@ -204,28 +235,35 @@ async function keepLog(staging: Staging, out: string, name: string): Promise<voi
 function refuseUnreleasable(resolved: Resolved, options: BuildOptions): void {
   if (!options.release) return;
   const at = resolved.origins.get("/debug");
-  if (resolved.profile.debug) throw new HalError("check", "a debug image cannot be released: its console and login are open", at === undefined ? {} : { at });
+  if (resolved.profile.debug)
+    throw new HalError("check", "a debug image cannot be released: its console and login are open", at === undefined ? {} : { at });
   if (resolved.platform === "none") throw new HalError("check", "an image for platform none cannot be released: no hardware protects it");
   if (options.backend === "debian" && resolved.debianOmitted.length > 0) {
-    throw new HalError("check", `the debian backend leaves out ${resolved.debianOmitted.join(", ")}`, { remedy: "release with the buildroot backend" });
+    throw new HalError("check", `the debian backend leaves out ${resolved.debianOmitted.join(", ")}`, {
+      remedy: "release with the buildroot backend",
+    });
   }
 }
 
-/** Renames, or copies where the two are on different filesystems. */
-async function moveFile(from: string, to: string): Promise<void> {
-  await mkdir(join(to, ".."), { recursive: true });
-  try {
-    await rename(from, to);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EXDEV") throw error;
-    await copyFile(from, to);
-    await rm(from);
-  }
+/** What post-image.sh leaves for the output directory; BINARIES_DIR has other files too. */
+function isArtifact(name: string): boolean {
+  return /^(bzImage|cmdline|disk\.img|rootfs\.(ext4|verity|roothash)|(rootfs|initramfs)\.cpio\.(gz|zst)|[a-z0-9-]+\.(eif|efi))$/.test(name);
+}
+
+/** Copies the file that a name means, links followed, holes kept. */
+async function copySparse(from: string, to: string): Promise<void> {
+  await runCommand({ tool: "cp", args: ["--dereference", "--sparse=always", "--reflink=auto", "--", from, to] });
 }
 
 /** The lines that end a build: every artifact with size and digest. */
 export function summary({ dir, manifest, upToDate }: BuildResult): string {
-  const rows = manifest.artifacts.map((entry) => `  ${entry.name.padEnd(22)} ${formatSize(entry.size).padStart(8)}  sha256:${entry.sha256.slice(0, 16)}…`);
-  const marks = [manifest.backend, ...(manifest.debug ? ["DEBUG: console and login are open"] : []), ...manifest.omitted.map((name) => `without ${name}`)].join(", ");
+  const rows = manifest.artifacts.map(
+    (entry) => `  ${entry.name.padEnd(22)} ${formatSize(entry.size).padStart(8)}  sha256:${entry.sha256.slice(0, 16)}…`,
+  );
+  const marks = [
+    manifest.backend,
+    ...(manifest.debug ? ["DEBUG: console and login are open"] : []),
+    ...manifest.omitted.map((name) => `without ${name}`),
+  ].join(", ");
   return [`${dir} (${marks})${upToDate ? ": up to date" : ""}`, ...rows].join("\n");
 }

@@ -22,7 +22,19 @@ const MAX_PARTITION_BYTES = 8 * 2 ** 40;
 
 /** Parameters that hal itself adds, or that would undo what the image guarantees. */
 const RESERVED_PARAMETERS = ["roothash", "rdinit", "init", "root", "rootflags", "ro", "rw", "initrd", "dm-mod.create"];
-const DEBUG_PARAMETERS = ["systemd.debug-shell", "systemd.debug_shell", "rd.break", "rd.shell", "single", "emergency", "rescue", "s", "S", "1", "systemd.unit"];
+const DEBUG_PARAMETERS = [
+  "systemd.debug-shell",
+  "systemd.debug_shell",
+  "rd.break",
+  "rd.shell",
+  "single",
+  "emergency",
+  "rescue",
+  "s",
+  "S",
+  "1",
+  "systemd.unit",
+];
 
 function features({ features, profile, debianOmitted }: Resolved, at: (pointer: string) => Location): void {
   const names = features.map((feature) => feature.name);
@@ -38,7 +50,11 @@ function features({ features, profile, debianOmitted }: Resolved, at: (pointer: 
   for (const [index, name] of debianOmitted.entries()) {
     if (names.includes(name)) continue;
     const guess = nearest(name, names);
-    fail(`backends.debian.omit names '${name}', which the profile does not have`, at(`/backends/debian/omit/${index}`), guess === undefined ? undefined : `did you mean '${guess}'?`);
+    fail(
+      `backends.debian.omit names '${name}', which the profile does not have`,
+      at(`/backends/debian/omit/${index}`),
+      guess === undefined ? undefined : `did you mean '${guess}'?`,
+    );
   }
 }
 
@@ -47,7 +63,8 @@ function platform({ profile, layout, platform }: Resolved, at: (pointer: string)
     fail(`platform nitro has no disk, and layout '${layout.name}' has one`, at("/layout"), "layout: ram");
   }
   if (platform === "nitro" && profile.boot === "uki") fail("platform nitro boots an EIF, not a UKI", at("/boot"), "boot: direct");
-  if (profile.services.units.length > 0 && profile.init !== "systemd") fail("services.units are systemd units, and init is busybox", at("/services/units"), "init: systemd");
+  if (profile.services.units.length > 0 && profile.init !== "systemd")
+    fail("services.units are systemd units, and init is busybox", at("/services/units"), "init: systemd");
 }
 
 function kernelParameters({ profile }: Resolved, at: (pointer: string) => Location): void {
@@ -55,10 +72,17 @@ function kernelParameters({ profile }: Resolved, at: (pointer: string) => Locati
     const where = at(`/kernel/cmdline/${index}`);
     const [name = ""] = word.split("=");
     if ((word.match(/"/g)?.length ?? 0) % 2 !== 0) fail(`kernel parameter ${word} has an unbalanced quote`, where);
-    if (/[`$\\']/.test(word)) fail(`kernel parameter ${word} has a character that no launcher passes on safely`, where, "no quotes, backslashes, dollar signs or backticks");
+    if (/[`$\\']/.test(word))
+      fail(
+        `kernel parameter ${word} has a character that no launcher passes on safely`,
+        where,
+        "no quotes, backslashes, dollar signs or backticks",
+      );
     if (RESERVED_PARAMETERS.includes(name)) fail(`kernel parameter '${name}' is hal's own to set`, where, "remove it");
-    if (DEBUG_PARAMETERS.includes(name) && !profile.debug) fail(`kernel parameter '${name}' opens the image to whoever has the console`, where, "set debug: true, for development only");
-    if (name === "console" && word !== "console=null" && !profile.debug) fail(`${word} gives the console to the host`, where, "set debug: true, for development only");
+    if (DEBUG_PARAMETERS.includes(name) && !profile.debug)
+      fail(`kernel parameter '${name}' opens the image to whoever has the console`, where, "set debug: true, for development only");
+    if (name === "console" && word !== "console=null" && !profile.debug)
+      fail(`${word} gives the console to the host`, where, "set debug: true, for development only");
   }
 }
 
@@ -72,8 +96,13 @@ function sizes({ layout }: Resolved, at: (pointer: string) => Location): void {
   if (layout.root.type === "verity") check("root partition", layout.root.size, MIN_ROOT_BYTES, "/layoutOptions/rootSize");
   if (layout.rw !== undefined) check("read-write partition", layout.rw.size, MIN_RW_BYTES, "/layoutOptions/rwSize");
   if (layout.swap !== undefined) check("swap partition", layout.swap.size, MIN_SWAP_BYTES, "/layoutOptions/swapSize");
-  if (layout.root.type === "ram" && (layout.rw !== undefined || layout.swap !== undefined)) fail(`layout '${layout.name}' lives in RAM and cannot have partitions`, at("/layout"));
-  const mounts = [...layout.tmpfs.map((area) => area.path), ...(layout.rw?.binds ?? []), ...(layout.rw === undefined ? [] : [layout.rw.mount])];
+  if (layout.root.type === "ram" && (layout.rw !== undefined || layout.swap !== undefined))
+    fail(`layout '${layout.name}' lives in RAM and cannot have partitions`, at("/layout"));
+  const mounts = [
+    ...layout.tmpfs.map((area) => area.path),
+    ...(layout.rw?.binds ?? []),
+    ...(layout.rw === undefined ? [] : [layout.rw.mount]),
+  ];
   for (const [index, path] of mounts.entries()) {
     if (mounts.indexOf(path) !== index) fail(`layout '${layout.name}' mounts ${path} twice`, at("/layout"));
     if (["/", "/etc", "/usr", "/bin", "/sbin", "/lib", "/lib64", "/dev", "/proc", "/sys", "/boot"].includes(path)) {
@@ -90,12 +119,42 @@ function uniqueness({ files, users, units, profile }: Resolved, at: (pointer: st
       seen.add(key(item));
     }
   };
-  once(files, (file) => file.path, "file", (index) => files[index]?.at ?? at("/files"));
-  once(units, (unit) => unit.name, "unit", (index) => units[index]?.at ?? at("/services/units"));
-  once(users, (user) => user.name, "user", () => at("/users"));
-  once(users, (user) => user.uid, "user id", () => at("/users"));
-  once(profile.launch.forwards, (forward) => forward.host, "launch.forwards: host port", (index) => at(`/launch/forwards/${index}`));
-  once(profile.launch.shares, (share) => share.tag, "launch.shares: tag", (index) => at(`/launch/shares/${index}`));
+  once(
+    files,
+    (file) => file.path,
+    "file",
+    (index) => files[index]?.at ?? at("/files"),
+  );
+  once(
+    units,
+    (unit) => unit.name,
+    "unit",
+    (index) => units[index]?.at ?? at("/services/units"),
+  );
+  once(
+    users,
+    (user) => user.name,
+    "user",
+    () => at("/users"),
+  );
+  once(
+    users,
+    (user) => user.uid,
+    "user id",
+    () => at("/users"),
+  );
+  once(
+    profile.launch.forwards,
+    (forward) => forward.host,
+    "launch.forwards: host port",
+    (index) => at(`/launch/forwards/${index}`),
+  );
+  once(
+    profile.launch.shares,
+    (share) => share.tag,
+    "launch.shares: tag",
+    (index) => at(`/launch/shares/${index}`),
+  );
 }
 
 function launch({ profile }: Resolved, at: (pointer: string) => Location): void {
@@ -103,8 +162,10 @@ function launch({ profile }: Resolved, at: (pointer: string) => Location): void 
   if (maxCpus !== undefined && maxCpus < cpus) fail(`launch.maxCpus is ${maxCpus}, less than cpus (${cpus})`, at("/launch/maxCpus"));
   if (parseSize(memory) < 64 * MiB) fail(`launch.memory is ${memory}: too small to boot`, at("/launch/memory"), "at least 64M");
   if (parseSize(memory) > 16 * 2 ** 40) fail(`launch.memory is ${memory}: more than any machine`, at("/launch/memory"));
-  if ((maxMemory === undefined) !== (memorySlots === undefined)) fail("launch.maxMemory and launch.memorySlots go together", at("/launch/maxMemory"));
-  if (maxMemory !== undefined && parseSize(maxMemory) < parseSize(memory)) fail("launch.maxMemory is less than launch.memory", at("/launch/maxMemory"));
+  if ((maxMemory === undefined) !== (memorySlots === undefined))
+    fail("launch.maxMemory and launch.memorySlots go together", at("/launch/maxMemory"));
+  if (maxMemory !== undefined && parseSize(maxMemory) < parseSize(memory))
+    fail("launch.maxMemory is less than launch.memory", at("/launch/maxMemory"));
 }
 
 /** Overlays are people's own trees: only what an image can hold, and no link through which a file would land elsewhere. */

@@ -12,7 +12,8 @@ function integer(least: number, most: number): (text: string) => number {
 }
 
 const append = (value: string, earlier: readonly string[] = []): string[] => [...earlier, value];
-const set = (): Option => new Option("--set <key.path=value>", "override a value of the profile; again for more").argParser(append).default([]);
+const set = (): Option =>
+  new Option("--set <key.path=value>", "override a value of the profile; again for more").argParser(append).default([]);
 const json = (): Option => new Option("--json", "print JSON");
 const buildrootTree = (): Option => new Option("--buildroot <dir>", "a Buildroot tree of yours");
 
@@ -66,7 +67,9 @@ export function program(signal: AbortSignal): Command {
     .command("build")
     .description("build an image: kernel, root, launch metadata, reference measurements")
     .addOption(new Option("-p, --profile <profile>", "what to build; again for more").argParser(append).makeOptionMandatory())
-    .addOption(new Option("-b, --backend <backend>", "where kernel and root tree come from").choices(["buildroot", "debian"]).default("buildroot"))
+    .addOption(
+      new Option("-b, --backend <backend>", "where kernel and root tree come from").choices(["buildroot", "debian"]).default("buildroot"),
+    )
     .option("-o, --out <dir>", "the output directory", "out")
     .addOption(buildrootTree())
     .option("--allow-version", "accept a Buildroot tree of another version than the profile names")
@@ -74,7 +77,9 @@ export function program(signal: AbortSignal): Command {
     .option("--offline", "do not use the network", false)
     .option("--update", "take the newest packages instead of those of the last build", false)
     .option("--release", "refuse what must not be released: debug, platform none, left-out features", false)
-    .addOption(new Option("--until <stage>", "buildroot: stop after a stage").choices(["configure", "toolchain", "kernel", "rootfs", "images"]))
+    .addOption(
+      new Option("--until <stage>", "buildroot: stop after a stage").choices(["configure", "toolchain", "kernel", "rootfs", "images"]),
+    )
     .option("--shell", "buildroot: a shell in the build's environment instead of a build", false)
     .option("--verbose", "show the output of the tools", false)
     .option("--dry-run", "print what would be done", false)
@@ -108,7 +113,11 @@ export function program(signal: AbortSignal): Command {
     .description("boot a built image, or print how")
     .argument("<dir>", "output directory of a build, such as out/sev-snp")
     .option("--print", "print the command instead of running it", false)
-    .addOption(new Option("--format <format>", "with --print: the form").choices(["qemu", "shell", "libvirt", "cocos-env", "nitro-cli"]).default("qemu"))
+    .addOption(
+      new Option("--format <format>", "with --print: the form")
+        .choices(["qemu", "shell", "libvirt", "cocos-env", "nitro-cli"])
+        .default("qemu"),
+    )
     .addOption(new Option("--accel <accel>", "acceleration").choices(["auto", "kvm", "tcg"]).default("auto"))
     .addOption(new Option("--platform <platform>", "none: without the TEE").choices(["none"]))
     .addOption(new Option("--share <tag=dir>", "the directory of a share; again for more").argParser(append).default([]))

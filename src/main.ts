@@ -27,7 +27,9 @@ async function main(): Promise<number> {
       process.stderr.write(`${formatError(system)}\n`);
       return exitCodes[system.kind];
     }
-    process.stderr.write(`hal: this is a bug in hal, please report it\n${printable(error instanceof Error ? (error.stack ?? error.message) : String(error))}\n`);
+    process.stderr.write(
+      `hal: this is a bug in hal, please report it\n${printable(error instanceof Error ? (error.stack ?? error.message) : String(error))}\n`,
+    );
     return exitCodes.bug;
   }
 }
@@ -36,7 +38,11 @@ async function main(): Promise<number> {
 function systemError(error: unknown): HalError | undefined {
   const { code, path } = error as NodeJS.ErrnoException;
   const at = path === undefined ? {} : { at: { file: path } };
-  if (code === "ENOSPC" || code === "EDQUOT") return new HalError("command", "the disk is full", { ...at, remedy: "free some space and build again; the previous output is untouched" });
+  if (code === "ENOSPC" || code === "EDQUOT")
+    return new HalError("command", "the disk is full", {
+      ...at,
+      remedy: "free some space and build again; the previous output is untouched",
+    });
   if (code === "EACCES" || code === "EPERM") return new HalError("input", "permission denied", at);
   if (code === "EROFS") return new HalError("input", "read-only filesystem", at);
   if (code === "ENOENT" && path !== undefined) return new HalError("input", "does not exist", at);

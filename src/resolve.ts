@@ -37,11 +37,22 @@ export async function resolve(reference: string, options: ResolveOptions = {}): 
   const origins = originsOf(tree);
   const at = (pointer: string): Location => nearestOrigin(origins, pointer);
 
-  if (profile.abstract) throw new HalError("input", `profile '${profile.name}' is abstract: it is only for others to extend`, { at: at("/abstract") });
-  if (profile.platform === undefined) throw new HalError("input", `profile '${profile.name}' has no platform`, { at: tree.at, remedy: "platform: sev-snp, sev, tdx, nitro or none" });
-  if (profile.layout === undefined) throw new HalError("input", `profile '${profile.name}' has no layout`, { at: tree.at, remedy: "layout: hardened or ram (hal list)" });
+  if (profile.abstract)
+    throw new HalError("input", `profile '${profile.name}' is abstract: it is only for others to extend`, { at: at("/abstract") });
+  if (profile.platform === undefined)
+    throw new HalError("input", `profile '${profile.name}' has no platform`, {
+      at: tree.at,
+      remedy: "platform: sev-snp, sev, tdx, nitro or none",
+    });
+  if (profile.layout === undefined)
+    throw new HalError("input", `profile '${profile.name}' has no layout`, { at: tree.at, remedy: "layout: hardened or ram (hal list)" });
 
-  const layoutFile = findDocument("layout", profile.layout, at("/layout").file.startsWith("--") ? undefined : at("/layout").file, at("/layout"));
+  const layoutFile = findDocument(
+    "layout",
+    profile.layout,
+    at("/layout").file.startsWith("--") ? undefined : at("/layout").file,
+    at("/layout"),
+  );
   sources.push(layoutFile);
   const layout = withLayoutOptions(complete<Layout>(await load(layoutFile, "layout"), "layout"), profile, at);
 
@@ -75,7 +86,9 @@ export async function resolve(reference: string, options: ResolveOptions = {}): 
     kernelFragments: await kernelFragments(profile, parts, own),
     modules: unique([...profile.kernel.modules, ...features.flatMap(({ feature }) => feature.kernel.modules)]),
     debianPackages: unique([...profile.debian.packages, ...debianFeatures.flatMap((feature) => feature.debian.packages)]).sort(),
-    debianKernel: [profile.debian.kernel, ...debianFeatures.map((feature) => feature.debian.kernel)].includes("generic") ? "generic" : "cloud",
+    debianKernel: [profile.debian.kernel, ...debianFeatures.map((feature) => feature.debian.kernel)].includes("generic")
+      ? "generic"
+      : "cloud",
     debianOmitted: [...omitted].sort(),
     overlays: [...features.flatMap(({ feature }) => feature.overlays), ...profile.overlays],
     files: [
@@ -112,7 +125,10 @@ async function loadWithParents(file: string, children: readonly string[], source
   const tree = await load(file, "profile");
   const name = treeAt(tree, "/name");
   if (name?.type === "scalar" && basename(file) !== `${name.value}.yaml`) {
-    throw new HalError("input", `the profile in ${basename(file)} is called '${name.value}'`, { at: name.at, remedy: "name and file must agree" });
+    throw new HalError("input", `the profile in ${basename(file)} is called '${name.value}'`, {
+      at: name.at,
+      remedy: "name and file must agree",
+    });
   }
   let merged: MapTree | undefined;
   for (const parent of parentsOf(tree)) {
@@ -147,10 +163,14 @@ function applySettings(tree: MapTree, settings: readonly string[]): MapTree {
     const equals = setting.indexOf("=");
     const where: Location = { file: `--set ${equals < 0 ? setting : setting.slice(0, equals)}` };
     const path = setting.slice(0, Math.max(equals, 0)).split(".");
-    if (equals <= 0 || path.includes("")) throw new HalError("input", "not of the form key.path=value", { at: where, remedy: "for example: --set launch.memory=4G" });
+    if (equals <= 0 || path.includes(""))
+      throw new HalError("input", "not of the form key.path=value", { at: where, remedy: "for example: --set launch.memory=4G" });
     const text = setting.slice(equals + 1);
     const attempt = (value: string): MapTree => {
-      const parsed = parseYaml(path.reduceRight((inner, key) => `{? ${JSON.stringify(key)} : ${inner}}`, value), where.file);
+      const parsed = parseYaml(
+        path.reduceRight((inner, key) => `{? ${JSON.stringify(key)} : ${inner}}`, value),
+        where.file,
+      );
       const merged = relocate(mergeTrees(result, asReplacement(parsed)), where) as MapTree;
       validate(merged, "profile");
       return { ...merged, at: result.at };
@@ -184,14 +204,19 @@ function relocate(tree: Tree, where: Location): Tree {
   const place = (at: Location): Location => (at.file === where.file ? where : at);
   if (tree.type === "list") return { ...tree, at: place(tree.at), items: tree.items.map((item) => relocate(item, where)) };
   if (tree.type === "scalar") return { ...tree, at: place(tree.at) };
-  const entries = [...tree.entries].map(([key, entry]) => [key, { keyAt: place(entry.keyAt), value: relocate(entry.value, where) }] as const);
+  const entries = [...tree.entries].map(
+    ([key, entry]) => [key, { keyAt: place(entry.keyAt), value: relocate(entry.value, where) }] as const,
+  );
   return { ...tree, at: place(tree.at), entries: new Map(entries) };
 }
 
 function withLayoutOptions(layout: Layout, profile: Profile, at: (pointer: string) => Location): Layout {
   const { rootSize, rwSize, swapSize, integrity } = profile.layoutOptions;
   const misfit = (key: string, part: string): never => {
-    throw new HalError("input", `layout '${layout.name}' has no ${part}`, { at: at(`/layoutOptions/${key}`), remedy: "remove this option or choose another layout" });
+    throw new HalError("input", `layout '${layout.name}' has no ${part}`, {
+      at: at(`/layoutOptions/${key}`),
+      remedy: "remove this option or choose another layout",
+    });
   };
   if (rootSize !== undefined && layout.root.type !== "verity") misfit("rootSize", "root partition");
   if (rwSize !== undefined && layout.rw === undefined) misfit("rwSize", "read-write partition");
@@ -200,14 +225,18 @@ function withLayoutOptions(layout: Layout, profile: Profile, at: (pointer: strin
   return {
     ...layout,
     root: { ...layout.root, size: rootSize ?? layout.root.size },
-    ...(layout.rw === undefined ? {} : { rw: { ...layout.rw, size: rwSize ?? layout.rw.size, integrity: integrity ?? layout.rw.integrity } }),
+    ...(layout.rw === undefined
+      ? {}
+      : { rw: { ...layout.rw, size: rwSize ?? layout.rw.size, integrity: integrity ?? layout.rw.integrity } }),
     ...(layout.swap === undefined ? {} : { swap: { size: swapSize ?? layout.swap.size } }),
   };
 }
 
 /** debug turns the console on: `quiet` and a null console would only hide what it is for. */
 function cmdlineOf(profile: Profile, layout: Layout): string[] {
-  const asked = profile.debug ? [...profile.kernel.cmdline.filter((word) => word !== "quiet" && word !== "console=null"), "console=ttyS0"] : profile.kernel.cmdline;
+  const asked = profile.debug
+    ? [...profile.kernel.cmdline.filter((word) => word !== "quiet" && word !== "console=null"), "console=ttyS0"]
+    : profile.kernel.cmdline;
   return unique([...asked, ...layout.cmdline]);
 }
 
@@ -218,12 +247,18 @@ function requestsOf(config: Readonly<Record<string, string | number | boolean>>,
   });
 }
 
-async function kernelFragments(profile: Profile, parts: readonly { feature: Feature; from: Contribution }[], own: Contribution): Promise<KernelFragment[]> {
+async function kernelFragments(
+  profile: Profile,
+  parts: readonly { feature: Feature; from: Contribution }[],
+  own: Contribution,
+): Promise<KernelFragment[]> {
   const fragments: KernelFragment[] = [];
   for (const [index, path] of profile.kernel.fragments.entries()) {
     const at = nearestOrigin(own.origins, `/kernel/fragments/${index}`);
     const text = new TextDecoder().decode(await readInput(path, at));
-    const name = `${String(index + 1).padStart(2, "0")}-${basename(path).replace(/\.(config|fragment)$/, "").replace(/[^A-Za-z0-9._-]/g, "_")}`;
+    const name = `${String(index + 1).padStart(2, "0")}-${basename(path)
+      .replace(/\.(config|fragment)$/, "")
+      .replace(/[^A-Za-z0-9._-]/g, "_")}`;
     fragments.push({ name, requests: readFragment(text, path).map((line) => ({ ...line, by: `kernel fragment ${basename(path)}` })) });
   }
   for (const { feature, from } of parts) {

@@ -33,7 +33,13 @@ function makeAjv(complete: boolean): Ajv {
       keyword: "x-hal-path",
       modifying: true,
       // Relative paths are relative to the file that names them (DESIGN 4); after merging, only the origin knows which.
-      validate(this: Context, _schema: unknown, value: string, _parent: unknown, context?: { instancePath: string; parentData: Record<string, unknown>; parentDataProperty: string | number }) {
+      validate(
+        this: Context,
+        _schema: unknown,
+        value: string,
+        _parent: unknown,
+        context?: { instancePath: string; parentData: Record<string, unknown>; parentDataProperty: string | number },
+      ) {
         if (context === undefined) return true;
         const file = this.origins.get(context.instancePath)?.file;
         const base = file === undefined || file.startsWith("--") ? process.cwd() : dirname(file);
@@ -131,14 +137,22 @@ function describe(tree: MapTree, error: ErrorObject): Problem {
       const allowed = (error.params.allowedValues as unknown[]).map(String);
       const guess = nearest(String(error.data), allowed);
       const hint = guess === undefined ? "" : `; did you mean '${guess}'?`;
-      return { at: node.at, message: `${what} is ${quote(error.data)}, which is not one of its values`, remedy: `one of ${allowed.join(", ")}${hint}` };
+      return {
+        at: node.at,
+        message: `${what} is ${quote(error.data)}, which is not one of its values`,
+        remedy: `one of ${allowed.join(", ")}${hint}`,
+      };
     }
     case "const":
       return { at: node.at, message: `${what} must be '${String(error.params.allowedValue)}', not ${quote(error.data)}` };
     case "type": {
       const type = String(error.params.type);
       const hint = type === "string" && typeof error.data !== "object" ? "put it in quotes" : meaning;
-      return { at: node.at, message: `${what} must be ${typeNames[type] ?? type}, not ${typeOf(error.data)}`, ...(hint === undefined ? {} : { remedy: hint }) };
+      return {
+        at: node.at,
+        message: `${what} must be ${typeNames[type] ?? type}, not ${typeOf(error.data)}`,
+        ...(hint === undefined ? {} : { remedy: hint }),
+      };
     }
     case "oneOf": {
       const keys = ((error.schema as { required?: string[] }[]) ?? []).flatMap((branch) => branch.required ?? []);

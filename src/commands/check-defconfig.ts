@@ -1,0 +1,29 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { HalError } from "../errors.js";
+import { checkDefconfig } from "../kconfig/check-defconfig.js";
+import { formatFinding } from "../kconfig/format.js";
+import { note, print, printJson } from "../output.js";
+
+interface Options {
+  readonly buildroot?: string;
+  readonly external: readonly string[];
+  readonly json?: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** The gate on anybody's defconfig: what Buildroot silently loses of it, line by line; exit 5 when it loses any. */
+export async function checkAnyDefconfig(file: string, options: Options): Promise<void> {
+  if (options.buildroot === undefined) throw new HalError("input", "--defconfig needs a Buildroot tree", { remedy: "--buildroot DIR" });
+  const output = await mkdtemp(join(tmpdir(), "hal-gate-"));
+  try {
+    const report = await checkDefconfig({ file, buildroot: options.buildroot, externals: options.external, output }, { signal: options.signal });
+    if (options.json) printJson({ requested: report.requested, findings: report.findings });
+    else for (const finding of report.findings) print(formatFinding(finding).join("\n"));
+    if (report.findings.length > 0) throw new HalError("check", `${report.findings.length} of ${report.requested} lines do not hold`, { at: { file } });
+    note(`all ${report.requested} lines hold`);
+  } finally {
+    await rm(output, { recursive: true, force: true });
+  }
+}

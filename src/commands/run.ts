@@ -1,0 +1,31 @@
+import { HalError } from "../errors.js";
+import type { FormatName } from "../launch/formats.js";
+import { note, print, printJson } from "../output.js";
+import { readLaunch, runImage } from "../run.js";
+
+interface Options {
+  readonly accel: "auto" | "kvm" | "tcg";
+  readonly platform?: "none";
+  readonly print: boolean;
+  readonly format: FormatName;
+  readonly share: readonly string[];
+  readonly json?: boolean;
+}
+
+/** Boots an image on this terminal, or prints how; `--json` prints the launch metadata. */
+export async function run(dir: string, options: Options): Promise<void> {
+  if (options.json) return printJson(await readLaunch(dir));
+  const { text, exitCode } = await runImage(dir, { ...options, print: options.print || options.format !== "qemu", shares: sharesOf(options.share), note });
+  if (text !== undefined) print(text);
+  if (exitCode !== undefined && exitCode !== 0) throw new HalError("command", `QEMU ended with exit code ${exitCode}`);
+}
+
+function sharesOf(words: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    words.map((word) => {
+      const [, tag, path] = /^([^=]+)=(.+)$/.exec(word) ?? [];
+      if (tag === undefined || path === undefined) throw new HalError("input", `--share ${word} is not of the form TAG=DIR`);
+      return [tag, path];
+    }),
+  );
+}
