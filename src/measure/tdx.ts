@@ -35,7 +35,7 @@ export function mrtd(firmware: Firmware, order: MrtdOrder): Measured {
     digest: digest.digest("hex"),
     // Computed when asked for: it hashes every section a second time.
     get steps() {
-      return sections.filter(({ size }) => size > 0).map(explain);
+      return sections.filter(({ size, augment }) => size > 0 && !augment).map(explain);
     },
   };
 }
@@ -76,11 +76,10 @@ function recordMaker(): {
 }
 
 function explain(section: TdvfSection): MeasuredStep {
-  const { type, gpa, size, data, extend, augment } = section;
-  const how = augment ? "added after launch, not measured" : extend ? "addresses and contents" : "addresses only";
+  const { type, gpa, size, data, extend } = section;
   return {
     register: "mrtd",
-    what: `${type} section: ${size / pageSize} pages, ${how}`,
+    what: `${type} section: addresses${extend ? " and contents" : ""}`,
     ...(extend ? { digest: hash("sha384", Buffer.concat([data, new Uint8Array(size - data.length)]), "hex") } : {}),
     gpa,
     size,

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { apResetEip, firmwareGuids, hashesTableGpa, readFirmware } from "../../src/measure/firmware.js";
 import { readSevMetadata } from "../../src/measure/sev-metadata.js";
-import { readTdvfMetadata } from "../../src/measure/tdvf.js";
 import { snpLaunchDigest } from "../../src/measure/snp.js";
+import { readTdvfMetadata } from "../../src/measure/tdvf.js";
 import { mrtd } from "../../src/measure/tdx.js";
 import vectors from "../vectors/mrtd.json" with { type: "json" };
 import { buildFirmware, sevSections, tdvfSections } from "./build-firmware.js";
@@ -85,7 +85,7 @@ describe("SEV metadata", () => {
     ]);
   });
 
-  const section = (change: object) => buildFirmware({ sev: [{ ...sevSections[0], ...change }, ...sevSections.slice(1)] });
+  const section = (change: object) => buildFirmware({ sev: sevSections.with(0, Object.assign({}, sevSections[0], change)) });
   it.each([
     ["another signature", edited((bytes) => bytes.write("ASEX", at)), at, /is not ASEV/],
     ["another version", edited((bytes) => bytes.writeUInt32LE(2, at + 8)), at + 8, /2 is not known/],
