@@ -12,7 +12,9 @@ export function seeded(seed: number): Random {
   };
 }
 
-const interesting = [0, 1, 2, 3, 8, 16, 0x7f, 0x80, 0xff, 0xfff, 0x1000, 0x1001, 0xffff, 0x10000, 0x7fffffff, 0x80000000, 0xfffff000, 0xffffffff];
+const interesting = [
+  0, 1, 2, 3, 8, 16, 0x7f, 0x80, 0xff, 0xfff, 0x1000, 0x1001, 0xffff, 0x10000, 0x7fffffff, 0x80000000, 0xfffff000, 0xffffffff,
+];
 
 /** Each changes a few of the bytes in [from, to), or the file's length. */
 const mutations: readonly ((bytes: Buffer, random: Random, from: number, to: number) => Buffer)[] = [
