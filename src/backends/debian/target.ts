@@ -1,8 +1,7 @@
 import { existsSync } from "node:fs";
-import { lstat, mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { contractEnvironment } from "../../assemble.js";
-import { HalError } from "../../errors.js";
 import type { Resolved } from "../../resolved.js";
 import { shellQuote } from "../../tools.js";
 import type { Prepared } from "../backend.js";
@@ -88,7 +87,10 @@ export async function makeTarget(input: TargetInput, options: TreeOptions): Prom
     await run("applying the overlay", "sh", ["-euc", OVERLAY, "sh", overlay, targetDir, join(buildDir, "overlay.tar")]);
   const postBuild = join(board, "post-build.sh");
   if (existsSync(postBuild)) await run("post-build.sh", postBuild, [targetDir]);
-  const commands = [...(await applyUsers(targetDir, join(board, "users.table"))), ...(await permissions(join(board, "permissions.table")))];
+  const commands = [
+    ...(await applyUsers(input, join(board, "users.table"), run)),
+    ...(await permissions(join(board, "permissions.table"))),
+  ];
   if (commands.length > 0) await inside("applying users and permissions", commands.join("\n"));
   await run("setting times", "find", [targetDir, "-exec", "touch", "--no-dereference", `--date=@${epoch}`, "{}", "+"]);
   options.report(`kernel ${kernel.version}`);
@@ -120,30 +122,36 @@ async function installModules({ dirs, kernel, modules }: TargetInput, run: Run):
 }
 
 /** Writes the account files; the commands that make the home directories. */
-async function applyUsers(targetDir: string, table: string): Promise<readonly string[]> {
+async function applyUsers({ dirs }: TargetInput, table: string, run: Run): Promise<readonly string[]> {
   const text = await readFile(table, "utf8").catch(() => "");
   const accounts = parseUsersTable(text, table);
   if (accounts.length === 0) return [];
-  const read = (name: keyof AccountFiles): Promise<string> => readPlain(join(targetDir, "etc", name));
+  const copy = join(dirs.buildDir, "accounts");
+  await mkdir(copy);
+  await run("reading the account files", "sh", ["-euc", READ_ACCOUNTS, "sh", dirs.targetDir, copy]);
+  const read = (name: keyof AccountFiles): Promise<string> => readFile(join(copy, name), "utf8");
   const before: AccountFiles = {
     passwd: await read("passwd"),
     group: await read("group"),
     shadow: await read("shadow"),
     gshadow: await read("gshadow"),
   };
-  const after = addAccounts(accounts, before);
-  for (const name of ["passwd", "group", "shadow", "gshadow"] as const) await writeFile(join(targetDir, "etc", name), after[name]);
+  for (const [name, content] of Object.entries(addAccounts(accounts, before))) await writeFile(join(copy, name), content);
+  await run("writing the account files", "sh", ["-euc", WRITE_ACCOUNTS, "sh", dirs.targetDir, copy]);
   return accounts
     .filter(({ home }) => home !== "-" && home !== "/")
     .flatMap(({ name, home }) => [`mkdir -p ${shellQuote(home)}`, `chown -R -h ${shellQuote(name)}: ${shellQuote(home)}`]);
 }
 
-/** Reads a file of the tree that is about to be rewritten in place: never through a link, which could lead to the host's. */
-async function readPlain(file: string): Promise<string> {
-  if (!(await lstat(file)).isFile())
-    throw new HalError("input", "the overlay makes this account file something else than a file", { at: { file } });
-  return readFile(file, "utf8");
-}
+/** By programs inside the tree, as root of the namespace: the files may be unreadable to the user, or links. */
+const READ_ACCOUNTS = `for name in passwd group shadow gshadow; do
+  chroot "$1" sh -c "touch /etc/$name; cat /etc/$name" > "$2/$name"
+done`;
+
+const WRITE_ACCOUNTS = `for name in passwd group shadow gshadow; do
+  chroot "$1" sh -c "cat > /etc/$name" < "$2/$name"
+done
+chroot "$1" sh -c "chown 0:shadow /etc/shadow /etc/gshadow; chmod 0640 /etc/shadow /etc/gshadow"`;
 
 async function permissions(table: string): Promise<readonly string[]> {
   return permissionCommands(await readFile(table, "utf8").catch(() => ""), table);
