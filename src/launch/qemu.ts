@@ -60,9 +60,7 @@ const machine: Part = (launch, options) => {
   const cpus = options.cpus ?? count;
   const whole = {
     ...Object.fromEntries(Object.entries(machineOptions).filter(([name]) => name !== "kernel_irqchip" || options.accel !== "tcg")),
-    ...(launch.tee === undefined
-      ? {}
-      : { [launch.tee.type === "sev" ? "memory-encryption" : "confidential-guest-support"]: launch.tee.id }),
+    "confidential-guest-support": launch.tee?.id,
     "memory-backend": launch.memory.backend?.id,
     "igvm-cfg": launch.firmware?.kind === "igvm" ? "igvm0" : undefined,
   };

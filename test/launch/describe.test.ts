@@ -1,0 +1,117 @@
+import { describe, expect, test } from "vitest";
+import { canonicalJson } from "../../src/digest.js";
+import { describeLaunch } from "../../src/launch/describe.js";
+import { placeholder } from "../../src/launch/shares.js";
+import { withoutTee } from "../../src/launch/without-tee.js";
+import { resolve } from "../../src/resolve.js";
+import { validatePlain } from "../../src/schema.js";
+import { artifacts, launchOf } from "./fixture.js";
+
+const shipped = ["dev", "nitro", "sev", "sev-snp", "sev-snp-ram", "tdx", "tdx-ram"];
+const sha256 = "f".repeat(64);
+
+describe("launch.json", () => {
+  test.each(shipped)("%s matches its schema, with and without TEE, and repeats", async (profile) => {
+    const launch = await launchOf(profile);
+    validatePlain(launch, "launch", "launch.json");
+    validatePlain(withoutTee(launch), "launch", "launch.json");
+    expect(canonicalJson(await launchOf(profile))).toBe(canonicalJson(launch));
+    expect(canonicalJson(launch)).not.toContain(process.cwd());
+  });
+
+  test("names artifacts by size and digest, relative to its folder", async () => {
+    const launch = await launchOf("sev-snp");
+    expect(launch.kernel).toEqual({ path: "bzImage", size: 9_000_000, sha256: "a".repeat(64) });
+    expect(launch.initrd?.path).toBe("initramfs.cpio.gz");
+    expect(launch.drives).toEqual([
+      { id: "disk0", path: "disk.img", size: 2_000_000_000, sha256: "b".repeat(64), format: "raw", snapshot: true },
+    ]);
+    expect(launch.argv).toContain("bzImage");
+    expect(launch.placeholders.map(({ word }) => word)).toEqual(launch.shares.map(placeholder));
+  });
+
+  test("the measured firmware, its digest and ID block", async () => {
+    const idBlock = "A".repeat(128);
+    const idAuth = `${"B".repeat(5462)}==`;
+    const launch = await launchOf("sev-snp", [], {
+      backend: "debian",
+      firmware: { path: "OVMF.amdsev.fd", sha256, packageVersion: "2026.08+ds-2" },
+      idBlock: { idBlock, idAuth },
+    });
+    validatePlain(launch, "launch", "launch.json");
+    expect(launch.backend).toBe("debian");
+    expect(launch.firmware).toEqual({
+      kind: "bios",
+      path: "OVMF.amdsev.fd",
+      sha256,
+      package: "ovmf-amdsev",
+      packageVersion: "2026.08+ds-2",
+    });
+    expect(launch.argv).toContain(
+      `sev-snp-guest,id=sev0,cbitpos=51,reduced-phys-bits=1,kernel-hashes=on,id-block=${idBlock},id-auth=${idAuth}`,
+    );
+    expect(launch.measurements).toEqual({
+      file: "measurements.json",
+      values: [{ platform: "sev-snp", registers: ["launchDigest"] }],
+      holdsFor: { firmware: sha256, vcpus: 4, cpuModel: "EPYC-v4", memory: 2 ** 33, guestFeatures: "0x1" },
+    });
+  });
+
+  test.each([
+    { profile: "sev", set: [], values: [{ platform: "sev", registers: ["launchDigest"] }] },
+    { profile: "sev", set: ["launch.policy=0x5"], values: [{ platform: "sev-es", registers: ["launchDigest"] }] },
+    {
+      profile: "sev-snp-ram",
+      set: [],
+      values: [
+        { platform: "sev-snp", registers: ["launchDigest"] },
+        { platform: "vtpm", registers: ["pcr4", "pcr9"] },
+      ],
+    },
+    { profile: "tdx", set: [], values: [{ platform: "tdx", registers: ["mrtd", "rtmr1", "rtmr2"] }] },
+    { profile: "nitro", set: [], values: [{ platform: "nitro", registers: ["pcr0", "pcr1", "pcr2"] }] },
+    { profile: "dev", set: [], values: [] },
+  ])("$profile $set: which measurements belong to it", async ({ profile, set, values }) => {
+    expect((await launchOf(profile, set)).measurements.values).toEqual(values);
+  });
+
+  test("kernel hashes only where a kernel is handed over and the firmware has a table for them", async () => {
+    expect((await launchOf("sev-snp")).tee?.kernelHashes).toBe(true);
+    expect((await launchOf("sev-snp-ram")).tee?.kernelHashes).toBeUndefined();
+    expect((await launchOf("sev-snp", ["boot=uki"])).tee?.kernelHashes).toBeUndefined();
+  });
+
+  test.each([
+    { profile: "sev-snp", set: ["launch.firmware.vars=/x/VARS.fd"], message: /no flash/ },
+    { profile: "sev-snp-ram", set: ["launch.firmware.path=/x"], message: /exclude each other/ },
+    { profile: "sev", set: ["launch.igvm=/x"], message: /IGVM/ },
+    { profile: "dev", set: ["platform=tdx"], message: /needs firmware/ },
+    { profile: "dev", set: ["boot=uki"], message: /UEFI/ },
+    { profile: "dev", set: ["launch.cpus=3", "launch.threads=2"], message: /multiple of sockets × threads/ },
+    { profile: "dev", set: ["launch.shares=[{tag: env}, {tag: env_share}]"], message: /both become the variable ENV_PATH/ },
+  ])("refuses $profile $set", async ({ profile, set, message }) => {
+    await expect(launchOf(profile, set)).rejects.toThrow(message);
+  });
+
+  test("says which artifact is missing", async () => {
+    const resolved = await resolve("dev");
+    expect(() => describeLaunch(resolved, artifacts.hardened.slice(1), "")).toThrow(/bzImage, which is not among the artifacts/);
+    expect(() => describeLaunch(resolved, artifacts.hardened.slice(0, 2), "")).toThrow(/an initrd, which is not among/);
+  });
+});
+
+describe("without TEE", () => {
+  test("kernel, initrd, command line and disk stay; what only a TEE has goes", async () => {
+    const launch = await launchOf("tdx");
+    const plain = withoutTee(launch);
+    const { kernel, initrd, cmdline, drives, cpu, net, shares } = launch;
+    expect(plain).toMatchObject({ platform: "none", kernel, initrd, cmdline, drives, cpu, net, shares });
+    for (const gone of ["tee", "firmware"] as const) expect(plain[gone]).toBeUndefined();
+    expect(plain.memory.backend).toBeUndefined();
+    expect(plain.machine).toEqual({ type: "q35", options: {} });
+  });
+
+  test("firmware stays where it boots the disk", async () => {
+    expect(withoutTee(await launchOf("tdx", ["boot=uki"])).firmware?.path).toBe("/usr/share/ovmf/OVMF.fd");
+  });
+});

@@ -1,0 +1,304 @@
+import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { HalError } from "../../src/errors.js";
+import type { Launch } from "../../src/generated/types.js";
+import { cocosEnvironment } from "../../src/launch/cocos-env.js";
+import { formats } from "../../src/launch/formats.js";
+import { libvirtXml } from "../../src/launch/libvirt.js";
+import { nitroArgv } from "../../src/launch/nitro-cli.js";
+import { qemuArgv } from "../../src/launch/qemu.js";
+import { shellScript } from "../../src/launch/shell.js";
+import { withoutTee } from "../../src/launch/without-tee.js";
+import { runCommand } from "../../src/tools.js";
+import { launchOf } from "./fixture.js";
+
+const run = promisify(execFile);
+const shares = { env_share: "/env", certs_share: "/certs" };
+
+/** A folder whose name is special to QEMU, the shell, XML, systemd and sed alike. */
+const HOSTILE = `a,b;c d'e"f$HOME\`g\`&<h>#i%j\\k=l,,{m}`;
+
+let dir: string;
+beforeAll(async () => {
+  dir = join(await mkdtemp(join(tmpdir(), "hal-launch-")), HOSTILE);
+  await mkdir(join(dir, "bin"), { recursive: true });
+  // Records its words, one a line, as the real program would receive them.
+  await writeFile(join(dir, "bin", "qemu-system-x86_64"), '#!/bin/sh\nprintf "%s\\n" "$@"\n');
+  await chmod(join(dir, "bin", "qemu-system-x86_64"), 0o755);
+});
+afterAll(() => rm(join(dir, ".."), { recursive: true, force: true }));
+
+describe("shell", () => {
+  test("starts the very command of launch.json, with the variables filled in", async () => {
+    const launch = await launchOf("sev-snp-ram");
+    const script = join(dir, "start.sh");
+    await writeFile(script, shellScript(launch));
+    const share = join(dir, "en,v"); // a comma must reach QEMU doubled
+    await mkdir(share, { recursive: true });
+    const { stdout } = await run("sh", [script], {
+      env: { PATH: `${join(dir, "bin")}:${process.env.PATH}`, ENV_PATH: share, CERTS_PATH: dir },
+    });
+    const doubled = { env_share: share, certs_share: dir };
+    expect(stdout.trimEnd().split("\n")).toEqual(qemuArgv(launch, { shares: doubled }).slice(1));
+  });
+
+  test("runs in the image's folder, wherever it is called from", async () => {
+    const launch = await launchOf("dev");
+    const script = join(dir, "pwd.sh");
+    await writeFile(join(dir, "bin", "qemu-system-x86_64"), "#!/bin/sh\npwd\n");
+    await writeFile(script, shellScript(launch));
+    expect((await run("sh", [script], { cwd: "/", env: { PATH: `${join(dir, "bin")}:${process.env.PATH}` } })).stdout.trimEnd()).toBe(dir);
+    await writeFile(script, shellScript(launch, { base: dir }));
+    expect(
+      (
+        await run("sh", ["-c", `cat "$1" | sh`, "sh", script], { cwd: "/", env: { PATH: `${join(dir, "bin")}:${process.env.PATH}` } })
+      ).stdout.trimEnd(),
+    ).toBe(dir);
+  });
+
+  test("says which share has no directory", async () => {
+    const script = join(dir, "missing.sh");
+    await writeFile(script, shellScript(await launchOf("sev-snp-ram")));
+    await expect(run("sh", [script], { env: { PATH: process.env.PATH ?? "", ENV_PATH: dir } })).rejects.toMatchObject({
+      stderr: expect.stringContaining("CERTS_PATH: directory of share certs_share"),
+    });
+  });
+
+  test.each(["sev-snp", "sev-snp-ram", "tdx-ram", "sev", "dev"])("%s passes shellcheck", async (profile) => {
+    const { stdout, exitCode } = await runCommand(
+      { tool: "shellcheck", args: ["-s", "sh", "-"] },
+      { input: shellScript(await launchOf(profile)), allowFailure: true },
+    );
+    expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: "" });
+  });
+});
+
+/** libvirt's own schema: the installed one, and a newer one where SEV-SNP and TDX exist. */
+const schemas = ["/usr/share/libvirt/schemas/domain.rng", process.env.HAL_LIBVIRT_SCHEMAS].filter(
+  (path) => path !== undefined && existsSync(path),
+) as string[];
+
+async function libvirtErrors(xml: string, schema: string): Promise<string> {
+  const { exitCode, stderr } = await runCommand(
+    { tool: "xmllint", args: ["--noout", "--relaxng", schema, "-"] },
+    { input: xml, allowFailure: true },
+  );
+  return exitCode === 0 ? "" : stderr;
+}
+
+describe("libvirt", () => {
+  // Elements that a release of libvirt does not know yet: which profile needs which.
+  const since: Readonly<Record<string, RegExp>> = {
+    "sev-snp": /launchSecuritySEVSNP/,
+    "sev-snp-ram": /launchSecuritySEVSNP/,
+    tdx: /launchSecurityTDX/,
+    "tdx-ram": /launchSecurityTDX/,
+  };
+
+  test.each(["sev-snp", "sev-snp-ram", "sev", "tdx", "tdx-ram", "dev"])("%s is valid against libvirt's schema", async (profile) => {
+    const launch = await launchOf(profile);
+    const xml = libvirtXml(launch, { shares });
+    const plain = libvirtXml(withoutTee(launch), { shares });
+    for (const schema of schemas) {
+      expect(await libvirtErrors(plain, schema)).toBe("");
+      const common = await readFile(schema.replace("domain.rng", "domaincommon.rng"), "utf8");
+      if (since[profile]?.test(common) ?? true) expect(await libvirtErrors(xml, schema)).toBe("");
+    }
+    expect(schemas.length, "no libvirt schema: apt-get install libvirt-clients").toBeGreaterThan(0);
+  });
+
+  test("the schema is really applied", async () => {
+    const xml = libvirtXml(await launchOf("dev")).replace("<memory ", "<memroy ");
+    expect(await libvirtErrors(xml, schemas[0] ?? "")).not.toBe("");
+  });
+
+  test("virtiofs, vsock, flash with variables", async () => {
+    const launch = await launchOf("sev", [
+      "boot=uki",
+      "launch.firmware.path=/fw/CODE.fd",
+      "launch.firmware.vars=/fw/VARS.fd",
+      "launch.vsock.cid=9",
+      "launch.shares=[{tag: data, type: virtiofs, path: /run/data.sock}]",
+    ]);
+    const xml = libvirtXml(launch, { base: dir });
+    expect(await libvirtErrors(xml, schemas[0] ?? "")).toBe("");
+    expect(xml).toContain('<nvram template="/fw/VARS.fd"/>');
+    expect(xml).toContain('<source socket="/run/data.sock"/>');
+    expect(xml).not.toContain("<kernel>");
+  });
+
+  test("escapes what XML would read", async () => {
+    const launch: Launch = { ...(await launchOf("dev")), cmdline: `a="<&>'b" ]]> &amp;` };
+    const xml = libvirtXml(launch, { base: dir });
+    const read = async (path: string) =>
+      (await runCommand({ tool: "xmllint", args: ["--xpath", `string(${path})`, "-"] }, { input: xml })).stdout.replace(/\n$/, "");
+    expect(await read("/domain/os/cmdline")).toBe(launch.cmdline);
+    expect(await read("/domain/os/kernel")).toBe(join(dir, "bzImage"));
+    expect(await libvirtErrors(xml, schemas[0] ?? "")).toBe("");
+  });
+
+  test("refuses what XML cannot hold, and shares without a directory", async () => {
+    expect(() => libvirtXml({ ...minimal(), cmdline: "a\u0001b" })).toThrow(/XML cannot hold/);
+    expect(() => libvirtXml({ ...minimal(), cmdline: "a\ud800b" })).toThrow(/XML cannot hold/);
+    expect(() => libvirtXml({ ...minimal(), shares: [{ tag: "x", type: "9p", variable: "X_PATH" }] })).toThrow(/share x has no directory/);
+  });
+});
+
+describe("cocos-env", () => {
+  test("kernel boot", async () => {
+    const text = cocosEnvironment(await launchOf("sev-snp-ram"), { base: "/etc/cocos" });
+    expect(text).toContain(
+      "MANAGER_QEMU_DISK_IMG_KERNEL_FILE=/etc/cocos/bzImage\nMANAGER_QEMU_DISK_IMG_ROOTFS_FILE=/etc/cocos/rootfs.cpio.gz\n",
+    );
+    expect(text).toContain('MANAGER_QEMU_KERNEL_CMDLINE="console=null quiet"\n');
+    expect(text).toContain("MANAGER_QEMU_ENABLE_DISK=false\n");
+    expect(text).toContain("MANAGER_QEMU_IGVM_FILE=/etc/cocos/coconut-qemu.igvm\n");
+  });
+
+  test("disk boot", async () => {
+    const text = cocosEnvironment(await launchOf("tdx", ["boot=uki"]));
+    expect(text).toContain("MANAGER_QEMU_ENABLE_DISK=true\nMANAGER_QEMU_SRC_DISK_FILE=disk.qcow2\n");
+    expect(text).not.toContain("KERNEL");
+  });
+
+  test("only names that the manager has", async () => {
+    const known = new Set(managerSettings);
+    for (const [profile, set] of [
+      ["sev-snp-ram", []],
+      ["tdx-ram", []],
+      ["tdx", ["boot=uki"]],
+      ["tdx-ram", ["platform=none"]],
+    ] as const) {
+      for (const line of cocosEnvironment(await launchOf(profile, set)).split("\n")) {
+        if (line !== "" && !line.startsWith("#")) expect(known).toContain(line.slice("MANAGER_QEMU_".length, line.indexOf("=")));
+      }
+    }
+  });
+
+  test("the shell and systemd read back what was written", async () => {
+    const launch = { ...(await launchOf("tdx-ram")), cmdline: `a="b c" $d \`e\` \\f 'g' #h` };
+    const file = join(dir, "manager.env");
+    await writeFile(file, cocosEnvironment(launch, { base: dir }));
+    const { stdout } = await run("sh", [
+      "-c",
+      '. "$1"; printf "%s\\n%s" "$MANAGER_QEMU_KERNEL_CMDLINE" "$MANAGER_QEMU_DISK_IMG_KERNEL_FILE"',
+      "sh",
+      file,
+    ]);
+    expect(stdout.split("\n")).toEqual([launch.cmdline, join(dir, "bzImage")]);
+  });
+
+  test.each([
+    { profile: "sev-snp", set: [], message: /either a kernel or a disk/ },
+    { profile: "sev-snp-ram", set: ["launch.forwards=[{host: 1, guest: 2}, {host: 3, guest: 4}]"], message: /forwards one port/ },
+    { profile: "tdx-ram", set: ["launch.quoteGenerationSocket.cid=3"], message: /context id 2/ },
+    { profile: "nitro", set: [], message: /no Nitro enclaves/ },
+  ])("refuses $profile $set", async ({ profile, set, message }) => {
+    const launch = await launchOf(profile, set);
+    expect(() => cocosEnvironment(launch)).toThrow(message);
+  });
+});
+
+describe("nitro-cli", () => {
+  const eif = { path: "nitro.eif", size: 1, sha256: "e".repeat(64) };
+
+  test("run-enclave with CPUs, memory in MiB, CID and the EIF", async () => {
+    const launch: Launch = { ...(await launchOf("nitro")), boot: "enclave", eif };
+    expect(nitroArgv(launch, { base: "/out" })).toEqual(
+      "nitro-cli run-enclave --eif-path /out/nitro.eif --cpu-count 2 --memory 4096 --enclave-cid 16 --enclave-name nitro".split(" "),
+    );
+    expect(nitroArgv({ ...launch, debug: true })).toContain("--debug-mode");
+    expect(formats.qemu(launch, {})).toContain("-machine nitro-enclave,vsock=vsock0,id=nitro");
+  });
+
+  test("says that there is no EIF", async () => {
+    const launch = await launchOf("nitro");
+    expect(() => nitroArgv(launch)).toThrow(/has no EIF/);
+  });
+});
+
+describe("hostile text", () => {
+  test("QEMU opens exactly the files that were meant", async () => {
+    const launch = withoutTee(
+      await launchOf("sev", ["layout=hardened", "launch.memory=128M", "launch.maxCpus=4", "launch.memorySlots=1", "launch.maxMemory=256M"]),
+    );
+    await writeFile(join(dir, "disk.img"), Buffer.alloc(1 << 20));
+    await writeFile(join(dir, "bzImage"), Buffer.alloc(4096, 0x90));
+    await writeFile(join(dir, "initramfs.cpio.gz"), "x");
+    const argv = qemuArgv(launch, {
+      base: dir,
+      accel: "tcg",
+      cpuModel: "max",
+      network: false,
+      serials: [{ file: join(dir, "serial,0") }],
+      shares: { env_share: dir, certs_share: dir },
+      extra: ["-S", "-qmp", "stdio"],
+    });
+    const words = argv.slice(1).filter((_word, index, all) => !removed(all, index));
+    const input = '{"execute":"qmp_capabilities"}\n{"execute":"query-block"}\n{"execute":"quit"}\n';
+    const { stdout, stderr, exitCode } = await runCommand(
+      { tool: "qemu-system-x86_64", args: words },
+      { input, allowFailure: true, timeout: 20_000 },
+    );
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
+    expect(stdout).toContain(JSON.stringify(join(dir, "disk.img")).slice(1, -1));
+    expect(existsSync(join(dir, "serial,0"))).toBe(true);
+  });
+
+  test.each(["a\nb", "a\u0000b", "a\u007fb", "a\u001b[2Jb"])("refuses control characters: %j", (text) => {
+    expect(() => qemuArgv({ ...minimal(), cmdline: text })).toThrow(HalError);
+    expect(() => shellScript({ ...minimal(), cmdline: text })).toThrow(HalError);
+    expect(() => cocosEnvironment({ ...minimal(), cmdline: text })).toThrow(HalError);
+    expect(() => libvirtXml({ ...minimal(), cmdline: text })).toThrow(HalError);
+  });
+
+  test("a colon in a relative path is no protocol", () => {
+    expect(
+      qemuArgv({
+        ...minimal(),
+        drives: [{ id: "disk0", path: "nbd:x,y", size: 1, sha256: "0".repeat(64), format: "raw", snapshot: false }],
+      }),
+    ).toContain("file=./nbd:x,,y,if=none,id=disk0,format=raw");
+  });
+});
+
+/** A kernel of zeros is not one: QEMU must not get as far as loading it. */
+function removed(words: readonly string[], index: number): boolean {
+  const loads = ["-kernel", "-initrd", "-append"];
+  return loads.includes(words[index] ?? "") || loads.includes(words[index - 1] ?? "");
+}
+
+function minimal(): Launch {
+  return {
+    schema: "hal.launch/v1",
+    profile: "x",
+    platform: "none",
+    debug: false,
+    boot: "direct",
+    machine: { type: "q35", options: {} },
+    cpu: { model: "max", count: 1 },
+    memory: { size: "128M", bytes: 1 << 27 },
+    kernel: { path: "bzImage", size: 1, sha256: "0".repeat(64) },
+    cmdline: "",
+    drives: [],
+    shares: [],
+    monitors: [],
+    placeholders: [],
+    argv: [],
+    measurements: { file: "measurements.json", values: [], holdsFor: {} },
+  };
+}
+
+/** The names in Cocos Manager's manager/qemu/config.go (2026-07) and, for releases that had SEV or read the TEE from here, the README's. */
+const managerSettings =
+  `MEMORY_SIZE MEMORY_SLOTS MAX_MEMORY OVMF_CODE_IF OVMF_CODE_FORMAT OVMF_CODE_UNIT OVMF_CODE_FILE OVMF_CODE_READONLY OVMF_VERSION
+  OVMF_VARS_IF OVMF_VARS_FORMAT OVMF_VARS_UNIT OVMF_VARS_FILE NETDEV_ID HOST_FWD_AGENT GUEST_FWD_AGENT VIRTIO_NET_PCI_DISABLE_LEGACY
+  VIRTIO_NET_PCI_IOMMU_PLATFORM VIRTIO_NET_PCI_ADDR VIRTIO_NET_PCI_ROMFILE DISK_IMG_KERNEL_FILE DISK_IMG_ROOTFS_FILE SEV_SNP_ID
+  SEV_SNP_CBIT_POS SEV_SNP_REDUCED_PHYS_BITS ENABLE_HOST_DATA HOST_DATA TDX_ID QUOTE_GENERATION_PORT OVMF_FILE IGVM_ID IGVM_FILE
+  SRC_DISK_FILE DST_DISK_FILE DISK_ID DISK_FORMAT DISK_SCSI_ID ENABLE_DISK BIN_PATH USE_SUDO ENABLE_KVM MACHINE CPU SMP_COUNT SMP_MAXCPUS
+  MEM_ID NO_GRAPHIC MONITOR KERNEL_CMDLINE HOST_FWD_RANGE CERTS_MOUNT ENV_MOUNT ENABLE_SEV_SNP ENABLE_TDX`.split(/\s+/);

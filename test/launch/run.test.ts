@@ -1,0 +1,102 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { canonicalJson } from "../../src/digest.js";
+import { runsGuest } from "../../src/launch/kvm.js";
+import { placeholder } from "../../src/launch/shares.js";
+import { withoutTee } from "../../src/launch/without-tee.js";
+import { chooseAccel, cpuFor, type RunImageOptions, runImage } from "../../src/run.js";
+import { launchOf } from "./fixture.js";
+
+let dir: string;
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), "hal-run-test-"));
+  await writeFile(join(dir, "launch.json"), canonicalJson(await launchOf("sev-snp-ram")));
+});
+afterAll(() => rm(dir, { recursive: true, force: true }));
+
+const options = (more: Partial<RunImageOptions> = {}): RunImageOptions => ({
+  accel: "auto",
+  print: true,
+  format: "qemu",
+  shares: {},
+  note: () => {},
+  ...more,
+});
+
+describe("hal run", () => {
+  test("--print gives the command with the paths of this folder", async () => {
+    const { text } = await runImage(dir, options({ shares: { env_share: "/env" } }));
+    expect(text).toContain(`-kernel ${dir}/bzImage`);
+    expect(text).toContain("path=/env");
+    expect(text).toContain("sev-snp-guest");
+    expect(text).toContain("-enable-kvm");
+  });
+
+  test("--platform none --accel tcg leaves the TEE out and needs no KVM", async () => {
+    const { text } = await runImage(dir, options({ platform: "none", accel: "tcg" }));
+    expect(text).not.toMatch(/sev|igvm|memfd|enable-kvm/);
+    expect(text).toContain("-accel tcg");
+    expect(text).toContain("-cpu EPYC-v4,-cx16");
+  });
+
+  test("a TEE without KVM says what to do instead", async () => {
+    await expect(runImage(dir, options({ print: false, accel: "tcg" }))).rejects.toMatchObject({
+      kind: "input",
+      remedy: expect.stringContaining("--platform none"),
+    });
+  });
+
+  test.each([
+    { shares: { other: "/x" }, message: /no share other/ },
+    { shares: { env_share: `/x/${placeholder({ tag: "env_share" })}` }, message: /stands for a variable/ },
+  ])("refuses $shares", async ({ shares, message }) => {
+    await expect(runImage(dir, options({ shares }))).rejects.toThrow(message);
+  });
+
+  test("a folder without launch.json, and a launch.json that somebody changed", async () => {
+    await expect(runImage(tmpdir(), options())).rejects.toMatchObject({ kind: "input" });
+    const other = await mkdtemp(join(tmpdir(), "hal-run-test-"));
+    const launch = await launchOf("dev");
+    for (const changed of [
+      { ...launch, cmdline: "a\nb" },
+      { ...launch, cpu: { model: "max,+svm", count: 1 } },
+      { ...launch, extra: true },
+      { ...launch, monitors: ["unix:a,b"] },
+    ]) {
+      await writeFile(join(other, "launch.json"), JSON.stringify(changed));
+      await expect(runImage(other, options())).rejects.toMatchObject({ kind: "input" });
+    }
+    await rm(other, { recursive: true });
+  });
+});
+
+describe("accelerator", () => {
+  test("the probe's guest runs where its accelerator works", async () => {
+    expect(await runsGuest("tcg")).toBe(true);
+  });
+
+  test("auto is KVM only where KVM runs the probe's guest", async () => {
+    const cache = await mkdtemp(join(tmpdir(), "hal-cache-"));
+    const before = process.env.HAL_CACHE;
+    process.env.HAL_CACHE = cache;
+    try {
+      const works = await runsGuest("kvm");
+      expect(await chooseAccel("auto")).toBe(works ? "kvm" : "tcg");
+      expect(await chooseAccel("auto")).toBe(works ? "kvm" : "tcg"); // from the cache
+    } finally {
+      if (before === undefined) delete process.env.HAL_CACHE;
+      else process.env.HAL_CACHE = before;
+      await rm(cache, { recursive: true });
+    }
+    expect(await chooseAccel("kvm")).toBe("kvm");
+  });
+
+  test("TCG has no host model; KVM without TEE takes the host's", async () => {
+    const tdx = withoutTee(await launchOf("tdx"));
+    expect((await cpuFor(tdx, "tcg")).cpuModel).toMatch(/^max(,-cx16)?$/);
+    expect((await cpuFor(tdx, "kvm")).cpuModel).toBe("host");
+    expect(await cpuFor(await launchOf("sev-snp"), "kvm")).toEqual({});
+  });
+});
