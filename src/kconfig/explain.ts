@@ -1,7 +1,7 @@
 import type { Location } from "../errors.js";
 import { isSettable, type Tristate, type Values } from "./evaluate.js";
 import { type Expr, formatExpression } from "./expression.js";
-import type { Condition, Definition, Kconfig, KconfigSymbol } from "./model.js";
+import type { Choice, Condition, Definition, Kconfig, KconfigSymbol } from "./model.js";
 
 /** One line of an explanation; `depth` says which line above it explains. */
 export interface Reason {
@@ -138,10 +138,23 @@ class Explainer {
     if (first !== undefined) this.#why(first, depth);
   }
 
+  /** Why a symbol is on that must be off: what selects it, and the choice that stands at it or its selector. */
   #whyOn(name: string, depth: number): void {
-    const by = activeSelectors(this.#kconfig.symbols.get(name), this.#values);
+    const symbol = this.#kconfig.symbols.get(name);
+    const by = activeSelectors(symbol, this.#values);
     if (by.length > 0) this.#say(depth, `${name} is selected by ${by.join(", ")}`, undefined);
-    else this.#fixes.add(`# ${this.#kconfig.prefix}${name} is not set`);
+    const standing = [name, ...by].flatMap((one) => this.#choiceOf(one) ?? []);
+    for (const { winner, choice } of standing) {
+      this.#say(depth, `the choice '${choice.prompt?.text ?? "without a name"}' stands at ${winner}`, choice.at);
+      const other = choice.defaults.flatMap(({ value }) => (value.kind === "symbol" && value.name !== winner ? [value.name] : []))[0];
+      if (other !== undefined) this.#why(other, depth + 1);
+    }
+    if (by.length === 0 && standing.length === 0) this.#fixes.add(`# ${this.#kconfig.prefix}${name} is not set`);
+  }
+
+  #choiceOf(name: string): { readonly winner: string; readonly choice: Choice } | undefined {
+    const choice = this.#kconfig.symbols.get(name)?.definitions.find((one) => one.choice !== undefined)?.choice;
+    return choice === undefined ? undefined : { winner: name, choice };
   }
 }
 

@@ -3,7 +3,7 @@ import type { SymbolRequest } from "../resolved.js";
 import { type DotConfig, formatConfigLine, plainValue } from "./dotconfig.js";
 import { isSettable, numberOf, type Tristate, Values } from "./evaluate.js";
 import { activeSelectors, explainTerms, type Reason, settersOf, unmetTerms } from "./explain.js";
-import { headersTrap } from "./headers.js";
+import { headersTrap, nearestSeries, withoutOldSeries } from "./headers.js";
 import { legacyFinding } from "./legacy.js";
 import type { Kconfig, KconfigSymbol } from "./model.js";
 import { nearestSymbol } from "./nearest-symbol.js";
@@ -48,6 +48,8 @@ export interface GateContext {
   readonly values: Values;
   readonly kconfig: Kconfig;
   readonly requested: readonly SymbolRequest[];
+  /** The finding about the kernel's headers, which explains many others. */
+  readonly trap: GateFinding | undefined;
 }
 
 /** What a check found; the rest of a finding follows from its request. */
@@ -68,16 +70,12 @@ const whyNot: readonly Check[] = [overriddenByRequest, outOfRange, noPrompt, sel
 export function gate({ requested, config, kconfig }: GateInput): readonly GateFinding[] {
   const values = new Values(kconfig, config);
   const trap = headersTrap(requested, values, kconfig);
-  const findings = requested.flatMap((request) => checkRequest(request, requested, values, kconfig));
+  const findings = requested.flatMap((request) => checkRequest(request, { requested, values, kconfig, trap }));
   return trap === undefined ? findings : [trap, ...findings];
 }
 
-function checkRequest(
-  request: SymbolRequest,
-  requested: readonly SymbolRequest[],
-  values: Values,
-  kconfig: Kconfig,
-): readonly GateFinding[] {
+function checkRequest(request: SymbolRequest, all: Omit<GateContext, "request" | "symbol">): readonly GateFinding[] {
+  const { values, kconfig } = all;
   const name = request.symbol.startsWith(kconfig.prefix) ? request.symbol.slice(kconfig.prefix.length) : undefined;
   const symbol = name === undefined ? undefined : kconfig.symbols.get(name);
   const finding = (verdict: Verdict): readonly GateFinding[] => [
@@ -92,7 +90,7 @@ function checkRequest(
     },
   ];
   if (symbol === undefined) return finding(unknown(request, kconfig));
-  const context = { request, symbol, values, kconfig, requested };
+  const context = { request, symbol, ...all };
   const first = legacyFinding(context) ?? wrongType(context);
   if (first !== undefined) return finding(first);
   if (holds(context)) return [];
@@ -121,7 +119,7 @@ function hexNumber(symbol: KconfigSymbol, value: string): number | undefined {
 }
 
 function unknown(request: SymbolRequest, kconfig: Kconfig): Verdict {
-  const near = nearestSymbol(request.symbol, kconfig);
+  const near = nearestSeries(request.symbol, kconfig) ?? nearestSymbol(request.symbol, kconfig);
   const message = `${request.symbol} does not exist in this tree`;
   if (near !== undefined) return { kind: "unknown", message, remedy: `did you mean ${near}? If not, remove the line` };
   return { kind: "unknown", message, remedy: "remove the line, or add the tree or patch that defines the symbol" };
@@ -199,11 +197,12 @@ function selectedAnyway({ request, symbol, values, kconfig }: GateContext): Verd
   };
 }
 
-function unmetDependency({ request, symbol, values, kconfig }: GateContext): Verdict | undefined {
+function unmetDependency({ request, symbol, values, kconfig, trap }: GateContext): Verdict | undefined {
   const need = LEVEL[request.value] === 1 ? 1 : 2;
   const terms = unmetTerms(symbol, values, need);
   if (terms.length === 0) return undefined;
-  const { reasons, fixes } = explainTerms(terms, kconfig, values, need);
+  const { reasons, fixes: found } = explainTerms(terms, kconfig, values, need);
+  const fixes = withoutOldSeries(found, trap);
   const spelled = terms.map(({ expr }) => values.describe(expr)).join(" and ");
   return {
     kind: "unmet-dependency",

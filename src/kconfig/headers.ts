@@ -53,6 +53,18 @@ export function headersTrap(requested: readonly SymbolRequest[], values: Values,
   };
 }
 
+/** The series that a kernel newer or older than all known ones must ask for, from a symbol such as …_CUSTOM_7_0. */
+export function nearestSeries(symbol: string, kconfig: Kconfig): string | undefined {
+  const match = /^(\d+)_(\d+)$/.exec(symbol.startsWith(SERIES) ? symbol.slice(SERIES.length) : "");
+  return match === null ? undefined : seriesFor([Number(match[1]), Number(match[2])], [...kconfig.symbols.keys()]);
+}
+
+/** While the trap is open, a chain that ends at some old series must not send the user there. */
+export function withoutOldSeries(fixes: readonly string[], trap: GateFinding | undefined): readonly string[] {
+  if (trap === undefined) return fixes;
+  return [...new Set(fixes.map((fix) => (fix.startsWith(SERIES) ? trap.wanted : fix)))];
+}
+
 /** Major and minor number, from whichever option tells the kernel's (or, without it, the headers') version. */
 function versionOf(values: Values): readonly [number, number] | undefined {
   const asKernel = values.tristate("BR2_KERNEL_HEADERS_AS_KERNEL") > 0;
@@ -72,7 +84,7 @@ function seriesFor(version: readonly [number, number] | undefined, known: readon
   const order = ([major, minor]: readonly [number, number]): number => major * 1000 + Math.min(minor, 999);
   let best: { readonly name: string; readonly at: number } | undefined;
   for (const name of known) {
-    const match = /_(\d+)_(\d+)$/.exec(name);
+    const match = /^(\d+)_(\d+)$/.exec(name.startsWith(SERIES) ? name.slice(SERIES.length) : "");
     if (match === null) continue;
     const at = order([Number(match[1]), Number(match[2])]);
     if (at <= order(version) && (best === undefined || at > best.at)) best = { name, at };

@@ -12,7 +12,8 @@ const COMMON_START = /^(?:BR2_PACKAGE_HOST_|BR2_PACKAGE_|BR2_|CONFIG_)/;
 export function nearestSymbol(name: string, kconfig: Kconfig): string | undefined {
   if (name.length > 200) return undefined;
   const asked = name.toUpperCase().replace(COMMON_START, "");
-  const limit = Math.max(1, Math.floor(asked.length / 4));
+  // Short names are all near to each other, and of long ones mostly the last word tells.
+  const limit = asked.length < 4 ? 0 : Math.min(4, Math.max(1, Math.floor(asked.length / 5)));
   let best: { readonly name: string; readonly score: number } | undefined;
   for (const symbol of kconfig.symbols.values()) {
     if (!isSettable(symbol)) continue;
@@ -24,11 +25,15 @@ export function nearestSymbol(name: string, kconfig: Kconfig): string | undefine
   return best?.name;
 }
 
+/** Between an edit distance of 2 and one of 3. */
+const SAME_END = 2.5;
+
 function scoreOf(asked: string, known: string, limit: number): number | undefined {
-  if (Math.abs(asked.length - known.length) <= limit) {
-    const edits = distance(asked, known);
-    if (edits <= limit) return edits;
-  }
-  const isTail = asked.length >= 4 && (known === `LIB${asked}` || asked === `LIB${known}` || known.endsWith(`_${asked}`));
-  return isTail ? limit + Math.abs(known.length - asked.length) : undefined;
+  const [longer, shorter] = asked.length > known.length ? [asked, known] : [known, asked];
+  const isEnd = shorter.length >= 4 && (longer === `LIB${shorter}` || longer.endsWith(`_${shorter}`));
+  // Of several with the same end, the one with the least more in front.
+  if (isEnd) return SAME_END + (longer.length - shorter.length) / 1000;
+  if (longer.length - shorter.length > limit) return undefined;
+  const edits = distance(asked, known);
+  return edits <= limit ? edits : undefined;
 }

@@ -1,0 +1,105 @@
+import { type BuildEvent, parseBuildLine, stripEscapes } from "./progress.js";
+
+export interface BuildFailure {
+  readonly package: string | undefined;
+  readonly version: string | undefined;
+  /** What the package was doing when it failed. */
+  readonly step: string | undefined;
+  /** The lines that say what is wrong, each once, in order. */
+  readonly errors: readonly string[];
+  /** The end of the output. */
+  readonly lastLines: readonly string[];
+  readonly advice: string;
+}
+
+const LAST_LINES = 20;
+const MAX_ERRORS = 10;
+/** More than any package prints between the line that matters and make's own report. */
+const LOOK_BACK = 4000;
+
+/** Lines that compilers, linkers, configure scripts, patch and Buildroot itself report an error with. */
+const ERROR_LINES: readonly RegExp[] = [
+  /(?:^|[\s:])(?:fatal )?error(?:\[E\d+\])?:/i,
+  /^ERROR\b/,
+  /undefined reference to/,
+  /cannot find -l/,
+  /No such file or directory/,
+  /command not found/,
+  /No space left on device/,
+  /Hunk #\d+ FAILED/,
+  /^CMake Error/,
+  /Killed/,
+  /No rule to make target/,
+  /You have legacy configuration/,
+];
+
+/** Make's own report; `.stamp_STEP` names the package's directory and the step. */
+const STAMP = /\[(?:[^\]]*: )?(\S*\/build\/([^/\]\s]+)\/\.stamp_([a-z_]+))\] Error/;
+const STAMP_STEPS: Readonly<Record<string, string>> = {
+  downloaded: "Downloading",
+  actual_downloaded: "Downloading",
+  extracted: "Extracting",
+  rsynced: "Syncing from source dir",
+  patched: "Patching",
+  configured: "Configuring",
+  dotconfig: "Configuring",
+  kconfig_fixup_done: "Configuring",
+  built: "Building",
+  installed: "Installing",
+  host_installed: "Installing to host directory",
+  staging_installed: "Installing to staging directory",
+  images_installed: "Installing to images directory",
+  target_installed: "Installing to target",
+};
+
+/** What to try, by what the errors say; the first that matches. */
+const ADVICE: readonly (readonly [RegExp, string])[] = [
+  [/No space left on device/, "free disk space; the next build goes on where this one stopped"],
+  [/legacy configuration/, "run the Kconfig gate: it names each legacy symbol and what replaces it"],
+  [/has wrong (?:sha|md)|hash/i, "the download is not what its .hash file says: remove it from the download directory and try again"],
+  [/Killed/, "the machine ran out of memory: build with fewer --jobs"],
+  [/Hunk #\d+ FAILED/, "a patch does not fit this version: look at the global patch directory"],
+];
+
+/**
+ * What failed, from everything that make printed. With several packages at once the failed one is the one
+ * that make's stamp names, not the one that printed last.
+ */
+export function summarizeFailure(output: readonly string[]): BuildFailure {
+  const lines = output.slice(-LOOK_BACK).map(stripEscapes);
+  const stamp = lines.map((line) => STAMP.exec(line)).find((match) => match !== null);
+  const events = lines.flatMap((line) => parseBuildLine(line) ?? []);
+  const directory = stamp?.[2];
+  const event = directory === undefined ? events.at(-1) : lastOf(events, directory);
+  const named = event ?? splitDirectory(directory);
+  const errors = [...new Set(lines.filter((line) => ERROR_LINES.some((pattern) => pattern.test(line)) && !isMakeReport(line)))];
+  const said = [...errors, ...lines.slice(-LAST_LINES)].join("\n");
+  return {
+    package: named?.package,
+    version: named?.version,
+    step: STAMP_STEPS[stamp?.[3] ?? ""] ?? event?.step,
+    errors: errors.slice(0, MAX_ERRORS),
+    lastLines: lines.filter((line) => line !== "").slice(-LAST_LINES),
+    advice: ADVICE.find(([pattern]) => pattern.test(said))?.[1] ?? adviceFor(named?.package),
+  };
+}
+
+function adviceFor(name: string | undefined): string {
+  if (name === undefined) return "look at the whole log";
+  return `look at the whole log, then try: hal make PROFILE -- ${name}-dirclean ${name}`;
+}
+
+function isMakeReport(line: string): boolean {
+  return /^make(?:\[\d+\])?: \*\*\*/.test(line) && !/No rule to make target/.test(line);
+}
+
+/** The last event of the package that is built in `build/DIRECTORY`: its name, a dash and its version. */
+function lastOf(events: readonly BuildEvent[], directory: string): BuildEvent | undefined {
+  return events.findLast(({ package: name, version }) => directory === (version === undefined ? name : `${name}-${version}`));
+}
+
+function splitDirectory(directory: string | undefined): Pick<BuildEvent, "package" | "version"> | undefined {
+  if (directory === undefined) return undefined;
+  const match = /^(.+?)-(v?\d.*)$/.exec(directory);
+  return match === null ? { package: directory, version: undefined } : { package: match[1], version: match[2] };
+}

@@ -1,0 +1,88 @@
+/** One line of Buildroot's own progress: the MESSAGE macro of package/pkg-utils.mk, `>>> name version Step`. */
+export interface BuildEvent {
+  /** Undefined for the steps of no package: finalizing, images, scripts. */
+  readonly package: string | undefined;
+  readonly version: string | undefined;
+  /** As Buildroot says it: `Building`, `Installing to target`, `Generating filesystem image rootfs.ext2`. */
+  readonly step: string;
+  readonly phase: Phase;
+}
+
+export type Phase = "download" | "extract" | "patch" | "configure" | "build" | "install" | "finalize" | "images" | "other";
+
+/** Steps by their beginning, from package/pkg-generic.mk, pkg-autotools.mk, fs/common.mk, linux/linux.mk and the Makefile. */
+const PHASES: readonly (readonly [string, Phase])[] = [
+  ["Downloading", "download"],
+  ["Extracting", "extract"],
+  ["Syncing from source dir", "extract"],
+  ["Patching", "patch"],
+  ["Updating config.sub", "configure"],
+  ["Autoreconfiguring", "configure"],
+  ["Preparing", "configure"],
+  ["Configuring", "configure"],
+  ["Updating kernel config", "configure"],
+  ["Checking configure", "configure"],
+  ["Building", "build"],
+  ["Rebuilding", "build"],
+  ["Installing", "install"],
+  ["Fixing", "install"],
+  ["Copying devicetree", "build"],
+  ["Finalizing", "finalize"],
+  ["Sanitizing", "finalize"],
+  ["Sanity check", "finalize"],
+  ["Copying overlay", "finalize"],
+  ["Executing post-build", "finalize"],
+  ["Executing post-fakeroot", "images"],
+  ["Generating", "images"],
+  ["Executing post-image", "images"],
+];
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: terminals' own bold and reset sequences, as tput writes them
+const ESCAPES = /\u001b\[[0-9;?]*[A-Za-z]|\u001b\([A-Z0-9]|[\u000e\u000f]/g;
+
+/** A line as it would look without colours and bold. */
+export function stripEscapes(line: string): string {
+  return line.replace(ESCAPES, "").replace(/\r$/, "");
+}
+
+/** The event that a line of make's output announces; undefined for every other line. */
+export function parseBuildLine(line: string): BuildEvent | undefined {
+  const text = stripEscapes(line);
+  const match = /^>>> (\S*) (\S*) (.+)$/.exec(text);
+  if (match === null) return undefined;
+  const [, name = "", version = "", rest = ""] = match;
+  // A package without a version leaves two spaces, and a step of no package leaves both words empty.
+  const step = rest.trim();
+  const phase = PHASES.find(([start]) => step.startsWith(start))?.[1] ?? "other";
+  return { package: name === "" ? undefined : name, version: version === "" ? undefined : version, step, phase };
+}
+
+export interface BuildProgress {
+  /** Packages seen so far and, when known, all that will be built. */
+  readonly started: number;
+  readonly total: number | undefined;
+  readonly current: BuildEvent | undefined;
+}
+
+/**
+ * Follows a build by its lines.
+ * @param packages names that this build will go through (from `make show-build-order`), when known
+ */
+export class ProgressReader {
+  readonly #expected: ReadonlySet<string> | undefined;
+  readonly #seen = new Set<string>();
+  #current: BuildEvent | undefined;
+
+  constructor(packages?: readonly string[]) {
+    this.#expected = packages === undefined ? undefined : new Set(packages);
+  }
+
+  /** The new state when the line announces a step, else undefined. */
+  read(line: string): BuildProgress | undefined {
+    const event = parseBuildLine(line);
+    if (event === undefined) return undefined;
+    this.#current = event;
+    if (event.package !== undefined && (this.#expected?.has(event.package) ?? true)) this.#seen.add(event.package);
+    return { started: this.#seen.size, total: this.#expected?.size, current: this.#current };
+  }
+}
