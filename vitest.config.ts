@@ -5,7 +5,7 @@ export default defineConfig({
     projects: [
       { test: { name: "unit", include: ["test/**/*.test.ts"], exclude: ["test/image/**"], testTimeout: 60_000 } },
       // Real builds and boots, one after the other: two cores and one QEMU at a time.
-      { test: { name: "image", include: ["test/image/**/*.test.ts"], testTimeout: 1_200_000, hookTimeout: 1_200_000, fileParallelism: false } },
+      { test: { name: "image", include: ["test/image/**/*.test.ts"], testTimeout: 1_200_000, hookTimeout: 1_200_000, poolOptions: { forks: { singleFork: true } } } },
     ],
   },
 });

@@ -50,3 +50,17 @@ export interface Backend {
   plan(resolved: Resolved, options: BuildOptions): Promise<readonly string[]>;
   prepare(input: PrepareInput): Promise<Prepared>;
 }
+
+/** The build ended where `--until` asked: all is well, and there is no image to publish. */
+export class BuildStopped extends Error {
+  readonly stage: string;
+  /** The backend's build directory. */
+  readonly directory: string;
+
+  constructor(stage: string, directory: string) {
+    super(`stopped after ${stage}`);
+    this.name = "BuildStopped";
+    this.stage = stage;
+    this.directory = directory;
+  }
+}

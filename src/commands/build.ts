@@ -1,3 +1,4 @@
+import { BuildStopped } from "../backends/backend.js";
 import { type BuildOptions, type BuildResult, build, summary } from "../build.js";
 import { note, print, printJson } from "../output.js";
 import { planBuild } from "../plan.js";
@@ -30,7 +31,12 @@ export async function buildAll(options: Options): Promise<void> {
   const results: BuildResult[] = [];
   for (const resolved of matrix) {
     if (matrix.length > 1) note(`── ${resolved.name} (${results.length + 1} of ${matrix.length})`);
-    const result = await build(resolved, buildOptions);
+    const result = await build(resolved, buildOptions).catch((error: unknown) => {
+      if (!(error instanceof BuildStopped)) throw error;
+      note(`${resolved.name}: ${error.message}, as --until asks; the build directory is ${error.directory}`);
+      return undefined;
+    });
+    if (result === undefined) continue;
     results.push(result);
     if (!options.json) {
       print(summary(result));

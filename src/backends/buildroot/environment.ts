@@ -1,0 +1,48 @@
+import { join } from "node:path";
+import { cacheRoot } from "../../paths.js";
+import { type Command, cleanEnvironment } from "../../tools.js";
+import type { BuildrootTree } from "./source.js";
+
+/** The directories of one Buildroot build. */
+export interface BuildrootDirs {
+  /** Buildroot's `O=`. */
+  readonly output: string;
+  readonly external: string;
+  /** BR2_DL_DIR, shared by all builds. */
+  readonly downloads: string;
+}
+
+export function buildrootDirs(workDir: string, externalTree: string, downloads = join(cacheRoot(), "dl")): BuildrootDirs {
+  return { output: join(workDir, "buildroot"), external: externalTree, downloads };
+}
+
+/**
+ * One `make` in Buildroot with an environment that has nothing of the caller's: Buildroot hands its whole
+ * environment on to every package and every hook.
+ */
+export function makeCommand(
+  tree: BuildrootTree,
+  dirs: BuildrootDirs,
+  args: readonly string[],
+  options: { offline?: boolean; jobs?: number } = {},
+): Command {
+  const env = cleanEnvironment({ BR2_DL_DIR: dirs.downloads });
+  delete env.TMPDIR;
+  // Some packages' configure scripts (tar, coreutils) refuse to run as root without it.
+  if (process.getuid?.() === 0) env.FORCE_UNSAFE_CONFIGURE = "1";
+  // Where every download method goes to fail, so that --offline is kept by all of them.
+  if (options.offline)
+    Object.assign(env, { http_proxy: "http://127.0.0.1:9", https_proxy: "http://127.0.0.1:9", GIT_ALLOW_PROTOCOL: "file" });
+  return {
+    tool: "make",
+    args: [
+      "-C",
+      tree.dir,
+      `O=${dirs.output}`,
+      `BR2_EXTERNAL=${dirs.external}`,
+      ...(options.jobs === undefined ? [] : [`-j${options.jobs}`]),
+      ...args,
+    ],
+    env,
+  };
+}

@@ -1,0 +1,77 @@
+import { readdir, readFile, readlink } from "node:fs/promises";
+import { join } from "node:path";
+import { sha256 } from "../../digest.js";
+import type { DotConfig } from "../../kconfig/dotconfig.js";
+import type { BuildInputs } from "../../kconfig/rebuild.js";
+import type { Rendered, Resolved } from "../../resolved.js";
+import type { ShownPackage } from "./show-info.js";
+import type { BuildrootTree } from "./source.js";
+
+/** Everything that decides what Buildroot's output directory must hold, for the plan of a rebuild. */
+export async function buildInputs(
+  resolved: Resolved,
+  rendered: Rendered,
+  tree: BuildrootTree,
+  config: DotConfig,
+  shown: ReadonlyMap<string, ShownPackage>,
+): Promise<BuildInputs> {
+  const under = (prefix: string) => rendered.files.filter((file) => file.path.startsWith(prefix));
+  const digest = (files: Rendered["files"]): string => sha256(files.map((file) => `${file.path}\0${file.mode}\0${file.link ?? sha256(file.content)}\n`).join(""));
+  const recipes = new Map<string, string>();
+  for (const file of under("package/")) {
+    const name = file.path.split("/")[1] ?? "";
+    recipes.set(name, sha256(`${recipes.get(name) ?? ""}${file.path}${sha256(file.content)}`));
+  }
+  for (const [name, dir] of Object.entries(resolved.profile.buildroot.overrides)) recipes.set(name, await treeDigest(dir));
+  const board = (names: readonly string[]) => digest(rendered.files.filter((file) => names.includes(file.path.replace("board/hal/", ""))));
+  return {
+    buildroot: `${tree.version} ${tree.commit ?? "own tree"}`,
+    config: new Map([...config.entries].map(([symbol, line]) => [symbol, line.value])),
+    packages: new Map([...shown].map(([name, { type, version, dependencies }]) => [name, { type, version, dependencies }])),
+    recipes,
+    fragments: new Map([
+      ["linux", digest(under("board/hal/kernel/"))],
+      ["busybox", board(["busybox.fragment"])],
+    ]),
+    overlay: new Map(under("board/hal/overlay/").map((file) => [file.path.replace("board/hal/overlay", ""), digest([file])])),
+    layout: board(["genimage.cfg", "init", "modules", "cmdline"]),
+    scripts: board(["post-build.sh", "post-image.sh", "permissions.table", "users.table"]),
+  };
+}
+
+/** Digest of a source tree of the user's: names, kinds and contents; `.git` is not source. */
+export async function treeDigest(dir: string): Promise<string> {
+  const lines: string[] = [];
+  const visit = async (inside: string): Promise<void> => {
+    const entries = await readdir(join(dir, inside), { withFileTypes: true });
+    for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+      const path = join(inside, entry.name);
+      if (entry.isDirectory()) {
+        if (entry.name !== ".git") await visit(path);
+      } else if (entry.isSymbolicLink()) lines.push(`${path} -> ${await readlink(join(dir, path))}`);
+      else if (entry.isFile()) lines.push(`${path} ${sha256(await readFile(join(dir, path)))}`);
+    }
+  };
+  await visit("");
+  return sha256(lines.join("\n"));
+}
+
+/** The inputs as JSON, for the next build to compare with. */
+export function serializeInputs(inputs: BuildInputs): string {
+  return `${JSON.stringify(inputs, (_, value: unknown) => (value instanceof Map ? { map: [...value] } : value))}\n`;
+}
+
+/** The inputs of the last build; undefined when there was none, or nobody can read what it left. */
+export async function readInputs(file: string): Promise<BuildInputs | undefined> {
+  try {
+    const text = await readFile(file, "utf8");
+    const revive = (_: string, value: unknown): unknown => (isMap(value) ? new Map(value.map) : value);
+    return JSON.parse(text, revive) as BuildInputs;
+  } catch {
+    return undefined;
+  }
+}
+
+function isMap(value: unknown): value is { map: [unknown, unknown][] } {
+  return typeof value === "object" && value !== null && "map" in value && Array.isArray(value.map);
+}

@@ -1,0 +1,97 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { runCommand } from "../../tools.js";
+import type { BuiltPackage } from "../backend.js";
+import { type BuildrootDirs, makeCommand } from "./environment.js";
+import type { BuildrootTree } from "./source.js";
+
+/** A package as `make show-info` tells it, with what hal needs of it. */
+export interface ShownPackage {
+  readonly type: "target" | "host";
+  readonly version: string;
+  readonly virtual: boolean;
+  readonly dependencies: readonly string[];
+  readonly licenses: string;
+  /** The first download: file name and address. */
+  readonly source: { readonly file: string; readonly uri: string } | undefined;
+  /** The package's folder in the Buildroot tree or the external tree, for its .hash file. */
+  readonly folder: string | undefined;
+}
+
+interface Shown {
+  readonly type?: string;
+  readonly version?: string;
+  readonly virtual?: boolean;
+  readonly dependencies?: readonly string[];
+  readonly licenses?: string;
+  readonly package_dir?: string;
+  readonly downloads?: readonly { readonly source?: string; readonly uris?: readonly string[] }[];
+}
+
+/** Every package of the current configuration, by name. */
+export async function showInfo(tree: BuildrootTree, dirs: BuildrootDirs, signal: AbortSignal): Promise<Map<string, ShownPackage>> {
+  const { stdout } = await runCommand(makeCommand(tree, dirs, ["-s", "--no-print-directory", "show-info"]), { signal });
+  const shown = JSON.parse(stdout.slice(stdout.indexOf("{"))) as Record<string, Shown>;
+  return new Map(
+    Object.entries(shown)
+      .filter(([, entry]) => entry.type === "target" || entry.type === "host")
+      .map(([name, entry]) => {
+        const download = entry.downloads?.[0];
+        const uri = download?.uris?.find((candidate) => !candidate.includes("sources.buildroot.net")) ?? "";
+        return [
+          name,
+          {
+            type: entry.type === "host" ? "host" : "target",
+            version: entry.version ?? "",
+            virtual: entry.virtual ?? false,
+            dependencies: entry.dependencies ?? [],
+            licenses: entry.licenses ?? "",
+            source: download?.source === undefined ? undefined : { file: download.source, uri: uri.replace(/^[a-z]+\+/, "") },
+            folder: entry.package_dir,
+          } satisfies ShownPackage,
+        ];
+      }),
+  );
+}
+
+/**
+ * The packages of the image for the manifest. show-info keeps reporting Buildroot's own version of a package
+ * whose source is overridden: those are marked with the override instead.
+ */
+export async function imagePackages(
+  shown: ReadonlyMap<string, ShownPackage>,
+  tree: BuildrootTree,
+  overridden: ReadonlyMap<string, string>,
+): Promise<BuiltPackage[]> {
+  const built: BuiltPackage[] = [];
+  for (const [name, entry] of [...shown].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    if (entry.type !== "target" || entry.virtual) continue;
+    const override = overridden.get(name);
+    const license = entry.licenses === "" ? {} : { license: entry.licenses };
+    if (override !== undefined) {
+      built.push({ name, version: `override-${override.slice(0, 12)}`, sha256: override, source: "a source tree of the builder's", ...license });
+      continue;
+    }
+    const digest = entry.source === undefined ? undefined : await sourceHash(tree, entry.folder, entry.source.file);
+    built.push({
+      name,
+      version: entry.version === "" ? "none" : entry.version,
+      ...(digest === undefined ? {} : { sha256: digest }),
+      ...(entry.source === undefined ? {} : { source: `${entry.source.uri}/${entry.source.file}` }),
+      ...license,
+    });
+  }
+  return built;
+}
+
+/** The sha256 of a source archive, from the package's .hash file (`sha256  HEX  FILE`). */
+async function sourceHash(tree: BuildrootTree, folder: string | undefined, file: string): Promise<string | undefined> {
+  if (folder === undefined) return undefined;
+  const name = folder.split("/").at(-1) ?? "";
+  const text = await readFile(join(tree.dir, folder, `${name}.hash`), "utf8").catch(() => "");
+  for (const line of text.split("\n")) {
+    const [kind, digest, named] = line.trim().split(/\s+/);
+    if (kind === "sha256" && named === file) return digest;
+  }
+  return undefined;
+}

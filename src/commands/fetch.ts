@@ -1,0 +1,44 @@
+import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve as absolute } from "node:path";
+import { drive } from "../backends/buildroot/drive.js";
+import { buildrootDirs, makeCommand } from "../backends/buildroot/environment.js";
+import { buildrootTree } from "../backends/buildroot/source.js";
+import { gateExternalTree } from "../gate.js";
+import { note } from "../output.js";
+import { render } from "../render.js";
+import { resolve } from "../resolve.js";
+import { writeTree } from "../write-tree.js";
+
+interface Options {
+  readonly profile: readonly string[];
+  readonly output: string;
+  readonly set: readonly string[];
+  readonly buildroot?: string;
+  readonly allowVersion?: boolean;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Downloads every source archive that the builds of some profiles need, hashes checked, into one directory.
+ * There, `hal build --offline --set buildroot.primarySite=file://DIR` or BR2_DL_DIR finds them.
+ */
+export async function fetchSources(options: Options): Promise<void> {
+  const downloads = absolute(options.output);
+  await mkdir(downloads, { recursive: true });
+  for (const reference of options.profile) {
+    const resolved = await resolve(reference, options);
+    const tree = await buildrootTree(resolved, { ...options, offline: false });
+    const work = await mkdtemp(join(tmpdir(), "hal-fetch-"));
+    try {
+      const external = join(work, "external");
+      await writeTree(await render(resolved), external);
+      const dirs = buildrootDirs(work, external, downloads);
+      await gateExternalTree(resolved, external, tree.dir, dirs.output, options.signal);
+      await drive(makeCommand(tree, dirs, ["source"]), { log: join(downloads, "fetch.log"), report: note, verbose: false, signal: options.signal });
+    } finally {
+      await rm(work, { recursive: true, force: true });
+    }
+  }
+  note(`${(await readdir(downloads)).length} entries in ${downloads}`);
+}

@@ -1,0 +1,29 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { buildrootDirs, makeCommand } from "../backends/buildroot/environment.js";
+import { buildrootTree } from "../backends/buildroot/source.js";
+import { HalError } from "../errors.js";
+import { resolve } from "../resolve.js";
+import { runInteractive } from "../tools.js";
+
+interface Options {
+  readonly out: string;
+  readonly set: readonly string[];
+  readonly buildroot?: string;
+  readonly allowVersion?: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** Any target of Buildroot's make in the build directory of a profile, on this terminal: menuconfig, X-rebuild, legal-info. */
+export async function make(reference: string, targets: readonly string[], options: Options): Promise<void> {
+  const resolved = await resolve(reference, options);
+  const tree = await buildrootTree(resolved, { ...options, offline: false });
+  const work = join(options.out, ".hal", `${resolved.name}.work`);
+  const external = join(work, "external");
+  if (!existsSync(join(external, "external.desc"))) {
+    throw new HalError("input", `there is no build of '${resolved.name}' in ${options.out}`, { remedy: `hal build --profile ${reference} --until configure` });
+  }
+  const command = makeCommand(tree, buildrootDirs(work, external), targets);
+  const exitCode = await runInteractive(command);
+  if (exitCode !== 0) throw new HalError("command", `make ${targets.join(" ")} failed with exit code ${exitCode}`);
+}
