@@ -99,6 +99,22 @@ describe("the SNP launch digest of an IGVM file", () => {
     expect(zeroSteps[1]?.digest).toBe(createHash("sha384").update(Buffer.alloc(0x200000)).digest("hex"));
   });
 
+  it("keeps pages apart that follow each other in the file but not in memory, and the other way round", () => {
+    const file = readIgvm(
+      buildIgvm([raw.platform(), raw.page(0n, { data: 1 }), raw.page(0x5000n, { data: 2 }), raw.page(0x6000n, { data: 1 })], pages),
+      "file.igvm",
+    );
+    const { digest, steps } = igvmSnpLaunchDigest(file, { nativeZero: true });
+    expect(steps.map(({ gpa }) => gpa)).toEqual([0n, 0x5000n, 0x6000n]);
+    expect(digest).toBe(
+      digestOf([
+        [1, 0, page(1)],
+        [1, 0x5000, page(2)],
+        [1, 0x6000, page(1)],
+      ]),
+    );
+  });
+
   it("comes with what the file says of it: policy, ID block", () => {
     expect(igvm.policies).toEqual([{ mask: 1, policy: 0x30000n }]);
     expect(igvmSnpLaunchDigest(igvm, { nativeZero: true })).not.toHaveProperty("idBlockDigest");

@@ -53,7 +53,8 @@ describe("what has no SEV-SNP launch digest", () => {
       { ...launch, firmware: firmware({ sev: sevSections.slice(0, -1) }), kernel },
       /no kernel hashes table/,
     ],
-    ["a hashes table outside its page", { ...launch, firmware: firmware({ hashesTable: 0x807c00 }), kernel }, /does not lie in its page/],
+    ["a hashes table after its page", { ...launch, firmware: firmware({ hashesTable: 0x807c00 }), kernel }, /does not lie in its page/],
+    ["a hashes table before its page", { ...launch, firmware: firmware({ hashesTable: 0x805c00 }), kernel }, /does not lie in its page/],
     [
       "a hashes table across its page's end",
       { ...launch, firmware: firmware({ hashesTable: 0x806f80 }), kernel },
