@@ -65,7 +65,7 @@ const always: readonly TreeTool[] = [
   { package: "gzip", path: "usr/bin/gzip", names: ["gzip"] },
   { package: "zstd", path: "usr/bin/zstd", names: ["zstd"] },
   { package: "xz-utils", path: "usr/bin/xz", names: ["xz"] },
-  { package: "kmod", path: "usr/bin/kmod", names: ["depmod", "modprobe", "modinfo"] },
+  { package: "kmod", path: "usr/bin/kmod", names: ["kmod", "depmod", "modprobe", "modinfo"] },
   { package: "binutils", path: "usr/bin/readelf", names: ["readelf"] },
   {
     package: "dosfstools",

@@ -75,7 +75,7 @@ export async function makeTarget(input: TargetInput, options: TreeOptions): Prom
   ]);
   await inside(
     "cleaning the root tree",
-    [`rm -rf ${discarded.join(" ")}`, ...emptied.map((dir) => `mkdir -p ${dir}; find ${dir} -xdev -mindepth 1 -delete`)].join("\n"),
+    [SHADOW, `rm -rf ${discarded.join(" ")}`, ...emptied.map((dir) => `mkdir -p ${dir}; find ${dir} -xdev -mindepth 1 -delete`)].join("\n"),
   );
 
   options.report("kernel modules");
@@ -95,6 +95,18 @@ export async function makeTarget(input: TargetInput, options: TreeOptions): Prom
   await run("setting times", "find", [targetDir, "-exec", "touch", "--no-dereference", `--date=@${epoch}`, "{}", "+"]);
   options.report(`kernel ${kernel.version}`);
 }
+
+/** Shadow passwords for every account (shadow(5)): Debian sets them up with the passwd package, which not every tree has. */
+const SHADOW = `touch /etc/shadow /etc/gshadow
+while IFS=: read -r name _; do
+  grep -q "^$name:" /etc/shadow || echo "$name:*::0:99999:7:::" >> /etc/shadow
+done < /etc/passwd
+while IFS=: read -r name _; do
+  grep -q "^$name:" /etc/gshadow || echo "$name:*::" >> /etc/gshadow
+done < /etc/group
+sed -i "s/^\\([^:]*\\):[^:]*:/\\1:x:/" /etc/passwd /etc/group
+chown 0:shadow /etc/shadow /etc/gshadow
+chmod 0640 /etc/shadow /etc/gshadow`;
 
 type Run = (what: string, tool: string, args: readonly string[]) => Promise<unknown>;
 
@@ -145,13 +157,12 @@ async function applyUsers({ dirs }: TargetInput, table: string, run: Run): Promi
 
 /** By programs inside the tree, as root of the namespace: the files may be unreadable to the user, or links. */
 const READ_ACCOUNTS = `for name in passwd group shadow gshadow; do
-  chroot "$1" sh -c "touch /etc/$name; cat /etc/$name" > "$2/$name"
+  chroot "$1" cat "/etc/$name" > "$2/$name"
 done`;
 
 const WRITE_ACCOUNTS = `for name in passwd group shadow gshadow; do
   chroot "$1" sh -c "cat > /etc/$name" < "$2/$name"
-done
-chroot "$1" sh -c "chown 0:shadow /etc/shadow /etc/gshadow; chmod 0640 /etc/shadow /etc/gshadow"`;
+done`;
 
 async function permissions(table: string): Promise<readonly string[]> {
   return permissionCommands(await readFile(table, "utf8").catch(() => ""), table);

@@ -1,7 +1,7 @@
 import { chmod, mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { sha256 } from "../../digest.js";
-import { HalError } from "../../errors.js";
+import { shellQuote } from "../../tools.js";
 import { entry } from "./cache.js";
 import { runOrExplain } from "./failures.js";
 import { type Lock, packagesDigest } from "./lock.js";
@@ -17,9 +17,8 @@ const libraries = ["usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu", "usr/lib/
  */
 export function toolsTree(lock: Lock, tools: readonly TreeTool[], options: TreeOptions): Promise<string> {
   const { cache } = options;
-  const wrappers = tools.flatMap((tool) => tool.names.map((name) => ({ name, text: wrapper(tool) })));
-  const key = sha256(`${packagesDigest(lock.tools)}${JSON.stringify(wrappers)}`);
-  return entry(cache, join(cache.tools, key), async (fresh) => {
+  const dir = join(cache.tools, sha256(`${cache.tools} ${packagesDigest(lock.tools)} ${tools.map((tool) => wrapper(tool, "")).join("")}`));
+  return entry(cache, dir, async (fresh) => {
     await options.fetch(lock.tools);
     const tree = join(fresh, "tree");
     await mkdir(tree, { recursive: true });
@@ -30,9 +29,11 @@ export function toolsTree(lock: Lock, tools: readonly TreeTool[], options: TreeO
     );
     await mkdir(join(fresh, "bin"));
     await symlink("bin", join(fresh, "sbin"));
-    for (const { name, text } of wrappers) {
-      await writeFile(join(fresh, "bin", name), text);
-      await chmod(join(fresh, "bin", name), 0o755);
+    for (const tool of tools) {
+      for (const name of tool.names) {
+        await writeFile(join(fresh, "bin", name), wrapper(tool, join(dir, "tree")));
+        await chmod(join(fresh, "bin", name), 0o755);
+      }
     }
   });
 }
@@ -43,22 +44,11 @@ export async function unpack(debs: readonly string[], dir: string, { log, signal
   await runOrExplain({ tool: "sh", args: ["-euc", script, "sh", dir, ...debs] }, "unpacking packages", { log, signal });
 }
 
-/** @throws HalError for a path that a shell script in double quotes could not hold (the table has none) */
-function wrapper({ path, env, interpreter }: TreeTool): string {
-  const program = interpreter === undefined ? `"$tree/${path}"` : `"$tree/${interpreter}" "$tree/${path}"`;
-  const text = [
-    "#!/bin/sh",
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: the shell expands it
-    "tree=${0%/*}/../tree",
-    ...Object.entries(env ?? {}).map(
-      ([name, value]) =>
-        `export ${name}="${value
-          .split(":")
-          .map((part) => `$tree/${part}`)
-          .join(":")}"`,
-    ),
-    `exec "$tree/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2" --inhibit-cache --library-path "${libraries.map((dir) => `$tree/${dir}`).join(":")}" --argv0 "$0" ${program} "$@"`,
-  ].join("\n");
-  if (/[`\\]/.test(text)) throw new HalError("bug", `a tool's path cannot be quoted: ${path}`);
-  return `${text}\n`;
+/** It names the tree by its final, absolute path: scripts call tools through links of their own (kmod as modprobe). */
+function wrapper({ path, env, interpreter }: TreeTool, tree: string): string {
+  const within = (part: string): string => shellQuote(join(tree, part));
+  const program = interpreter === undefined ? within(path) : `${within(interpreter)} ${within(path)}`;
+  const loader = `${within("usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2")} --inhibit-cache --library-path ${shellQuote(libraries.map((dir) => join(tree, dir)).join(":"))}`;
+  const exports = Object.entries(env ?? {}).map(([name, value]) => `export ${name}=${within(value)}\n`);
+  return `#!/bin/sh\n${exports.join("")}exec ${loader} --argv0 "$0" ${program} "$@"\n`;
 }
