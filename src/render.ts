@@ -1,0 +1,112 @@
+import { readFileSync } from "node:fs";
+import { HalError } from "./errors.js";
+import { makeValue } from "./escape.js";
+import { formatConfigLine } from "./kconfig/dotconfig.js";
+import { buildrootSymbols } from "./render/implied.js";
+import { modulesOf } from "./render/modules.js";
+import { overlayOf } from "./render/overlay.js";
+import { debianPackagesOf } from "./render/packages.js";
+import { staticFiles } from "./render/static.js";
+import { permissionsView, usersView } from "./render/tables.js";
+import { fill } from "./render/templates.js";
+import { bootView, busyboxOptions, originOf, rootView } from "./render/view.js";
+import type { Rendered, RenderedFile, Resolved } from "./resolved.js";
+
+/** One part of the external tree. */
+type Section = (resolved: Resolved) => readonly RenderedFile[];
+
+/**
+ * The external tree of one image, in the order a reader would look at it:
+ *
+ *     external.desc  Config.in  external.mk  package/     what makes it an external tree
+ *     configs/  patches/  local.mk                        what Buildroot is told
+ *     board/hal/kernel/  busybox.fragment                 what is compiled in
+ *     board/hal/overlay/  *.table  post-build.sh          what the root has
+ *     board/hal/init  modules  cmdline                    how it boots
+ *     board/hal/post-image.sh  genimage.cfg               what the images are made of
+ */
+const sections: readonly Section[] = [staticFiles, defconfig, kernelHash, overrides, kernelFragments, root, boot, assembly, overlayOf];
+
+/**
+ * Renders the external tree: the same input always gives the same bytes.
+ * @throws HalError "input" for a value that the language it lands in cannot represent
+ */
+export function render(resolved: Resolved): Rendered {
+  const { layout } = resolved;
+  if (layout.root.type === "ram" && (layout.rw !== undefined || layout.swap !== undefined)) {
+    throw new HalError("input", `layout '${layout.name}' keeps the root in RAM and asks for a partition`, {
+      at: originOf(resolved, "/layout"),
+      remedy: "remove rw and swap, or use root type verity",
+    });
+  }
+  const files = new Map(sections.flatMap((section) => section(resolved)).map((file) => [file.path, file]));
+  return { files: [...files.values()].sort((a, b) => (a.path < b.path ? -1 : 1)) };
+}
+
+function defconfig(resolved: Resolved): RenderedFile[] {
+  if (resolved.profile.boot === "uki") return [];
+  const lines = buildrootSymbols(resolved).map(formatConfigLine);
+  return [text(`configs/hal_${resolved.name.replaceAll("-", "_")}_defconfig`, `${lines.join("\n")}\n`)];
+}
+
+/** Buildroot checks a custom kernel's hash only where it finds one (BR2_DOWNLOAD_FORCE_CHECK_HASHES makes that a must). */
+function kernelHash({ profile }: Resolved): RenderedFile[] {
+  const { version, sha256, tarball } = profile.kernel;
+  if (sha256 === undefined) return [];
+  const name = tarball === undefined ? `linux-${version}.tar.xz` : tarball.slice(tarball.lastIndexOf("/") + 1);
+  return [text("patches/linux/linux.hash", `sha256  ${sha256}  ${name}\n`)];
+}
+
+function overrides(resolved: Resolved): RenderedFile[] {
+  const { overrides, localMk } = resolved.profile.buildroot;
+  const sources = Object.entries(overrides).map(([name, directory]) => {
+    const variable = name.replaceAll(/[^A-Za-z0-9]/g, "_").toUpperCase();
+    return `${variable}_OVERRIDE_SRCDIR = ${makeValue(directory, originOf(resolved, `/buildroot/overrides/${name}`))}\n`;
+  });
+  const own = localMk === undefined ? "" : readFileSync(localMk, "utf8");
+  return sources.length === 0 && own === "" ? [] : [text("local.mk", sources.join("") + own)];
+}
+
+function kernelFragments(resolved: Resolved): RenderedFile[] {
+  return resolved.kernelFragments.map(({ name, requests }) =>
+    text(`board/hal/kernel/${name}.config`, `${requests.map(formatConfigLine).join("\n")}\n`),
+  );
+}
+
+function root(resolved: Resolved): RenderedFile[] {
+  return [
+    filled(resolved, "board/hal/busybox.fragment", { busybox: busyboxOptions }),
+    filled(resolved, "board/hal/users.table", usersView(resolved)),
+    filled(resolved, "board/hal/permissions.table", permissionsView(resolved)),
+    text("board/hal/debian/packages", `${debianPackagesOf(resolved).join("\n")}\n`),
+    script(filled(resolved, "board/hal/post-build.sh", rootView(resolved))),
+  ];
+}
+
+function boot(resolved: Resolved): RenderedFile[] {
+  const { early, boot } = modulesOf(resolved);
+  const modules = [...early.map((name) => `early ${name}\n`), ...boot.map((name) => `boot ${name}\n`)];
+  return [
+    script(filled(resolved, "board/hal/init", bootView(resolved), resolved.layout.root.type)),
+    text("board/hal/modules", modules.join("")),
+    text("board/hal/cmdline", `${resolved.cmdline.join(" ")}\n`),
+  ];
+}
+
+function assembly(resolved: Resolved): RenderedFile[] {
+  const disk = resolved.partitions.length === 0 ? [] : [filled(resolved, "board/hal/genimage.cfg", bootView(resolved))];
+  return [script(filled(resolved, "board/hal/post-image.sh", bootView(resolved), resolved.layout.root.type)), ...disk];
+}
+
+function filled(resolved: Resolved, path: string, view: object, variant?: string): RenderedFile {
+  const template = variant === undefined ? path : `${path.replace(/\.sh$/, "")}.${variant}`;
+  return text(path, fill(template, view, originOf(resolved, "")));
+}
+
+function script(file: RenderedFile): RenderedFile {
+  return { ...file, mode: 0o755 };
+}
+
+function text(path: string, content: string): RenderedFile {
+  return { path, content: new TextEncoder().encode(content), mode: 0o644 };
+}

@@ -1,0 +1,42 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import Handlebars from "handlebars";
+import { HalError, type Location } from "../errors.js";
+import { fstabField, genimageString, kconfigString, makeValue, shellWord, systemdValue, tableField } from "../escape.js";
+import { halRoot } from "../paths.js";
+
+type Escaper = (text: string, at: Location) => string;
+
+/**
+ * Fills the template `templates/NAME` (without `.hbs`). Every value goes through the helper of the language it
+ * lands in; an unknown variable is a bug and throws.
+ * @param at where the values come from, for a value that the language cannot represent
+ */
+export function fill(name: string, view: object, at: Location): string {
+  const text = readFileSync(join(halRoot, "templates", `${name}.hbs`), "utf8");
+  const language = (escaper: Escaper) => (value: unknown) => new Handlebars.SafeString(escaper(String(value), at));
+  return Handlebars.create().compile(text, { strict: true, noEscape: false })(view, {
+    helpers: {
+      shell: language(shellWord),
+      genimage: language(genimageString),
+      fstab: language(fstabField),
+      systemd: language(systemdValue),
+      field: language(tableField),
+      make: language(makeValue),
+      kconfig: language(kconfigString),
+      comment: language(bareWord),
+      number: language(wholeNumber),
+    },
+  });
+}
+
+/** A word inside a comment or a message, and a name that every language takes as it is. */
+function bareWord(text: string, at: Location): string {
+  if (/^[A-Za-z0-9_@%+=:,./-]+$/.test(text)) return text;
+  throw new HalError("input", `${JSON.stringify(text)} cannot be used as a name`, { at, remedy: "use letters, digits and _@%+=:,./-" });
+}
+
+function wholeNumber(text: string, at: Location): string {
+  if (/^[0-9]+$/.test(text)) return text;
+  throw new HalError("input", `${JSON.stringify(text)} is not a whole number`, { at });
+}
