@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { HalError } from "./errors.js";
 import type { Launch } from "./generated/types.js";
@@ -45,7 +45,7 @@ export async function runImage(dir: string, options: RunImageOptions): Promise<R
   const base = resolve(dir);
   if (options.print) {
     const accel = options.accel === "auto" ? "kvm" : options.accel;
-    const how = accel === "tcg" ? { accel, cpuModel: tcgCpu(launch.cpu.model, undefined) } : { accel };
+    const how = accel === "tcg" ? { accel, cpuModel: tcgCpu(undefined) } : { accel };
     return { text: formats[options.format](launch, { base, shares: absolute(options.shares), ...how }) };
   }
   if (launch.boot === "enclave") return { exitCode: await start(nitroArgv(launch, { base }), base, options) };
@@ -77,20 +77,20 @@ export async function chooseAccel(wanted: "auto" | Accel): Promise<Accel> {
   return (await kvmWorks()) ? "kvm" : "tcg";
 }
 
-/** The CPU model for an accelerator on this host's QEMU; nothing where launch.json's own is right. */
-export async function cpuFor(launch: Launch, accel: Accel): Promise<{ readonly cpuModel?: string }> {
-  if (accel === "tcg") return { cpuModel: tcgCpu(launch.cpu.model, await qemuVersion()) };
-  return launch.tee === undefined && launch.platform === "none" ? { cpuModel: "host" } : {};
+/** The CPU model and count for an accelerator on this host; nothing where launch.json's own are right. */
+export async function cpuFor(launch: Launch, accel: Accel): Promise<Pick<QemuOptions, "cpuModel" | "cpus">> {
+  // Emulated CPUs beyond the host's own only wait for each other.
+  if (accel === "tcg") return { cpuModel: tcgCpu(await qemuVersion()), cpus: Math.min(launch.cpu.count, availableParallelism()) };
+  return launch.platform === "none" ? { cpuModel: "host" } : {};
 }
 
 /**
- * TCG has no `host` model, and before QEMU 8.1 its cmpxchg16b crashes Linux 6.12 and later at random (measured with 7.2):
- * such a QEMU, or one of unknown version, gets a CPU without it.
+ * TCG emulates every CPU, and old releases do not have every model's name, so it takes all that it can emulate (`max`). Before QEMU
+ * 8.1 its cmpxchg16b crashes Linux 6.12 and later at random (measured with 7.2): such a QEMU, or an unknown one, goes without it.
  */
-function tcgCpu(model: string, version: readonly [number, number] | undefined): string {
-  const emulated = model === "host" ? "max" : model;
+function tcgCpu(version: readonly [number, number] | undefined): string {
   const [major, minor] = version ?? [0, 0];
-  return major > 8 || (major === 8 && minor >= 1) ? emulated : `${emulated},-cx16`;
+  return major > 8 || (major === 8 && minor >= 1) ? "max" : "max,-cx16";
 }
 
 /** Major and minor version of the installed QEMU. */

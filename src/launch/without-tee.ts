@@ -19,6 +19,7 @@ export function withoutTee(launch: Launch): Launch {
     memory: virtiofs && backend !== undefined ? memory : ram,
     ...(launch.boot === "disk" && firmware !== undefined && firmware.kind !== "igvm" ? { firmware } : {}),
     ...(none.virtio === undefined ? {} : { virtio: none.virtio }),
+    ...(launch.net === undefined ? {} : { net: { ...launch.net, rom: false } }),
     monitors: [],
     measurements: { ...launch.measurements, values: [] },
   };
