@@ -1,6 +1,6 @@
 import type { IgvmDirective, IgvmFile } from "./igvm.js";
 import { refuseOverlap } from "./overlap.js";
-import { measureSnpPages, type SnpRegion, vmsaGpa } from "./snp-pages.js";
+import { emptyLaunchDigest, extendLaunchDigest, launchDigest, type SnpRegion, vmsaGpa } from "./snp-pages.js";
 import type { Measured } from "./steps.js";
 
 const pageSize = 4096;
@@ -41,7 +41,8 @@ export function igvmSnpLaunchDigest(igvm: IgvmFile, options: { readonly nativeZe
     directives.filter(({ kind }) => kind !== "vpContext"),
   );
   const idBlock = igvm.idBlocks.find((block) => (block.mask & mask) !== 0);
-  const measured = measureSnpPages(joinRegions(directives.map((directive) => snpRegion(igvm, directive, options.nativeZero))));
+  const regions = joinRegions(directives.map((directive) => snpRegion(igvm, directive, options.nativeZero)));
+  const measured = launchDigest(extendLaunchDigest(emptyLaunchDigest, regions), regions);
   return {
     digest: measured.digest,
     get steps() {

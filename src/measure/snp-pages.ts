@@ -31,23 +31,39 @@ export interface SnpRegion {
   readonly from?: string;
 }
 
+/** The launch digest before the first page. */
+export const emptyLaunchDigest: Uint8Array = new Uint8Array(digestSize);
+
 /**
- * The launch digest over regions in the order in which they are launched (AMD SEV-SNP ABI 56860, SNP_LAUNCH_UPDATE, "PAGE_INFO"):
+ * Extends a launch digest by regions in the order in which they are launched (AMD SEV-SNP ABI 56860, SNP_LAUNCH_UPDATE, "PAGE_INFO"):
  * per page LD = SHA-384(LD ‖ SHA-384(contents) or zeros ‖ u16 0x70 ‖ u8 type ‖ u8 IMI=0 ‖ 3 VMPL permissions=0 ‖ 0 ‖ u64 gpa).
  */
-export function measureSnpPages(regions: readonly SnpRegion[]): Measured {
+export function extendLaunchDigest(digest: Uint8Array, regions: readonly SnpRegion[]): Uint8Array {
   const info = Buffer.alloc(0x70);
+  info.set(digest);
   info.writeUInt16LE(0x70, 2 * digestSize);
   for (const region of regions) {
     info[2 * digestSize + 2] = pageTypes[region.type].number;
-    for (const { offset, contents } of pageDigests(region)) {
-      info.set(contents, digestSize);
+    info.fill(0, digestSize, 2 * digestSize);
+    let previous: Uint8Array | undefined;
+    for (let offset = 0; offset < region.size; offset += pageSize) {
+      if (pageTypes[region.type].contents) {
+        const page = region.data?.subarray(offset, offset + pageSize) ?? zeroPage;
+        // Runs of equal pages (zeros, flash padding) are hashed once.
+        if (previous === undefined || Buffer.compare(previous, page) !== 0) info.set(hash("sha384", page, "buffer"), digestSize);
+        previous = page;
+      }
       info.writeBigUInt64LE(region.gpa + BigInt(offset), 2 * digestSize + 8);
       info.set(hash("sha384", info, "buffer"), 0);
     }
   }
+  return info.subarray(0, digestSize);
+}
+
+/** A finished launch digest with the regions that made it. */
+export function launchDigest(digest: Uint8Array, regions: readonly SnpRegion[]): Measured {
   return {
-    digest: info.toString("hex", 0, digestSize),
+    digest: Buffer.from(digest).toString("hex"),
     // Computed when asked for: it hashes every region a second time.
     get steps() {
       return regions.filter(({ size }) => size > 0).map(explain);
@@ -55,22 +71,7 @@ export function measureSnpPages(regions: readonly SnpRegion[]): Measured {
   };
 }
 
-const noContents = new Uint8Array(digestSize);
 const zeroPage = new Uint8Array(pageSize);
-
-/** The contents digest of every page; runs of equal pages (zeros, flash padding) are hashed once. */
-function* pageDigests(region: SnpRegion): Generator<{ readonly offset: number; readonly contents: Uint8Array }> {
-  let previous: Uint8Array | undefined;
-  let contents: Uint8Array = noContents;
-  for (let offset = 0; offset < region.size; offset += pageSize) {
-    if (pageTypes[region.type].contents) {
-      const page = region.data?.subarray(offset, offset + pageSize) ?? zeroPage;
-      if (previous === undefined || Buffer.compare(previous, page) !== 0) contents = hash("sha384", page, "buffer");
-      previous = page;
-    }
-    yield { offset, contents };
-  }
-}
 
 function explain(region: SnpRegion): MeasuredStep {
   const type = pageTypes[region.type];

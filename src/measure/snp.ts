@@ -2,7 +2,7 @@ import { cpuSignature } from "./cpu-models.js";
 import { apResetEip, type Firmware, hashesTableGpa } from "./firmware.js";
 import { hashesTable, hashesTableSize, type KernelHashes } from "./sev-hashes.js";
 import { readSevMetadata, type SevSection, type SevSectionType } from "./sev-metadata.js";
-import { measureSnpPages, type SnpPageType, type SnpRegion, vmsaGpa } from "./snp-pages.js";
+import { emptyLaunchDigest, extendLaunchDigest, launchDigest, type SnpPageType, type SnpRegion, vmsaGpa } from "./snp-pages.js";
 import type { Measured } from "./steps.js";
 import { checkVcpus, vcpuPages } from "./vcpus.js";
 
@@ -44,14 +44,29 @@ export function snpLaunchDigest(launch: SnpLaunch): Measured {
   const hashesSection = sections.find(({ type, size }) => type === "kernelHashes" && size > 0);
   if (kernel !== undefined) requireHashesPage(firmware, hashesSection);
 
-  const regions: readonly SnpRegion[] = [
-    { type: "normal", gpa: firmware.gpa, size: firmware.reader.length, data: firmware.reader.bytes, what: "firmware", from: "firmware" },
+  const code = firmwareRegion(firmware);
+  const rest: readonly SnpRegion[] = [
     ...sections.map((section) => sectionRegion(firmware, section, kernel)),
     ...vcpuPages(launch.vcpus, apResetEip(firmware), cpuSignature(launch.cpuModel), launch.guestFeatures).map(
       ({ page, what }): SnpRegion => ({ type: "vmsa", gpa: vmsaGpa, size: pageSize, data: page, what, from: "vcpus" }),
     ),
   ];
-  return measureSnpPages(regions);
+  return launchDigest(extendLaunchDigest(digestOfFirmware(firmware), rest), [code, ...rest]);
+}
+
+/** The digest after the firmware's own pages, most of the work, is the same for every vCPU count, CPU model and kernel. */
+const firmwareDigests = new WeakMap<Firmware, Uint8Array>();
+
+function digestOfFirmware(firmware: Firmware): Uint8Array {
+  const known = firmwareDigests.get(firmware);
+  if (known !== undefined) return known;
+  const digest = extendLaunchDigest(emptyLaunchDigest, [firmwareRegion(firmware)]);
+  firmwareDigests.set(firmware, digest);
+  return digest;
+}
+
+function firmwareRegion({ gpa, reader }: Firmware): SnpRegion {
+  return { type: "normal", gpa, size: reader.length, data: reader.bytes, what: "firmware", from: "firmware" };
 }
 
 function sectionRegion(firmware: Firmware, section: SevSection, kernel: KernelHashes | undefined): SnpRegion {
@@ -65,8 +80,9 @@ function sectionRegion(firmware: Firmware, section: SevSection, kernel: KernelHa
 }
 
 /** Firmware measures a kernel only if it reserves the hashes page and says where the table lies in it. */
-function requireHashesPage({ reader, ...firmware }: Firmware, section: SevSection | undefined): void {
-  const table = hashesTableGpa({ reader, ...firmware });
+function requireHashesPage(firmware: Firmware, section: SevSection | undefined): void {
+  const { reader } = firmware;
+  const table = hashesTableGpa(firmware);
   if (table === undefined || section === undefined) {
     throw reader.error(
       reader.length,
