@@ -42,13 +42,18 @@ export function statements(text: string, file: string): readonly Statement[] {
       continue;
     }
     let logical = first;
-    while (logical.endsWith("\\") && i + 1 < lines.length) logical = `${logical.slice(0, -1)} ${lines[++i] ?? ""}`;
+    while (logical.endsWith("\\") && logical.length <= MAX_LINE && i + 1 < lines.length)
+      logical = `${logical.slice(0, -1)} ${lines[++i] ?? ""}`;
     found.push(statement(logical, file, line));
   }
   return found;
 }
 
+/** No real line is as long; looking for the ends of quotes and macros takes the square of a line's length. */
+const MAX_LINE = 16 * 1024;
+
 function statement(logical: string, file: string, line: number): Statement {
+  if (logical.length > MAX_LINE) throw new HalError("input", `a line longer than ${MAX_LINE} characters`, { at: { file, line } });
   const start = logical.search(/\S/);
   const keyword = /^[A-Za-z0-9_-]+/.exec(logical.slice(start))?.[0];
   const at = { file, line, column: start + 1 };
