@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { copyFile, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { assemble } from "./assemble.js";
 import type { Backend, Prepared } from "./backends/backend.js";
@@ -71,9 +71,6 @@ export async function build(resolved: Resolved, options: BuildOptions): Promise<
   try {
     const manifest = await buildInto(staging, resolved, rendered, inputs, backend, options);
     return { dir, manifest, upToDate: false };
-  } catch (error) {
-    await keepLog(staging, options.out, resolved.name);
-    throw error;
   } finally {
     await staging.release();
   }
@@ -94,7 +91,8 @@ async function buildInto(
   backend: Backend,
   options: BuildOptions,
 ): Promise<Manifest> {
-  const log = join(staging.stagingDir, "build.log");
+  const { log } = staging;
+  await writeFile(log, `hal ${version}: ${resolved.name}\n`);
   const externalTree = join(staging.workDir, "external");
   let prepared: Prepared | undefined;
   let manifest: Manifest | undefined;
@@ -225,11 +223,6 @@ async function current(dir: string, digest: string): Promise<Manifest | undefine
   } catch {
     return undefined; // damaged: build it again
   }
-}
-
-/** After a failure the log is all that is left of the staging directory. */
-async function keepLog(staging: Staging, out: string, name: string): Promise<void> {
-  await copyFile(join(staging.stagingDir, "build.log"), join(out, `${name}.failed.log`)).catch(() => {});
 }
 
 function refuseUnreleasable(resolved: Resolved, options: BuildOptions): void {

@@ -8,6 +8,8 @@ export interface Step {
   readonly run: (report: (text: string) => void) => Promise<string | void>;
 }
 
+const QUIET_MS = 5000;
+
 /** Seconds that each step took last time, by title: what the time left is guessed from. */
 type Times = Record<string, number>;
 
@@ -25,8 +27,12 @@ export async function runSteps(steps: readonly Step[], timesFile: string): Promi
       const began = performance.now();
       const expected = times[step.title];
       let last = "";
+      let shown = began;
       const show = (text: string): void => {
         last = text;
+        // Without a terminal every report is a line that stays: one in a while is enough.
+        if (!interactive && performance.now() - shown < QUIET_MS) return;
+        shown = performance.now();
         const seconds = Math.round((performance.now() - began) / 1000);
         task.output = `${text}${timing(seconds, expected)}`;
       };

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
-import { link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { copyFile, link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import { HalError } from "./errors.js";
 
 /** A place to build in, on the same filesystem as the output, that only this process uses. */
@@ -9,6 +9,8 @@ export interface Staging {
   readonly workDir: string;
   /** What becomes `out/<profile>`; empty at the start. */
   readonly stagingDir: string;
+  /** The log of this build, empty at the start; it stays when the build fails. */
+  readonly log: string;
   /** Puts the staging directory in the place of the old output, in one rename. */
   publish(): Promise<void>;
   release(): Promise<void>;
@@ -64,7 +66,8 @@ function parseHolder(text: string): Holder | undefined {
  * Prepares to build `out/<name>`: locks it, clears what a killed build left behind.
  * @throws HalError "command" when another build of it is running
  */
-export async function stage(out: string, name: string): Promise<Staging> {
+export async function stage(outDir: string, name: string): Promise<Staging> {
+  const out = resolve(outDir); // children run in directories of their own
   const home = join(out, ".hal");
   await mkdir(home, { recursive: true });
   const lockFile = join(home, `${name}.lock`);
@@ -73,16 +76,20 @@ export async function stage(out: string, name: string): Promise<Staging> {
   const stagingDir = join(home, `${name}.new`);
   const oldDir = join(home, `${name}.old`);
   const workDir = join(home, `${name}.work`);
+  const log = join(home, `${name}.log`);
   // Killed between the two renames of publish(): the old output is whole, put it back.
   if (!existsSync(target) && existsSync(oldDir)) await rename(oldDir, target);
   await rm(oldDir, { recursive: true, force: true });
   await rm(stagingDir, { recursive: true, force: true });
   await mkdir(stagingDir, { recursive: true });
   await mkdir(workDir, { recursive: true });
+  await rm(log, { force: true });
   return {
+    log,
     workDir,
     stagingDir,
     async publish() {
+      await copyFile(log, join(stagingDir, "build.log"));
       if (existsSync(target)) await rename(target, oldDir);
       await rename(stagingDir, target);
       await rm(oldDir, { recursive: true, force: true });

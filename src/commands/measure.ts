@@ -1,0 +1,105 @@
+import { HalError } from "../errors.js";
+import type { Measurements } from "../generated/types.js";
+import { type ExplainedValue, type MeasuredPlatform, type MeasureRequest, measure as predict, toMeasurements } from "../measure/measure.js";
+import { diffOutputs } from "../measure-diff.js";
+import { requestOf } from "../measure-output.js";
+import { note, print, printJson, table } from "../output.js";
+
+interface Options {
+  readonly platform?: MeasuredPlatform;
+  readonly firmware?: string;
+  readonly firmwareVersion?: string;
+  readonly igvm?: string;
+  readonly kernel?: string;
+  readonly initrd: readonly string[];
+  readonly cmdline?: string;
+  readonly eif?: string;
+  readonly uki?: string;
+  readonly disk?: string;
+  readonly vcpus?: string;
+  readonly cpuModel?: string;
+  readonly guestFeatures?: string;
+  readonly memory?: string;
+  readonly qemuVersion?: string;
+  readonly boot?: "direct" | "uki-disk" | "uki-kernel";
+  readonly passOrder?: "single" | "two";
+  readonly nativeZero: boolean;
+  readonly explain: boolean;
+  readonly diff?: string;
+  readonly json?: boolean;
+}
+
+/** Predicts what the hardware will report: of an output directory, varied by options, or of bare files. */
+export async function measure(dir: string | undefined, options: Options): Promise<void> {
+  if (options.diff !== undefined) {
+    if (dir === undefined) throw new HalError("input", "--diff compares two output directories", { remedy: "hal measure OUT/A --diff OUT/B" });
+    const differences = await diffOutputs(dir, options.diff);
+    if (options.json) printJson(differences);
+    else print(differences.length === 0 ? "no register differs" : differences.map(({ register, platform, because }) => [`${platform} ${register} differs`, ...because.map((line) => `  ${line}`)].join("\n")).join("\n"));
+    return;
+  }
+  const given = bareRequest(options);
+  const request = dir === undefined ? complete(given, options.platform) : { ...(await requestOf(dir, options.platform)), ...given };
+  const prediction = await predict(request);
+  if (options.json) {
+    printJson(options.explain ? { ...toMeasurements(prediction), steps: prediction.values.map(explained) } : toMeasurements(prediction));
+    return;
+  }
+  print(options.explain ? prediction.values.map(explainText).join("\n") : measurementTable(toMeasurements(prediction)));
+  for (const { platform, register, why } of prediction.notPredicted) note(`not predicted: ${platform} ${register}: ${why}`);
+}
+
+/** The options as a request; what is not given is not there, so that it can be laid over an output directory's own. */
+function bareRequest(options: Options): Partial<MeasureRequest> {
+  const { firmware, firmwareVersion, igvm, kernel, cmdline, eif, uki, disk, cpuModel, memory, qemuVersion, boot, passOrder } = options;
+  if (options.guestFeatures !== undefined && !/^0x[0-9a-fA-F]{1,16}$/.test(options.guestFeatures)) throw new HalError("input", `--guest-features ${options.guestFeatures} is not hexadecimal`, { remedy: "like 0x1" });
+  if (memory !== undefined && !/^[1-9][0-9]{0,8}[KMGT]?$/.test(memory)) throw new HalError("input", `--memory ${memory} is not a size`, { remedy: "like 8G" });
+  const given = { firmware, firmwareVersion, igvm, kernel, cmdline, eif, uki, disk, cpuModel, guestFeatures: options.guestFeatures, memory, qemuVersion, boot, passOrder };
+  return {
+    ...(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Partial<MeasureRequest>),
+    ...(options.initrd.length === 0 ? {} : { initrds: options.initrd }),
+    ...(options.vcpus === undefined ? {} : { vcpus: vcpuCounts(options.vcpus) }),
+    ...(options.nativeZero ? { nativeZero: true } : {}),
+    ...(options.platform === undefined ? {} : { platforms: [options.platform] }),
+  };
+}
+
+function vcpuCounts(text: string): number[] {
+  const counts = text.split(",").map(Number);
+  if (!/^[0-9]+(,[0-9]+)*$/.test(text) || counts.some((count) => count < 1 || count > 4096)) {
+    throw new HalError("input", `--vcpus ${text} is not a list of numbers`, { remedy: "like 4, or 1,2,4,8" });
+  }
+  return counts;
+}
+
+/** Bare files: the platform must be said, everything else has the values that hal's own launch metadata would have. */
+function complete(given: Partial<MeasureRequest>, platform: MeasuredPlatform | undefined): MeasureRequest {
+  if (platform === undefined) throw new HalError("input", "give an output directory, or --platform and files", { remedy: "hal measure out/sev-snp, or hal measure --platform sev-snp --firmware OVMF.fd --vcpus 4 --cpu-model EPYC-v4" });
+  const launched = platform === "sev" || platform === "sev-es" || platform === "sev-snp";
+  if (launched && given.vcpus === undefined && platform !== "sev" && given.igvm === undefined) throw new HalError("input", "--vcpus is missing: each vCPU's first state is measured", { remedy: "give --vcpus N" });
+  return { platforms: [platform], initrds: [], vcpus: [1], boot: "direct", nativeZero: false, guest: platform === "tdx" ? "tdx" : "plain", ...given };
+}
+
+/** One line per register: the value, and what it holds for. */
+export function measurementTable({ values }: Measurements): string {
+  return table(
+    values.map(({ platform, register, bank, value, holdsFor }) => [
+      platform,
+      register,
+      bank,
+      value,
+      Object.entries(holdsFor)
+        .map(([key, held]) => `${key}=${typeof held === "string" && held.length > 24 ? `${held.slice(0, 12)}…` : String(held)}`)
+        .join(" "),
+    ]),
+  );
+}
+
+function explained({ platform, register, bank, steps }: ExplainedValue) {
+  return { platform, register, bank, steps: steps().map((step) => ({ ...step, ...(step.gpa === undefined ? {} : { gpa: `0x${step.gpa.toString(16)}` }) })) };
+}
+
+function explainText(value: ExplainedValue): string {
+  const rows = value.steps().map(({ what, digest, gpa, size, from }) => [`  ${gpa === undefined ? "" : `0x${gpa.toString(16)}`}`, size === undefined ? "" : `${size}`, what, from ?? "", digest ?? ""]);
+  return `${value.platform} ${value.register} ${value.bank} ${value.value}\n${table(rows)}`;
+}

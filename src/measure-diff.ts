@@ -1,0 +1,109 @@
+import { join } from "node:path";
+import type { Launch, Manifest, Measurements } from "./generated/types.js";
+import { readJson, readManifest } from "./manifest.js";
+import { readLaunch } from "./run.js";
+import { validatePlain } from "./schema.js";
+
+/** A register that differs between two output directories, and what made it differ. */
+export interface Difference {
+  readonly platform: string;
+  readonly register: string;
+  readonly bank: string;
+  readonly a: string | undefined;
+  readonly b: string | undefined;
+  readonly because: readonly string[];
+}
+
+interface Side {
+  readonly manifest: Manifest;
+  readonly launch: Launch;
+  readonly measurements: Measurements;
+}
+
+async function readSide(dir: string): Promise<Side> {
+  const file = join(dir, "measurements.json");
+  const measurements = await readJson(file);
+  validatePlain(measurements, "measurements", file);
+  return { manifest: await readManifest(dir), launch: await readLaunch(dir), measurements: measurements as Measurements };
+}
+
+/** Which registers differ between two output directories, and which artifact, package or setting made each differ. */
+export async function diffOutputs(dirA: string, dirB: string): Promise<Difference[]> {
+  const [a, b] = [await readSide(dirA), await readSide(dirB)];
+  const id = ({ platform, register, bank, holdsFor }: Measurements["values"][number]): string => `${platform} ${register} ${bank} ${holdsFor.passOrder ?? ""} ${holdsFor.vcpus ?? ""}`;
+  const inA = new Map(a.measurements.values.map((value) => [id(value), value]));
+  const inB = new Map(b.measurements.values.map((value) => [id(value), value]));
+  const differences: Difference[] = [];
+  for (const key of new Set([...inA.keys(), ...inB.keys()])) {
+    const [left, right] = [inA.get(key), inB.get(key)];
+    const value = left ?? right;
+    if (value === undefined || left?.value === right?.value) continue;
+    const from = new Set([...(left?.from ?? []), ...(right?.from ?? [])]);
+    const because = [...from].flatMap((part) => causes(part, a, b));
+    differences.push({ platform: value.platform, register: value.register, bank: value.bank, a: left?.value, b: right?.value, because: because.length > 0 ? because : ["only one of the two has it"] });
+  }
+  return differences;
+}
+
+/** How one input differs, in words; nothing when it does not. */
+function causes(part: string, a: Side, b: Side): string[] {
+  const compare = (what: string, left: unknown, right: unknown): string[] => (JSON.stringify(left) === JSON.stringify(right) ? [] : [`${what}: ${short(left)} → ${short(right)}`]);
+  switch (part) {
+    case "kernel":
+      return [...compare("kernel bzImage", a.launch.kernel?.sha256, b.launch.kernel?.sha256), ...kernelCauses(a, b)];
+    case "initrd":
+      return compare("initrd", a.launch.initrd?.sha256, b.launch.initrd?.sha256).flatMap((line) => [line, ...packageCauses(a, b)]);
+    case "initrd size":
+      return compare("initrd size", a.launch.initrd?.size, b.launch.initrd?.size);
+    case "cmdline":
+      return cmdlineCauses(a, b);
+    case "firmware":
+    case "igvm":
+      return compare("firmware", a.launch.firmware, b.launch.firmware);
+    case "vcpus":
+      return compare("launch.cpus", a.launch.cpu.count, b.launch.cpu.count);
+    case "cpuModel":
+      return compare("launch.cpuModel", a.launch.cpu.model, b.launch.cpu.model);
+    case "memory":
+      return compare("launch.memory", a.launch.memory.size, b.launch.memory.size);
+    case "guestFeatures":
+      return compare("launch.guestFeatures", a.launch.tee, b.launch.tee);
+    default:
+      return [];
+  }
+}
+
+function kernelCauses(a: Side, b: Side): string[] {
+  const kernels = ({ manifest }: Side) => manifest.packages.filter(({ name }) => name === "linux" || name.startsWith("linux-image")).map(({ name, version }) => `${name} ${version}`);
+  return JSON.stringify(kernels(a)) === JSON.stringify(kernels(b)) ? [] : [`  package ${kernels(a).join(", ")} → ${kernels(b).join(", ")}`];
+}
+
+/** The root hash on the command line stands for everything in the root: name what moved it. */
+function cmdlineCauses(a: Side, b: Side): string[] {
+  const words = ({ launch }: Side) => new Set((launch.cmdline ?? "").split(" "));
+  const [left, right] = [words(a), words(b)];
+  const gone = [...left].filter((word) => !right.has(word));
+  const come = [...right].filter((word) => !left.has(word));
+  if (gone.length + come.length === 0) return [];
+  const lines = [`cmdline: ${gone.map(shortWord).join(" ") || "nothing"} → ${come.map(shortWord).join(" ") || "nothing"}`];
+  return [...gone, ...come].some((word) => word.startsWith("roothash=")) ? [...lines, ...packageCauses(a, b)] : lines;
+}
+
+function packageCauses(a: Side, b: Side): string[] {
+  const versions = ({ manifest }: Side) => new Map(manifest.packages.map(({ name, version }) => [name, version]));
+  const [left, right] = [versions(a), versions(b)];
+  const names = [...new Set([...left.keys(), ...right.keys()])].filter((name) => left.get(name) !== right.get(name)).sort();
+  const lines = names.slice(0, 8).map((name) => `  package ${name}: ${left.get(name) ?? "absent"} → ${right.get(name) ?? "absent"}`);
+  if (names.length > 8) lines.push(`  and ${names.length - 8} more packages`);
+  const tree = a.manifest.inputs.tree === b.manifest.inputs.tree ? [] : ["  the rendered tree (overlay, files, units, kernel options) differs"];
+  return [...lines, ...tree];
+}
+
+function short(value: unknown): string {
+  const text = typeof value === "string" ? value : (JSON.stringify(value) ?? "absent");
+  return /^[0-9a-f]{40,}$/.test(text) ? `${text.slice(0, 12)}…` : text;
+}
+
+function shortWord(word: string): string {
+  return word.startsWith("roothash=") ? `roothash=${word.slice(9, 21)}…` : word;
+}
