@@ -1,0 +1,62 @@
+import { open } from "node:fs/promises";
+import { Gpt } from "./gpt.js";
+import { MARKER } from "./probe.js";
+
+/** What a disk gives away to whoever holds it, per partition: `marker at 0x…`, `luks`, `ext4`, `swap`. */
+export interface DiskFindings {
+  readonly rw: readonly string[];
+  readonly swap: readonly string[];
+}
+
+/** Signatures that only plaintext or a header has, at their place from the start of the partition. */
+const signatures: readonly { readonly finding: string; readonly offset: number; readonly bytes: string }[] = [
+  // LUKS1 and LUKS2 primary header; LUKS2 secondary headers (LUKS2 On-Disk Format, section 2.1).
+  { finding: "luks", offset: 0, bytes: "LUKS\xba\xbe" },
+  ...[0x4000, 0x8000, 0x10000, 0x20000, 0x40000, 0x80000, 0x100000, 0x200000, 0x400000].map((offset) => ({
+    finding: "luks",
+    offset,
+    bytes: "SKUL\xba\xbe",
+  })),
+  { finding: "ext4", offset: 0x438, bytes: "\x53\xef" },
+  { finding: "swap", offset: 0xff6, bytes: "SWAPSPACE2" },
+];
+
+const CHUNK = 4 * 1024 * 1024;
+
+/** Reads the whole rw and swap partitions of a raw disk for the marker, and their starts for signatures. */
+export async function scanDisk(path: string): Promise<DiskFindings> {
+  const file = await open(path, "r");
+  try {
+    const entries = (await Gpt.read(file, path)).entries();
+    const scan = async (name: string): Promise<string[]> => {
+      const entry = entries.find((candidate) => candidate.name === name);
+      return entry === undefined ? [] : scanRange(path, entry.start, entry.size);
+    };
+    return { rw: await scan("rw"), swap: await scan("swap") };
+  } finally {
+    await file.close();
+  }
+}
+
+/** Signatures of a range, and the first place where the marker can be read. */
+export async function scanRange(path: string, start: number, size: number): Promise<string[]> {
+  const file = await open(path, "r");
+  try {
+    const findings: string[] = [];
+    for (const { finding, offset, bytes } of signatures) {
+      const { buffer } = await file.read(Buffer.alloc(bytes.length), 0, bytes.length, start + offset);
+      if (offset + bytes.length <= size && buffer.toString("latin1") === bytes && !findings.includes(finding)) findings.push(finding);
+    }
+    const needle = Buffer.from(MARKER, "latin1");
+    const buffer = Buffer.alloc(CHUNK + needle.length);
+    for (let offset = 0; offset < size; offset += CHUNK) {
+      const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, size - offset), start + offset);
+      const at = buffer.subarray(0, bytesRead).indexOf(needle);
+      if (at >= 0) return [...findings, `marker at 0x${(offset + at).toString(16)}`];
+      if (bytesRead === 0) break;
+    }
+    return findings;
+  } finally {
+    await file.close();
+  }
+}
