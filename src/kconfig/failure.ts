@@ -25,6 +25,7 @@ const ERROR_LINES: readonly RegExp[] = [
   /cannot find -l/,
   /No such file or directory/,
   /command not found/,
+  /unable to resolve host address/,
   /No space left on device/,
   /Hunk #\d+ FAILED/,
   /^CMake Error/,
@@ -57,6 +58,10 @@ const ADVICE: readonly (readonly [RegExp, string])[] = [
   [/No space left on device/, "free disk space; the next build goes on where this one stopped"],
   [/legacy configuration/, "run the Kconfig gate: it names each legacy symbol and what replaces it"],
   [/has wrong (?:sha|md)|hash/i, "the download is not what its .hash file says: remove it from the download directory and try again"],
+  [
+    /unable to resolve host address/,
+    "the source could not be downloaded: fetch it on a machine with a network, or name a primary site that has it",
+  ],
   [/Killed/, "the machine ran out of memory: build with fewer --jobs"],
   [/Hunk #\d+ FAILED/, "a patch does not fit this version: look at the global patch directory"],
 ];
@@ -67,17 +72,23 @@ const ADVICE: readonly (readonly [RegExp, string])[] = [
  */
 export function summarizeFailure(output: readonly string[]): BuildFailure {
   const lines = output.slice(-LOOK_BACK).map(stripEscapes);
-  const stamp = lines.map((line) => STAMP.exec(line)).find((match) => match !== null);
-  const events = lines.flatMap((line) => parseBuildLine(line) ?? []);
+  const end = lines.findIndex((line) => STAMP.test(line));
+  const stamp = STAMP.exec(lines[end] ?? "");
   const directory = stamp?.[2];
-  const event = directory === undefined ? events.at(-1) : lastOf(events, directory);
-  const named = event ?? splitDirectory(directory);
-  const errors = [...new Set(lines.filter((line) => ERROR_LINES.some((pattern) => pattern.test(line)) && !isMakeReport(line)))];
+  const events = lines.flatMap((line, index) => {
+    const event = parseBuildLine(line);
+    return event === undefined ? [] : [{ event, index }];
+  });
+  const last = directory === undefined ? events.at(-1) : events.findLast(({ event }) => directoryOf(event) === directory);
+  const named = last?.event ?? splitDirectory(directory);
+  // Only what was printed during the step that failed: earlier steps look for files that need not be there.
+  const during = lines.slice(last?.index ?? 0, end < 0 ? lines.length : end + 1);
+  const errors = [...new Set(during.filter((line) => ERROR_LINES.some((pattern) => pattern.test(line)) && !isMakeReport(line)))];
   const said = [...errors, ...lines.slice(-LAST_LINES)].join("\n");
   return {
     package: named?.package,
     version: named?.version,
-    step: STAMP_STEPS[stamp?.[3] ?? ""] ?? event?.step,
+    step: last?.event.step ?? STAMP_STEPS[stamp?.[3] ?? ""],
     errors: errors.slice(0, MAX_ERRORS),
     lastLines: lines.filter((line) => line !== "").slice(-LAST_LINES),
     advice: ADVICE.find(([pattern]) => pattern.test(said))?.[1] ?? adviceFor(named?.package),
@@ -90,12 +101,12 @@ function adviceFor(name: string | undefined): string {
 }
 
 function isMakeReport(line: string): boolean {
-  return /^make(?:\[\d+\])?: \*\*\*/.test(line) && !/No rule to make target/.test(line);
+  return STAMP.test(line);
 }
 
-/** The last event of the package that is built in `build/DIRECTORY`: its name, a dash and its version. */
-function lastOf(events: readonly BuildEvent[], directory: string): BuildEvent | undefined {
-  return events.findLast(({ package: name, version }) => directory === (version === undefined ? name : `${name}-${version}`));
+/** Where Buildroot builds the package of an event, under build/. */
+function directoryOf({ package: name, version }: BuildEvent): string | undefined {
+  return version === undefined ? name : `${name}-${version}`;
 }
 
 function splitDirectory(directory: string | undefined): Pick<BuildEvent, "package" | "version"> | undefined {

@@ -1,0 +1,121 @@
+import { describe, expect, test } from "vitest";
+import { summarizeFailure } from "../../src/kconfig/failure.js";
+import { ProgressReader, parseBuildLine } from "../../src/kconfig/progress.js";
+
+const BOLD = "\u001b[7m";
+const RESET = "\u001b[27m";
+
+describe("lines that announce a step", () => {
+  test.each([
+    [`${BOLD}>>> linux 6.12.91 Building${RESET}`, "linux", "6.12.91", "Building", "build"],
+    [`${BOLD}>>> host-skeleton  Extracting${RESET}`, "host-skeleton", undefined, "Extracting", "extract"],
+    [">>> busybox 1.37.0 Downloading", "busybox", "1.37.0", "Downloading", "download"],
+    [">>> busybox 1.37.0 Installing to target\r", "busybox", "1.37.0", "Installing to target", "install"],
+    [">>> host-broken 1.0 Syncing from source dir /src/my dir", "host-broken", "1.0", "Syncing from source dir /src/my dir", "extract"],
+    [">>> host-m4 1.4.19 Updating config.sub and config.guess", "host-m4", "1.4.19", "Updating config.sub and config.guess", "configure"],
+    [">>> zlib  Fixing libtool files", "zlib", undefined, "Fixing libtool files", "install"],
+    [">>>   Finalizing target directory", undefined, undefined, "Finalizing target directory", "finalize"],
+    [">>>   Generating filesystem image rootfs.ext2", undefined, undefined, "Generating filesystem image rootfs.ext2", "images"],
+    [
+      ">>>   Executing post-image script board/hal/post-image.sh",
+      undefined,
+      undefined,
+      "Executing post-image script board/hal/post-image.sh",
+      "images",
+    ],
+    ["\u001b[1m>>> linux 6.12.91 Something new\u001b(B\u001b[m", "linux", "6.12.91", "Something new", "other"],
+  ])("%j", (line, name, version, step, phase) => {
+    expect(parseBuildLine(line)).toEqual({ package: name, version, step, phase });
+  });
+
+  test.each(["", ">>>", "cc -c main.c", "  >>> indented 1 Building", "make[1]: Entering directory '/x'", ">>> one"])("not %j", (line) => {
+    expect(parseBuildLine(line)).toBeUndefined();
+  });
+});
+
+test("counts packages, each once, and those that were announced only", () => {
+  const reader = new ProgressReader(["a", "b"]);
+  const states = [">>> a 1 Building", "noise", ">>> a 1 Installing to target", ">>> other 1 Building", ">>> b  Building"].map((line) =>
+    reader.read(line),
+  );
+  expect(states.map((state) => state?.started)).toEqual([1, undefined, 1, 1, 2]);
+  expect(states.at(-1)?.total).toBe(2);
+  expect(new ProgressReader().read(">>> a 1 Building")).toMatchObject({ started: 1, total: undefined });
+});
+
+// Recorded from Buildroot 2026.02.3; only directories and hosts are shortened.
+const compileError = `${BOLD}>>> host-skeleton  Building${RESET}
+cat: /etc/nothing: No such file or directory
+${BOLD}>>> host-broken 1.0 Configuring${RESET}
+mkdir -p /o/per-package/host-broken/host
+${BOLD}>>> host-broken 1.0 Building${RESET}
+/usr/bin/gcc -c -o /o/build/host-broken-1.0/main.o /o/build/host-broken-1.0/main.c
+/o/build/host-broken-1.0/main.c: In function 'main':
+/o/build/host-broken-1.0/main.c:4:16: error: 'missing' undeclared (first use in this function)
+    4 |         return missing;
+      |                ^~~~~~~
+make: *** [package/pkg-generic.mk:273: /o/build/host-broken-1.0/.stamp_built] Error 1
+make: Leaving directory '/buildroot'`.split("\n");
+
+const downloadError = `${BOLD}>>> host-tar 1.35 Downloading${RESET}
+wget -nd -t 3 --connect-timeout=10 -O '/o/build/.tar-1.35.cpio.gz.TFo0I1/output' 'https://source.example/tar/tar-1.35.cpio.gz' 
+Resolving source.example (source.example)... failed: Name or service not known.
+wget: unable to resolve host address 'source.example'
+make: *** [package/pkg-generic.mk:179: /o/build/host-tar-1.35/.stamp_downloaded] Error 1`.split("\n");
+
+describe("what failed", () => {
+  test("a compiler's error: package, version, step, the line that matters", () => {
+    const failure = summarizeFailure(compileError);
+    expect(failure).toMatchObject({ package: "host-broken", version: "1.0", step: "Building" });
+    expect(failure.errors).toEqual(["/o/build/host-broken-1.0/main.c:4:16: error: 'missing' undeclared (first use in this function)"]);
+    expect(failure.advice).toContain("host-broken-dirclean host-broken");
+    expect(failure.lastLines.at(-1)).toBe("make: Leaving directory '/buildroot'");
+  });
+
+  test("a download", () => {
+    const failure = summarizeFailure(downloadError);
+    expect(failure).toMatchObject({ package: "host-tar", version: "1.35", step: "Downloading" });
+    expect(failure.errors).toEqual(["wget: unable to resolve host address 'source.example'"]);
+    expect(failure.advice).toContain("primary site");
+  });
+
+  test("several at once: the one that make's stamp names, not the one that printed last", () => {
+    const at = compileError.length - 2;
+    const mixed = [
+      ...compileError.slice(0, at),
+      `${BOLD}>>> zlib 1.3.1 Building${RESET}`,
+      ...compileError.slice(at),
+      ">>> zlib 1.3.1 Installing to target",
+    ];
+    expect(summarizeFailure(mixed)).toMatchObject({ package: "host-broken", version: "1.0", step: "Building" });
+  });
+
+  test("a step that was announced too long ago to be there", () => {
+    expect(
+      summarizeFailure(["make: *** [package/pkg-generic.mk:273: /o/build/util-linux-2.41.1/.stamp_target_installed] Error 2"]),
+    ).toMatchObject({
+      package: "util-linux",
+      version: "2.41.1",
+      step: "Installing to target",
+    });
+  });
+
+  test.each([
+    ["cc1: fatal error: error writing to /o/x.s: No space left on device", /free disk space/],
+    [
+      'Makefile.legacy:9: *** "You have legacy configuration in your .config! Please check your configuration.".  Stop.',
+      /names each legacy symbol/,
+    ],
+    ["ERROR: busybox-1.37.0.tar.bz2 has wrong sha256 hash:", /\.hash file/],
+    ["c++: fatal error: Killed signal terminated program cc1plus", /fewer --jobs/],
+    ["1 out of 3: Hunk #2 FAILED at 10.", /patch does not fit/],
+  ])("%s", (line, advice) => {
+    const failure = summarizeFailure([">>> busybox 1.37.0 Building", line]);
+    expect(failure.errors).toEqual([line]);
+    expect(failure.advice).toMatch(advice);
+  });
+
+  test("nothing that is known", () => {
+    expect(summarizeFailure([])).toMatchObject({ package: undefined, step: undefined, errors: [], advice: "look at the whole log" });
+  });
+});

@@ -1,0 +1,180 @@
+import { describe, expect, test } from "vitest";
+import { type BuildInputs, planRebuild } from "../../src/kconfig/rebuild.js";
+
+const base: BuildInputs = {
+  buildroot: "2026.02.3",
+  config: new Map([
+    ["BR2_x86_64", "y"],
+    ["BR2_PER_PACKAGE_DIRECTORIES", "y"],
+    ["BR2_PACKAGE_BUSYBOX", "y"],
+    ["BR2_PACKAGE_LIBCURL", "y"],
+    ["BR2_LINUX_KERNEL", "y"],
+    ["BR2_TARGET_GENERIC_HOSTNAME", '"a"'],
+    ["BR2_JLEVEL", "0"],
+  ]),
+  packages: new Map([
+    ["toolchain", { type: "target", version: "", dependencies: [] }],
+    ["linux-headers", { type: "target", version: "6.12.91", dependencies: [] }],
+    ["busybox", { type: "target", version: "1.37.0", dependencies: ["toolchain"] }],
+    ["linux", { type: "target", version: "6.12.91", dependencies: ["host-kmod", "toolchain"] }],
+    ["host-kmod", { type: "host", version: "34", dependencies: [] }],
+    ["openssl", { type: "target", version: "3.5.1", dependencies: ["toolchain"] }],
+    ["libcurl", { type: "target", version: "8.14", dependencies: ["busybox", "openssl"] }],
+    ["git", { type: "target", version: "2.50", dependencies: ["libcurl"] }],
+    ["cocos-agent", { type: "target", version: "0.4", dependencies: ["toolchain"] }],
+  ]),
+  recipes: new Map([["cocos-agent", "r1"]]),
+  fragments: new Map([
+    ["linux", "k1"],
+    ["busybox", "b1"],
+  ]),
+  overlay: new Map([
+    ["/etc/motd", "m1"],
+    ["/etc/issue", "i1"],
+  ]),
+  layout: "l1",
+  scripts: "s1",
+};
+
+function withConfig(changes: Readonly<Record<string, string | undefined>>, from = base): BuildInputs {
+  const config = new Map(from.config);
+  for (const [name, value] of Object.entries(changes)) {
+    if (value === undefined) config.delete(name);
+    else config.set(name, value);
+  }
+  return { ...from, config };
+}
+
+function withPackage(name: string, change: { version?: string; dependencies?: readonly string[] } | undefined, from = base): BuildInputs {
+  const packages = new Map(from.packages);
+  const before = packages.get(name) ?? { type: "target" as const, version: "1", dependencies: [] };
+  if (change === undefined) packages.delete(name);
+  else packages.set(name, { ...before, ...change });
+  return { ...from, packages };
+}
+
+/** What changed, and the steps: `!` marks the one that empties TARGET_DIR first. */
+const cases: readonly (readonly [string, BuildInputs, readonly string[], RegExp])[] = [
+  ["nothing", base, [], /^$/],
+  [
+    "an overlay file",
+    { ...base, overlay: new Map([...base.overlay, ["/etc/motd", "m2"]]) },
+    ["all"],
+    /the overlay changed \(\/etc\/motd\)/,
+  ],
+  ["an overlay file is new", { ...base, overlay: new Map([...base.overlay, ["/etc/new", "n"]]) }, ["all"], /\/etc\/new/],
+  ["an overlay file is gone", { ...base, overlay: new Map([["/etc/motd", "m1"]]) }, ["all!"], /\/etc\/issue/],
+  ["the layout", { ...base, layout: "l2" }, ["all"], /the layout changed/],
+  ["the board scripts", { ...base, scripts: "s2" }, ["all"], /board scripts/],
+  [
+    "an option of the images",
+    withConfig({ BR2_TARGET_ROOTFS_EXT2_SIZE: '"60M"' }),
+    ["all!"],
+    /BR2_TARGET_ROOTFS_EXT2_SIZE changed from n to "60M"/,
+  ],
+  ["the host name", withConfig({ BR2_TARGET_GENERIC_HOSTNAME: '"b"' }), ["all!"], /HOSTNAME/],
+  [
+    "a kernel fragment",
+    { ...base, fragments: new Map([...base.fragments, ["linux", "k2"]]) },
+    ["linux-reconfigure", "all!"],
+    /configuration of linux/,
+  ],
+  [
+    "busybox's configuration",
+    { ...base, fragments: new Map([...base.fragments, ["busybox", "b2"]]) },
+    ["busybox-reconfigure", "all!"],
+    /busybox/,
+  ],
+  [
+    "a kernel option of Buildroot",
+    withConfig({ BR2_LINUX_KERNEL_NEEDS_HOST_LIBELF: "y" }),
+    ["linux-dirclean", "all!"],
+    /LIBELF changed from n to y/,
+  ],
+  ["a package is added", withConfig({ BR2_PACKAGE_BASH: "y" }, withPackage("bash", {})), ["bash", "all"], /bash is new/],
+  [
+    "a package is added that another then uses",
+    withPackage("libcurl", { dependencies: ["busybox", "openssl", "zlib"] }, withPackage("zlib", {})),
+    ["libcurl-dirclean", "git-dirclean", "zlib", "all!"],
+    /libcurl is built with zlib, which is new to it/,
+  ],
+  ["a package is removed", withConfig({ BR2_PACKAGE_GIT: "n" }, withPackage("git", undefined)), ["clean", "all"], /git is removed/],
+  [
+    "a host package is removed",
+    withPackage("linux", { dependencies: ["toolchain"] }, withPackage("host-kmod", undefined)),
+    ["linux-dirclean", "all!"],
+    /no host-kmod any more/,
+  ],
+  [
+    "an option of a package",
+    withConfig({ BR2_PACKAGE_LIBCURL_CURL: "y" }),
+    ["libcurl-dirclean", "git-dirclean", "all!"],
+    /BR2_PACKAGE_LIBCURL_CURL changed from n to y/,
+  ],
+  ["an option of no built package", withConfig({ BR2_PACKAGE_XORG7_ARCH_SUPPORTS: "y" }), [], /^$/],
+  ["an external package's version", withPackage("cocos-agent", { version: "0.5" }), ["cocos-agent-dirclean", "all!"], /from 0.4 to 0.5/],
+  [
+    "an external package's recipe or source",
+    { ...base, recipes: new Map([["cocos-agent", "r2"]]) },
+    ["cocos-agent-dirclean", "all!"],
+    /source or recipe of cocos-agent/,
+  ],
+  [
+    "an override of a library",
+    { ...base, recipes: new Map([...base.recipes, ["openssl", "o"]]) },
+    ["openssl-dirclean", "libcurl-dirclean", "git-dirclean", "all!"],
+    /openssl/,
+  ],
+  [
+    "busybox's version: what only follows it in order stays",
+    withPackage("busybox", { version: "1.38" }),
+    ["busybox-dirclean", "all!"],
+    /1.38/,
+  ],
+  ["the architecture's variant", withConfig({ BR2_x86_corei7: "y" }), ["clean", "all"], /BR2_x86_corei7/],
+  ["the toolchain", withConfig({ BR2_TOOLCHAIN_EXTERNAL: "y" }), ["clean", "all"], /BR2_TOOLCHAIN_EXTERNAL changed from n to y/],
+  ["the init system", withConfig({ BR2_INIT_SYSTEMD: "y" }), ["clean", "all"], /BR2_INIT_SYSTEMD/],
+  ["compiler flags", withConfig({ BR2_TARGET_OPTIMIZATION: '"-O3"' }), ["clean", "all"], /BR2_TARGET_OPTIMIZATION/],
+  ["the kernel headers' series", withConfig({ BR2_PACKAGE_HOST_LINUX_HEADERS_CUSTOM_6_12: "y" }), ["clean", "all"], /HEADERS_CUSTOM_6_12/],
+  ["the kernel headers' version", withPackage("linux-headers", { version: "6.12.92" }), ["clean", "all"], /linux-headers changed/],
+  ["Buildroot", { ...base, buildroot: "2026.05" }, ["clean", "all"], /Buildroot changed from 2026.02.3 to 2026.05/],
+  ["a symbol that no row knows", withConfig({ BR2_UNHEARD_OF: "y" }), ["clean", "all"], /BR2_UNHEARD_OF/],
+  ["the number of jobs", withConfig({ BR2_JLEVEL: "4" }), [], /^$/],
+  ["the download directory", withConfig({ BR2_DL_DIR: '"/dl"' }), [], /^$/],
+  ["a line that says what had no line", withConfig({ BR2_TOOLCHAIN_EXTERNAL: "n" }), [], /^$/],
+  [
+    "several at once",
+    {
+      ...withConfig({ BR2_PACKAGE_BASH: "y" }, withPackage("bash", {})),
+      layout: "l2",
+      fragments: new Map([...base.fragments, ["linux", "k2"]]),
+    },
+    ["linux-reconfigure", "bash", "all!"],
+    /configuration of linux/,
+  ],
+];
+
+describe("what is made again when this changes", () => {
+  test.each(cases)("%s", (_name, now, targets, reason) => {
+    const steps = planRebuild(base, now);
+    expect(steps.map(({ target, emptyTarget }) => `${target}${emptyTarget === true ? "!" : ""}`)).toEqual(targets);
+    expect(steps[0]?.reason ?? "").toMatch(reason);
+    for (const step of steps) expect(step.reason).not.toBe("");
+  });
+
+  test("the first build", () => {
+    expect(planRebuild(undefined, base)).toEqual([{ target: "all", reason: "nothing has been built yet" }]);
+  });
+
+  test("modules of other packages are built again with the kernel they are for", () => {
+    const old = withPackage("zfs", { dependencies: ["linux"] });
+    const now = { ...old, fragments: new Map([...base.fragments, ["linux", "k2"]]) };
+    expect(planRebuild(old, now).map(({ target }) => target)).toEqual(["linux-reconfigure", "zfs-dirclean", "all"]);
+  });
+
+  test("without per-package directories a file that left the overlay needs a clean build", () => {
+    const old = withConfig({ BR2_PER_PACKAGE_DIRECTORIES: undefined });
+    const now = { ...old, overlay: new Map([["/etc/motd", "m1"]]) };
+    expect(planRebuild(old, now).map(({ target }) => target)).toEqual(["clean", "all"]);
+  });
+});
