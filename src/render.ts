@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { HalError } from "./errors.js";
 import { makeValue } from "./escape.js";
 import { formatConfigLine } from "./kconfig/dotconfig.js";
+import { busyboxOptions } from "./render/busybox.js";
 import { buildrootSymbols } from "./render/implied.js";
 import { modulesOf } from "./render/modules.js";
 import { overlayOf } from "./render/overlay.js";
@@ -9,7 +10,7 @@ import { debianPackagesOf } from "./render/packages.js";
 import { staticFiles } from "./render/static.js";
 import { permissionsView, usersView } from "./render/tables.js";
 import { fill } from "./render/templates.js";
-import { bootView, busyboxOptions, originOf, rootView } from "./render/view.js";
+import { bootView, originOf, rootView } from "./render/view.js";
 import type { Rendered, RenderedFile, Resolved } from "./resolved.js";
 
 /** One part of the external tree. */

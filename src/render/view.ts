@@ -4,58 +4,12 @@ import { stableUuid } from "../partitions.js";
 import type { Resolved } from "../resolved.js";
 import { parseSize } from "../size.js";
 import { nearestOrigin } from "../tree.js";
+import { applets } from "./busybox.js";
 import { modulesOf } from "./modules.js";
 
 export function originOf(resolved: Resolved, pointer: string): Location {
   return nearestOrigin(resolved.origins, pointer);
 }
-
-/** BusyBox applets that the init of the initramfs runs. */
-const applets = [
-  "[",
-  "cat",
-  "cmp",
-  "cp",
-  "dd",
-  "grep",
-  "head",
-  "insmod",
-  "mkdir",
-  "mkswap",
-  "mount",
-  "poweroff",
-  "rm",
-  "sh",
-  "sleep",
-  "swapon",
-  "switch_root",
-  "umount",
-  "wc",
-];
-
-/** The BusyBox options behind these applets, and behind the ways in which init calls them. */
-export const busyboxOptions: readonly string[] = [
-  ...[
-    "ASH",
-    "ASH_TEST",
-    "CAT",
-    "CMP",
-    "CP",
-    "DD",
-    "GREP",
-    "HEAD",
-    "INSMOD",
-    "MKDIR",
-    "MKSWAP",
-    "MOUNT",
-    "POWEROFF",
-    "RM",
-    "SLEEP",
-    "SWAPON",
-    "SWITCH_ROOT",
-  ],
-  ...["UMOUNT", "WC", "FEATURE_DD_IBS_OBS", "FEATURE_FANCY_HEAD", "FEATURE_FANCY_SLEEP", "FEATURE_MOUNT_FLAGS"],
-];
 
 /** What the templates of early boot, assembly and disk are filled with: literal values only. */
 export function bootView(resolved: Resolved): object {
@@ -69,8 +23,9 @@ export function bootView(resolved: Resolved): object {
     hostname: profile.hostname,
     debug: profile.debug,
     epoch: profile.sourceDateEpoch,
-    waitTries: 300,
+    waitTries: 100,
     partuuid: Object.fromEntries(resolved.partitions.map((partition) => [partition.name, partition.uuid])),
+    guid: Object.fromEntries(resolved.partitions.map((partition) => [partition.name, guidOnDisk(partition.uuid)])),
     verity: {
       bytes,
       blocks: bytes / 4096,
@@ -96,6 +51,13 @@ export function bootView(resolved: Resolved): object {
     partitions: resolved.partitions.map((partition) => ({ ...partition, image: imageOf[partition.name], size: partition.size ?? false })),
     espId: stableUuid(`${name}/esp`).slice(0, 8),
   };
+}
+
+/** The bytes of a GUID as a GPT has them, in hex: the first three fields are little-endian (UEFI 2.10, appendix A). */
+function guidOnDisk(uuid: string): string {
+  const [first = "", second = "", third = "", ...rest] = uuid.split("-");
+  const swapped = [first, second, third].map((field) => (field.match(/../g) ?? []).reverse().join(""));
+  return [...swapped, ...rest].join("");
 }
 
 /** The file that a partition is filled with; the guest itself makes the others. */
