@@ -76,6 +76,9 @@ export function signIdBlock(input: IdBlockInput): SignedIdBlock {
 /** ID_BLOCK, 96 bytes: launch digest, family id, image id, version, guest SVN, policy. */
 function idBlock({ launchDigest, policy, familyId, imageId, guestSvn = 0 }: IdBlockInput): Buffer {
   if (!/^[0-9a-f]{96}$/.test(launchDigest)) throw new HalError("input", "ID block: the launch digest is not 96 hex digits");
+  if (BigInt.asUintN(64, policy) !== policy)
+    throw new HalError("input", `ID block: the policy 0x${policy.toString(16)} is not a number of 64 bits`);
+  if (guestSvn >>> 0 !== guestSvn) throw new HalError("input", `ID block: the guest SVN ${guestSvn} is not a number of 32 bits`);
   const block = Buffer.alloc(96);
   block.write(launchDigest, 0, "hex");
   block.set(identifier(familyId, "family id"), 48);

@@ -1,12 +1,9 @@
 import { createHash, hash } from "node:crypto";
-import { HalError } from "../errors.js";
 import { cpuSignature } from "./cpu-models.js";
 import { apResetEip, type Firmware, hashesTableGpa } from "./firmware.js";
 import { hashesTable, type KernelHashes } from "./sev-hashes.js";
 import type { Measured } from "./steps.js";
-import { checkVcpus, vcpuPages } from "./vcpus.js";
-
-const snpActive = 1n;
+import { checkGuestFeatures, checkVcpus, vcpuPages } from "./vcpus.js";
 
 /** What LAUNCH_UPDATE_DATA or LAUNCH_UPDATE_VMSA hands over, one after the other. */
 interface Piece {
@@ -41,9 +38,7 @@ export function sevLaunchDigest(launch: SevLaunch): Measured {
 /** GCTX.LD of a SEV-ES guest: as SEV, then every vCPU's VMSA, bootstrap processor first (SEV API 55766, LAUNCH_UPDATE_VMSA). */
 export function sevEsLaunchDigest(launch: SevEsLaunch): Measured {
   checkVcpus(launch.vcpus);
-  if ((launch.guestFeatures & snpActive) !== 0n) {
-    throw new HalError("input", `guest features 0x${launch.guestFeatures.toString(16)}: SNPActive, bit 0, is set in a SEV-ES guest`);
-  }
+  checkGuestFeatures(launch.guestFeatures, "sev-es");
   const vcpus = vcpuPages(launch.vcpus, apResetEip(launch.firmware), cpuSignature(launch.cpuModel), launch.guestFeatures);
   return measure([...dataPieces(launch), ...vcpus.map(({ page, what }) => ({ data: page, what, from: "vcpus" }))]);
 }

@@ -4,10 +4,9 @@ import { hashesTable, hashesTableSize, type KernelHashes } from "./sev-hashes.js
 import { readSevMetadata, type SevSection, type SevSectionType } from "./sev-metadata.js";
 import { emptyLaunchDigest, extendLaunchDigest, launchDigest, type SnpPageType, type SnpRegion, vmsaGpa } from "./snp-pages.js";
 import type { Measured } from "./steps.js";
-import { checkVcpus, vcpuPages } from "./vcpus.js";
+import { checkGuestFeatures, checkVcpus, vcpuPages } from "./vcpus.js";
 
 const pageSize = 4096;
-const snpActive = 1n;
 
 export interface SnpLaunch {
   readonly firmware: Firmware;
@@ -36,13 +35,10 @@ const sectionPages: Readonly<Record<SevSectionType, { readonly type: SnpPageType
  */
 export function snpLaunchDigest(launch: SnpLaunch): Measured {
   const { firmware, kernel } = launch;
-  if ((launch.guestFeatures & snpActive) === 0n) {
-    throw firmware.reader.error(0, "guest features", `0x${launch.guestFeatures.toString(16)} lacks SNPActive, bit 0`);
-  }
+  checkGuestFeatures(launch.guestFeatures, "sev-snp");
   checkVcpus(launch.vcpus);
   const sections = readSevMetadata(firmware);
-  const hashesSection = sections.find(({ type, size }) => type === "kernelHashes" && size > 0);
-  if (kernel !== undefined) requireHashesPage(firmware, hashesSection);
+  if (kernel !== undefined) requireHashesPage(firmware, sections);
 
   const code = firmwareRegion(firmware);
   const rest: readonly SnpRegion[] = [
@@ -80,8 +76,9 @@ function sectionRegion(firmware: Firmware, section: SevSection, kernel: KernelHa
 }
 
 /** Firmware measures a kernel only if it reserves the hashes page and says where the table lies in it. */
-function requireHashesPage(firmware: Firmware, section: SevSection | undefined): void {
+function requireHashesPage(firmware: Firmware, sections: readonly SevSection[]): void {
   const { reader } = firmware;
+  const [section, second] = sections.filter(({ type, size }) => type === "kernelHashes" && size > 0);
   const table = hashesTableGpa(firmware);
   if (table === undefined || section === undefined) {
     throw reader.error(
@@ -90,6 +87,7 @@ function requireHashesPage(firmware: Firmware, section: SevSection | undefined):
       "has no kernel hashes table, so a directly booted kernel is not measured and cannot be predicted",
     );
   }
+  if (second !== undefined) throw reader.error(second.offset, "SEV metadata section", "a second kernelHashes section");
   const offset = table - section.gpa;
   if (offset < 0n || offset + BigInt(hashesTableSize) > BigInt(pageSize)) {
     throw reader.error(section.offset, "SEV metadata section", `the hashes table at 0x${table.toString(16)} does not lie in its page`);

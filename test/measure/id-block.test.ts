@@ -98,6 +98,10 @@ describe("the signed ID block", () => {
     ["an RSA key", { idKey: generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey }, /the ID key is not a private/],
     ["an author key on another curve", { idKey, authorKey: key("P-256") }, /the author key is not a private/],
     ["a digest that is none", { idKey, launchDigest: "00" }, /not 96 hex digits/],
+    ["a policy of 65 bits", { idKey, policy: 1n << 64n }, /the policy 0x10000000000000000/],
+    ["a negative policy", { idKey, policy: -1n }, /the policy 0x-1/],
+    ["a guest SVN of 33 bits", { idKey, guestSvn: 2 ** 32 }, /the guest SVN 4294967296/],
+    ["half a guest SVN", { idKey, guestSvn: 0.5 }, /the guest SVN 0.5/],
     ["a family id of 17 bytes", { idKey, familyId: Buffer.alloc(17) }, /family id has 17 bytes/],
     ["an image id of 17 bytes", { idKey, imageId: Buffer.alloc(17) }, /image id has 17 bytes/],
   ])("refuses %s", (_, change, message) => {
