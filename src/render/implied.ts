@@ -61,9 +61,7 @@ function toolchain(resolved: Resolved): Pairs {
       ["BR2_TOOLCHAIN_BUILDROOT", "y"],
       ["BR2_TOOLCHAIN_BUILDROOT_GLIBC", "y"],
       ["BR2_TOOLCHAIN_BUILDROOT_CXX", "y"],
-      ["BR2_KERNEL_HEADERS_AS_KERNEL", "y"],
-      // Without it a custom kernel counts as one with ancient headers, and glibc silently becomes uClibc.
-      [`BR2_PACKAGE_HOST_LINUX_HEADERS_CUSTOM_${series(resolved.profile.kernel.version)}`, "y"],
+      ...kernelHeaders(resolved),
     ];
   }
   if (chosen === "bootlin") {
@@ -87,6 +85,23 @@ function toolchain(resolved: Resolved): Pairs {
   ];
   const own = Object.entries(chosen.config).map(([symbol, value]) => [symbol, plainValue(value, at)] as const);
   return [...implied.filter(([symbol]) => !(symbol in chosen.config)), ...own];
+}
+
+/** The newest kernel series that a Buildroot release knows the headers of. */
+const newestHeaders: Readonly<Record<string, string>> = { "2025.02": "6.12", "2026.02": "6.19" };
+
+/** Headers of the kernel itself; of the newest series that the release knows when the kernel is newer still. */
+function kernelHeaders({ profile }: Resolved): Pairs {
+  const newest = newestHeaders[profile.buildroot.version.split(".").slice(0, 2).join(".")];
+  const [major = 0, minor = 0] = profile.kernel.version.split(".").map(Number);
+  const [knownMajor = 0, knownMinor = 0] = (newest ?? profile.kernel.version).split(".").map(Number);
+  const known = major < knownMajor || (major === knownMajor && minor <= knownMinor);
+  if (newest !== undefined && !known) return [[`BR2_KERNEL_HEADERS_${newest.replace(".", "_")}`, "y"]];
+  return [
+    ["BR2_KERNEL_HEADERS_AS_KERNEL", "y"],
+    // Without it a custom kernel counts as one with ancient headers, and glibc silently becomes uClibc.
+    [`BR2_PACKAGE_HOST_LINUX_HEADERS_CUSTOM_${series(profile.kernel.version)}`, "y"],
+  ];
 }
 
 function plainValue(value: string | number | boolean, at: Parameters<typeof kconfigString>[1]): string {
