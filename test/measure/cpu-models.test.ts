@@ -28,7 +28,7 @@ describe("CPU signatures", () => {
   });
 
   it("cover every EPYC model of the QEMU that is installed, as it says itself", async () => {
-    const help = await runCommand({ tool: "qemu-system-x86_64", args: ["-cpu", "help"] });
+    const help = await runCommand({ tool: qemuTool, args: ["-cpu", "help"] });
     const names = [...help.stdout.matchAll(/^(?:x86)? +(EPYC\S*)/gm)].map(([, name = ""]) => name);
     expect(names.length).toBeGreaterThan(8);
     for (const { name, props } of await expandModels(names)) {
@@ -44,6 +44,8 @@ describe("CPU signatures", () => {
   });
 });
 
+const qemuTool = "qemu-system-x86_64";
+
 interface ExpandedModel {
   readonly name: string;
   readonly props: Readonly<Record<string, unknown>>;
@@ -52,7 +54,7 @@ interface ExpandedModel {
 /** Asks QEMU over QMP, one model after the other: QEMU drops answers that nobody has read when it quits. */
 async function expandModels(names: readonly string[]): Promise<readonly ExpandedModel[]> {
   const args = ["-accel", "tcg", "-machine", "none", "-display", "none", "-nodefaults", "-qmp", "stdio"];
-  const qemu = spawn("qemu-system-x86_64", args, { stdio: ["pipe", "pipe", "ignore"] });
+  const qemu = spawn(qemuTool, args, { stdio: ["pipe", "pipe", "ignore"] });
   try {
     const lines = createInterface({ input: qemu.stdout })[Symbol.asyncIterator]();
     const answer = async () => JSON.parse((await lines.next()).value);

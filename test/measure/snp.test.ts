@@ -43,6 +43,13 @@ describe("what has no SEV-SNP launch digest", () => {
     ["half a vCPU", { ...launch, firmware: firmware(), vcpus: 1.5 }, /vCPU count 1.5/],
     ["too many vCPUs", { ...launch, firmware: firmware(), vcpus: 5000 }, /vCPU count 5000/],
     ["guest features without SNPActive", { ...launch, firmware: firmware(), guestFeatures: 0x20n }, /SNPActive/],
+    ["guest features of 65 bits", { ...launch, firmware: firmware(), guestFeatures: (1n << 64n) + 1n }, /64 bits/],
+    ["negative guest features", { ...launch, firmware: firmware(), guestFeatures: -1n }, /64 bits/],
+    [
+      "a kernel, and two pages for its hashes",
+      { ...launch, firmware: firmware({ sev: [...sevSections, { gpa: 0x807000, size: 0x1000, type: 0x10 }] }), kernel },
+      /a second kernelHashes section/,
+    ],
     [
       "a kernel, and no address of the hashes table",
       { ...launch, firmware: firmware({ hashesTable: 0 }), kernel },
