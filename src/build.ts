@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, copyFile, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { assemble } from "./assemble.js";
 import type { Backend, Prepared } from "./backends/backend.js";
@@ -7,8 +7,11 @@ import { backends } from "./backends/table.js";
 import { canonicalJson, digestFile, type FileDigest, sha256 } from "./digest.js";
 import { HalError } from "./errors.js";
 import type { Manifest } from "./generated/types.js";
+import { type FirmwareFile, findFirmware } from "./firmware.js";
 import { describeLaunch } from "./launch/describe.js";
 import { readManifest, UNLISTED } from "./manifest.js";
+import { measure, toMeasurements } from "./measure/measure.js";
+import { launchRequest } from "./measure-output.js";
 import { cacheRoot } from "./paths.js";
 import { runSteps, type Step } from "./progress.js";
 import { type Staging, stage } from "./publish.js";
@@ -138,7 +141,7 @@ async function buildInto(
     {
       title: "Measure and describe",
       run: async () => {
-        manifest = await describe(resolved, staging.stagingDir, inputs, ready(), options.backend);
+        manifest = await describe(resolved, staging.stagingDir, inputs, ready(), options);
       },
     },
     {
@@ -157,13 +160,17 @@ async function describe(
   dir: string,
   inputs: Inputs,
   prepared: Prepared,
-  backend: Manifest["backend"],
+  { backend, offline, signal }: BuildOptions,
 ): Promise<Manifest> {
   const cmdline = (await readFile(join(dir, "cmdline"), "utf8")).trimEnd();
   await rm(join(dir, "cmdline"));
+  const firmware = await copyFirmware(await findFirmware(resolved, { cacheDir: cacheRoot(), offline, signal }), dir, resolved);
+  for (const name of await readdir(dir)) await chmod(join(dir, name), 0o644);
   const images = await digestAll(dir);
-  const launch = describeLaunch(resolved, images, cmdline, { backend });
+  const launch = describeLaunch(resolved, images, cmdline, { backend, ...(firmware === undefined ? {} : { firmware }) });
   await writeFile(join(dir, "launch.json"), canonicalJson(launch));
+  const prediction = await measure(launchRequest(launch, dir));
+  await writeFile(join(dir, "measurements.json"), canonicalJson(toMeasurements(prediction)));
   const whole: Omit<Manifest, "artifacts"> = {
     schema: "hal.manifest/v1",
     profile: resolved.name,
@@ -182,6 +189,16 @@ async function describe(
   const manifest: Manifest = { ...whole, artifacts: await digestAll(dir, images) };
   await writeFile(join(dir, "manifest.json"), canonicalJson(manifest));
   return manifest;
+}
+
+/** Puts the firmware beside the artifacts, so that what was measured is what is launched, wherever the directory goes. */
+async function copyFirmware(firmware: FirmwareFile | undefined, dir: string, resolved: Resolved): Promise<FirmwareFile | undefined> {
+  if (firmware === undefined) return undefined;
+  const path = resolved.profile.launch.igvm === undefined ? "firmware.fd" : "firmware.igvm";
+  await copyFile(firmware.path, join(dir, path));
+  if (firmware.vars === undefined) return { ...firmware, path };
+  await copyFile(firmware.vars.path, join(dir, "firmware.vars.fd"));
+  return { ...firmware, path, vars: { ...firmware.vars, path: "firmware.vars.fd" } };
 }
 
 /** Digests of every artifact in a directory, by name; those already known are not read again. */

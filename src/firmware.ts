@@ -1,0 +1,107 @@
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { findSources, makeApt } from "./backends/debian/archive.js";
+import { sha256File } from "./digest.js";
+import { HalError } from "./errors.js";
+import type { Resolved } from "./resolved.js";
+import { runCommand } from "./tools.js";
+import { nearestOrigin } from "./tree.js";
+
+/** The firmware that an image is measured with. */
+export interface FirmwareFile {
+  readonly path: string;
+  readonly sha256: string;
+  /** Version of the Debian package that it came from. */
+  readonly packageVersion?: string;
+  readonly vars?: { readonly path: string; readonly sha256: string };
+}
+
+type PackageName = "ovmf" | "ovmf-amdsev" | "ovmf-inteltdx";
+
+/** The file of each package that boots a kernel directly. */
+const fileInPackage: Readonly<Record<PackageName, string>> = {
+  ovmf: "usr/share/ovmf/OVMF.fd",
+  "ovmf-amdsev": "usr/share/ovmf/OVMF.amdsev.fd",
+  "ovmf-inteltdx": "usr/share/ovmf/OVMF.inteltdx.ms.fd",
+};
+
+/** The first suite that has the package; stable's `ovmf` has the metadata of both TEEs, the special builds are in unstable. */
+const suiteOf: Readonly<Record<PackageName, string>> = { ovmf: "trixie", "ovmf-amdsev": "sid", "ovmf-inteltdx": "sid" };
+
+export interface FirmwareOptions {
+  readonly cacheDir: string;
+  readonly offline: boolean;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * The firmware that a profile names, with its digest: a file, or the file of a Debian package, fetched with an
+ * apt of its own whose index is signed by Debian. A file of the launching host that is not here is no error:
+ * what depends on it is then listed as not predicted.
+ */
+export async function findFirmware(resolved: Resolved, options: FirmwareOptions): Promise<FirmwareFile | undefined> {
+  const { firmware, igvm } = resolved.profile.launch;
+  if (igvm !== undefined) return present(igvm);
+  if (firmware === undefined) return undefined;
+  if (firmware.path !== undefined) {
+    const code = await present(firmware.path);
+    const vars = firmware.vars === undefined ? undefined : await present(firmware.vars);
+    return code === undefined ? undefined : { ...code, ...(vars === undefined ? {} : { vars }) };
+  }
+  if (firmware.package === undefined) return undefined;
+  return packagedFirmware(resolved, firmware.package, options);
+}
+
+async function present(path: string): Promise<FirmwareFile | undefined> {
+  const info = await stat(path).catch(() => undefined);
+  return info?.isFile() ? { path, sha256: await sha256File(path) } : undefined;
+}
+
+async function packagedFirmware(resolved: Resolved, name: PackageName, { cacheDir, offline, signal }: FirmwareOptions): Promise<FirmwareFile> {
+  const settings = resolved.profile.launch.firmware ?? {};
+  const suite = settings.suite ?? suiteOf[name];
+  const home = join(cacheDir, "firmware", suite, name);
+  const wanted = settings.version ?? (await newestKept(home));
+  if (wanted !== undefined) {
+    const kept = join(home, wanted, fileInPackage[name]);
+    if (existsSync(kept)) return { path: kept, sha256: await sha256File(kept), packageVersion: wanted };
+  }
+  if (offline) {
+    throw new HalError("command", `the firmware package ${name} is not in the cache, and --offline forbids to download it`, {
+      at: nearestOrigin(resolved.origins, "/launch/firmware"),
+      remedy: "build once with a network, or name a file: launch.firmware: {path: …}",
+    });
+  }
+  await mkdir(home, { recursive: true });
+  const work = await mkdtemp(join(home, ".new-"));
+  try {
+    const sources = await findSources({ ...resolved, profile: { ...resolved.profile, debian: { ...resolved.profile.debian, suite } } }, work);
+    const apt = await makeApt(join(work, "apt"), sources, false);
+    await runCommand({ tool: "apt-get", args: ["--quiet", "update"], env: apt.env }, { signal });
+    const which = settings.version === undefined ? name : `${name}=${settings.version}`;
+    await runCommand({ tool: "apt-get", args: ["--quiet", "download", which], env: apt.env, cwd: work }, { signal });
+    const deb = (await readdir(work)).find((entry) => entry.endsWith(".deb"));
+    if (deb === undefined) throw new HalError("command", `apt-get downloaded no ${which}`);
+    const { stdout } = await runCommand({ tool: "dpkg-deb", args: ["--field", join(work, deb), "Version"] });
+    const version = stdout.trim();
+    const tree = join(work, "tree");
+    await runCommand({ tool: "dpkg-deb", args: ["--extract", join(work, deb), tree] });
+    const kept = join(home, version);
+    await rm(kept, { recursive: true, force: true });
+    await rename(tree, kept);
+    const path = join(kept, fileInPackage[name]);
+    if (!existsSync(path)) {
+      throw new HalError("input", `${name} ${version} has no ${fileInPackage[name]}`, { at: nearestOrigin(resolved.origins, "/launch/firmware"), remedy: "choose another version or suite" });
+    }
+    return { path, sha256: await sha256File(path), packageVersion: version };
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+/** The version that an earlier build fetched: a profile without a version keeps the one it has until `--update`. */
+async function newestKept(home: string): Promise<string | undefined> {
+  const names = await readdir(home).catch(() => []);
+  return names.filter((entry) => !entry.startsWith(".")).sort().at(-1);
+}
