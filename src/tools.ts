@@ -101,8 +101,8 @@ export async function runCommand(command: Command, options: RunOptions = {}): Pr
     const log = createWriteStream(options.log, { flags: "a" });
     log.on("error", () => {}); // a full disk must surface as the command's own failure, not crash hal
     log.write(`+ ${formatCommand(command)}\n`);
-    child.stdout.pipe(log, { end: false });
-    child.stderr.pipe(log, { end: false });
+    // Not by pipe(): a log that fails would pause the child's output for ever.
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => log.write(chunk));
     child.finally(() => log.end()).catch(() => {});
   }
   if (options.onLine !== undefined) {
