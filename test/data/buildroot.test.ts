@@ -1,0 +1,68 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { halRoot } from "../../src/paths.js";
+import { buildrootSymbols } from "../../src/render/implied.js";
+import { resolve } from "../../src/resolve.js";
+
+/** Facts about two releases, which lie beside the checkout on a developer's machine. */
+const lists = join(halRoot, "../shared/buildroot");
+const releases = { "2025.02.16": "135af563b945b8c3d18f8fd370370075b9edb140", "2026.02.3": "679b9ead7620bbf193620d1ebf56f53c1764d37a" };
+const profiles = ["dev", "nitro", "sev", "sev-snp", "sev-snp-ram", "tdx", "tdx-ram"];
+const packages = join(halRoot, "buildroot-external/package");
+
+/** Symbols that a user can set: of the release, and of hal's own packages. */
+function settable(release: string): Set<string> {
+  const known = readFileSync(join(lists, `symbols-${release}.tsv`), "utf8")
+    .split("\n")
+    .map((line) => line.split("\t"))
+    .filter(([, , prompt, legacy]) => prompt === "yes" && legacy === "no")
+    .map(([symbol]) => symbol ?? "");
+  const own = readdirSync(packages).flatMap((name) =>
+    [...readFileSync(join(packages, name, "Config.in"), "utf8").matchAll(/^config (BR2_\w+)$/gm)].map((match) => match[1] ?? ""),
+  );
+  return new Set([...known, ...own]);
+}
+
+describe.each(Object.entries(releases))("Buildroot %s", (release, commit) => {
+  const here = existsSync(join(lists, `symbols-${release}.tsv`));
+  test.skipIf(!here).each(profiles)("has every symbol that %s asks for (skipped without ../shared/buildroot)", async (name) => {
+    const known = settable(release);
+    const set = [`buildroot.version=${release}`, `buildroot.commit=${commit}`];
+    const resolved = await resolve(name, { set });
+    const lacking = new Set(
+      resolved.features.filter(({ buildroot }) => buildroot.unavailable[release] !== undefined).map((feature) => `feature ${feature.name}`),
+    );
+    const unknown = buildrootSymbols(resolved).filter(({ symbol, by }) => !known.has(symbol) && !lacking.has(by));
+    expect(unknown.map(({ symbol, by }) => `${symbol} (${by})`)).toEqual([]);
+  });
+});
+
+describe.each(readdirSync(packages))("package %s", (name) => {
+  const read = (file: string): string => readFileSync(join(packages, name, file), "utf8");
+
+  test("is pinned: one version, one sha256 for its archive and one for its licence", () => {
+    const prefix = name.toUpperCase().replaceAll("-", "_");
+    const version = read(`${name}.mk`).match(new RegExp(`^${prefix}_VERSION = (\\S+)$`, "m"))?.[1];
+    expect(version).toMatch(/^(v?[0-9]+(\.[0-9]+)+|[0-9a-f]{40})$/);
+    const hashes = [...read(`${name}.hash`).matchAll(/^sha256 {2}[0-9a-f]{64} {2}(\S+)$/gm)].map((match) => match[1]);
+    expect(hashes).toEqual([`${name}-${version}-git4.tar.gz`, "LICENSE"]);
+  });
+
+  test("downloads nothing behind Buildroot's back", () => {
+    expect(read(`${name}.mk`)).not.toMatch(/\b(curl|wget)\b/);
+  });
+
+  test("installs units that are there", () => {
+    const named = [...read(`${name}.mk`).matchAll(/\b[a-z-]+\.(?:service|mount)\b/g)].map(([unit]) => unit);
+    const shipped = readdirSync(join(packages, name)).filter((file) => /\.(service|mount)$/.test(file));
+    expect([...new Set(named)].sort()).toEqual(shipped.sort());
+  });
+});
+
+test("every unit that the agent feature starts is one that its package installs", async () => {
+  const { features } = await resolve("sev-snp");
+  const agent = features.find((feature) => feature.name === "agent");
+  expect(agent?.enable.length).toBeGreaterThan(0);
+  for (const unit of agent?.enable ?? []) expect(existsSync(join(packages, "cocos-agent", unit)), unit).toBe(true);
+});
