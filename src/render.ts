@@ -7,10 +7,11 @@ import { buildrootSymbols } from "./render/implied.js";
 import { modulesOf } from "./render/modules.js";
 import { overlayOf } from "./render/overlay.js";
 import { debianPackagesOf } from "./render/packages.js";
+import { rootView } from "./render/root-view.js";
 import { staticFiles } from "./render/static.js";
 import { permissionsView, usersView } from "./render/tables.js";
 import { fill } from "./render/templates.js";
-import { bootView, originOf, rootView } from "./render/view.js";
+import { bootView, originOf } from "./render/view.js";
 import type { Rendered, RenderedFile, Resolved } from "./resolved.js";
 
 /** One part of the external tree. */
@@ -85,8 +86,9 @@ function root(resolved: Resolved): RenderedFile[] {
 }
 
 function boot(resolved: Resolved): RenderedFile[] {
-  const { early, boot } = modulesOf(resolved);
-  const modules = [...early.map((name) => `early ${name}\n`), ...boot.map((name) => `boot ${name}\n`)];
+  const modules = Object.entries(modulesOf(resolved)).flatMap(([when, names]: [string, readonly string[]]) =>
+    names.map((name) => `${when} ${name}\n`),
+  );
   return [
     script(filled(resolved, "board/hal/init", bootView(resolved), resolved.layout.root.type)),
     text("board/hal/modules", modules.join("")),

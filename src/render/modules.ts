@@ -1,7 +1,7 @@
 import type { Resolved } from "../resolved.js";
 
 /** Modules that early boot needs before the root is mounted, when the profile asks for them. */
-const early = new Set([
+const beforeRoot = new Set([
   "virtio_pci",
   "virtio_mmio",
   "virtio_blk",
@@ -17,22 +17,31 @@ const early = new Set([
 ]);
 
 /** What the layout's own encryption needs beside dm-crypt: the cipher, its mode, the authentication, and cryptsetup's way to them. */
-const cryptography = ["aesni_intel", "xts", "authenc", "algif_skcipher", "algif_hash"];
+const cryptography = ["dm_crypt", "dm_integrity", "aesni_intel", "xts", "authenc", "algif_skcipher", "algif_hash"];
 
-/** The modules of an image in loading order, in two groups: before the root is mounted, and from the verified root. */
-export function modulesOf(resolved: Resolved): { readonly early: readonly string[]; readonly boot: readonly string[] } {
-  const names = resolved.modules.map((name) => name.replaceAll("-", "_"));
-  if (resolved.layout.root.type === "ram") return { early: [], boot: names };
+/** The modules of an image in loading order. All are loaded before module loading is locked. */
+export interface Modules {
+  /** From the initramfs, before the root is mounted. */
+  readonly early: readonly string[];
+  /** From the verified root. */
+  readonly boot: readonly string[];
+  /** From the verified root, of features that the profile lets a backend leave out: where the kernel has them. */
+  readonly optional: readonly string[];
+}
+
+export function modulesOf(resolved: Resolved): Modules {
+  const omittable = new Set(resolved.debianOmitted);
+  const features = (omitted: boolean): string[] =>
+    resolved.features.filter(({ name }) => omittable.has(name) === omitted).flatMap(({ kernel }) => kernel.modules);
+  const needed = new Set(plain([...resolved.profile.kernel.modules, ...features(false)]));
+  const names = plain(resolved.modules).filter((name) => needed.has(name));
+  const optional = plain(features(true)).filter((name) => !needed.has(name));
+  if (resolved.layout.root.type === "ram") return { early: [], boot: names, optional };
   const encrypted = resolved.layout.rw !== undefined || resolved.layout.swap !== undefined;
   return {
-    early: [
-      ...new Set([
-        ...names.filter((name) => early.has(name)),
-        "dm_verity",
-        ...(encrypted ? ["dm_crypt", "dm_integrity", ...cryptography] : []),
-      ]),
-    ],
-    boot: names.filter((name) => !early.has(name)),
+    early: [...new Set([...names.filter((name) => beforeRoot.has(name)), "dm_verity", ...(encrypted ? cryptography : [])])],
+    boot: names.filter((name) => !beforeRoot.has(name)),
+    optional,
   };
 }
 
@@ -40,4 +49,9 @@ export function modulesOf(resolved: Resolved): { readonly early: readonly string
 export function allModules(resolved: Resolved): readonly string[] {
   const { early, boot } = modulesOf(resolved);
   return [...early, ...boot];
+}
+
+/** A module's one name: modprobe takes `-` and `_` alike. */
+function plain(names: readonly string[]): string[] {
+  return [...new Set(names.map((name) => name.replaceAll("-", "_")))];
 }
