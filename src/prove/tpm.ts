@@ -58,6 +58,7 @@ mount -t devtmpfs dev /dev
 mount -t securityfs sec /sys/kernel/security
 stty -F /dev/ttyS1 raw -echo
 {
+  echo # OVMF's own console output is on this port too
   for bank in /sys/class/tpm/tpm0/pcr-*; do
     n=0
     while [ $n -lt ${pcrCount} ]; do
