@@ -59,7 +59,9 @@ export function kernelAsLoaded(bytes: Uint8Array, file: string, load: KernelLoad
   if (load.initrdSize !== undefined) {
     const highest = highestInitrdAddress(reader, protocol, load);
     if (load.initrdSize >= highest) {
-      throw new HalError("input", `initrd: ${load.initrdSize} bytes do not fit into memory: QEMU takes at most ${highest}`, { remedy: "give the guest more memory" });
+      throw new HalError("input", `initrd: ${load.initrdSize} bytes do not fit into memory: QEMU takes at most ${highest}`, {
+        remedy: "give the guest more memory",
+      });
     }
     patched.writeUInt32LE(Math.floor((highest - load.initrdSize) / 4096) * 4096, 0x218);
     patched.writeUInt32LE(load.initrdSize, 0x21c);

@@ -1,7 +1,7 @@
 import { crc32 } from "node:zlib";
 import { ByteReader } from "../bytes.js";
-import type { BootEvent } from "./boot-events.js";
 import { digestsOf } from "./banks.js";
+import type { BootEvent } from "./boot-events.js";
 import { guidText } from "./guid.js";
 
 const blockSize = 512;
@@ -37,7 +37,8 @@ export function readGpt(bytes: Uint8Array, file: string, blocks: bigint): Gpt {
   const reader = new ByteReader(bytes, file);
   const at = blockSize;
   const header = reader.slice(at, headerSize, "GPT header");
-  if (Buffer.from(header.subarray(0, 8)).toString("latin1") !== "EFI PART") throw reader.error(at, "GPT header", "does not start with EFI PART");
+  if (Buffer.from(header.subarray(0, 8)).toString("latin1") !== "EFI PART")
+    throw reader.error(at, "GPT header", "does not start with EFI PART");
   if (reader.u32(at + 8, "GPT header") !== 0x10000) throw reader.error(at + 8, "GPT header", "its revision is not 1.0");
   if (reader.u32(at + 12, "GPT header") !== headerSize) throw reader.error(at + 12, "GPT header", `its size is not ${headerSize}`);
   const blank = Buffer.from(header);
@@ -45,22 +46,30 @@ export function readGpt(bytes: Uint8Array, file: string, blocks: bigint): Gpt {
   if (crc32(blank) !== reader.u32(at + 16, "GPT header")) throw reader.error(at + 16, "GPT header", "its checksum is wrong");
   if (reader.u32(at + 20, "GPT header") !== 0) throw reader.error(at + 20, "GPT header", "its reserved field is not zero");
   if (reader.u64(at + 24, "GPT header") !== 1n) throw reader.error(at + 24, "GPT header", "says that it is not in block 1");
-  if (reader.u64(at + 32, "GPT header") !== blocks - 1n) throw reader.error(at + 32, "GPT header", `its backup is not in the disk's last block, ${blocks - 1n}`);
+  if (reader.u64(at + 32, "GPT header") !== blocks - 1n)
+    throw reader.error(at + 32, "GPT header", `its backup is not in the disk's last block, ${blocks - 1n}`);
   const usable = { first: reader.u64(at + 40, "GPT header"), last: reader.u64(at + 48, "GPT header") };
   const table = reader.u64(at + 72, "GPT header");
   if (table !== 2n) throw reader.error(at + 72, "GPT header", `its entries start in block ${table} and not in block 2`);
   const count = reader.u32(at + 80, "GPT header");
   if (count === 0 || count > maxEntries) throw reader.error(at + 80, "GPT header", `${count} entries; 1 to ${maxEntries} are allowed`);
-  if (reader.u32(at + 84, "GPT header") !== entrySize) throw reader.error(at + 84, "GPT header", `its entries do not have ${entrySize} bytes`);
+  if (reader.u32(at + 84, "GPT header") !== entrySize)
+    throw reader.error(at + 84, "GPT header", `its entries do not have ${entrySize} bytes`);
   const start = 2 * blockSize;
   if (crc32(reader.slice(start, count * entrySize, "GPT entries")) !== reader.u32(at + 88, "GPT header")) {
     throw reader.error(at + 88, "GPT header", "the checksum of the entries is wrong");
   }
   const tableBlocks = BigInt(Math.ceil((count * entrySize) / blockSize));
   if (usable.first < 2n + tableBlocks || usable.last < usable.first || usable.last >= blocks - 1n) {
-    throw reader.error(at + 40, "GPT header", `usable blocks ${usable.first} to ${usable.last} do not lie between the tables of a disk of ${blocks} blocks`);
+    throw reader.error(
+      at + 40,
+      "GPT header",
+      `usable blocks ${usable.first} to ${usable.last} do not lie between the tables of a disk of ${blocks} blocks`,
+    );
   }
-  const used = Array.from({ length: count }, (_, index) => start + index * entrySize).filter((offset) => reader.slice(offset, 16, "GPT entry").some((byte) => byte !== 0));
+  const used = Array.from({ length: count }, (_, index) => start + index * entrySize).filter((offset) =>
+    reader.slice(offset, 16, "GPT entry").some((byte) => byte !== 0),
+  );
   const partitions = used.map((offset) => readPartition(reader, offset, usable));
   refuseOverlap(reader, used, partitions);
   return { reader, header, entries: used.map((offset) => reader.slice(offset, entrySize, "GPT entry")), partitions };
@@ -70,19 +79,27 @@ function readPartition(reader: ByteReader, offset: number, usable: { readonly fi
   const firstBlock = reader.u64(offset + 32, "GPT entry");
   const lastBlock = reader.u64(offset + 40, "GPT entry");
   if (firstBlock < usable.first || lastBlock > usable.last || lastBlock < firstBlock) {
-    throw reader.error(offset + 32, "GPT entry", `blocks ${firstBlock} to ${lastBlock} are not in the usable ${usable.first} to ${usable.last}`);
+    throw reader.error(
+      offset + 32,
+      "GPT entry",
+      `blocks ${firstBlock} to ${lastBlock} are not in the usable ${usable.first} to ${usable.last}`,
+    );
   }
   return {
     type: guidText(reader.slice(offset, 16, "GPT entry")),
     partuuid: guidText(reader.slice(offset + 16, 16, "GPT entry")),
     firstBlock,
     lastBlock,
-    name: Buffer.from(reader.slice(offset + 56, 72, "GPT entry")).toString("utf16le").replace(/\0.*$/s, ""),
+    name: Buffer.from(reader.slice(offset + 56, 72, "GPT entry"))
+      .toString("utf16le")
+      .replace(/\0.*$/s, ""),
   };
 }
 
 function refuseOverlap(reader: ByteReader, offsets: readonly number[], partitions: readonly GptPartition[]): void {
-  const order = partitions.map((partition, index) => ({ partition, offset: offsets[index] ?? 0 })).sort((a, b) => (a.partition.firstBlock < b.partition.firstBlock ? -1 : 1));
+  const order = partitions
+    .map((partition, index) => ({ partition, offset: offsets[index] ?? 0 }))
+    .sort((a, b) => (a.partition.firstBlock < b.partition.firstBlock ? -1 : 1));
   let end = -1n;
   for (const { partition, offset } of order) {
     if (partition.firstBlock <= end) throw reader.error(offset + 32, "GPT entry", "its blocks overlap another partition's");

@@ -55,7 +55,11 @@ export function kernelEvent(boot: DirectBoot): BootEvent {
     guest: boot.guest ?? "plain",
   });
   const patched = loaded !== bytes;
-  return imageEvent(readPe(loaded, file), patched ? "kernel, its header filled in by QEMU" : "kernel", patched ? "kernel, memory, initrd size" : "kernel");
+  return imageEvent(
+    readPe(loaded, file),
+    patched ? "kernel, its header filled in by QEMU" : "kernel",
+    patched ? "kernel, memory, initrd size" : "kernel",
+  );
 }
 
 /** A PE image that x86-64 firmware loads. */
@@ -73,10 +77,16 @@ export function linuxEvents(boot: DirectBoot): BootEvent[] {
   const prefixed = atLeast(firmwareGeneration(boot.firmwareVersion), 2025, 8);
   const cmdline = checkedCmdline(boot.cmdline);
   const text = boot.initrd === undefined ? cmdline : prefixed ? `initrd=initrd ${cmdline}` : `${cmdline} initrd=initrd`;
-  if (text === "") throw new HalError("input", "command line: a kernel without command line and initrd gets no load options, and what it measures then is not known");
+  if (text === "")
+    throw new HalError(
+      "input",
+      "command line: a kernel without command line and initrd gets no load options, and what it measures then is not known",
+    );
   // edk2 makes each byte a character (UnicodeSPrintAsciiFormat, %a), whatever encoding the text is in.
   const options = loadOptionsEvent(Buffer.from(text, "utf8").toString("latin1"));
-  return boot.initrd === undefined ? [options] : [options, { what: "initrd", digests: boot.initrd.digests, size: boot.initrd.size, from: "initrd" }];
+  return boot.initrd === undefined
+    ? [options]
+    : [options, { what: "initrd", digests: boot.initrd.digests, size: boot.initrd.size, from: "initrd" }];
 }
 
 /** A text as load options: UTF-16LE with its NUL. */

@@ -63,7 +63,8 @@ export function readPe(bytes: Uint8Array, file: string, base = 0): PeImage {
   const magic = reader.u16(optional, "optional header");
   const kind = optionalHeaders[magic];
   if (kind === undefined) throw reader.error(optional, "optional header", `magic 0x${magic.toString(16)} is neither PE32 nor PE32+`);
-  if (optionalSize < kind.directoryCount + 4) throw reader.error(pe + 20, "COFF header", `${optionalSize} bytes are too few for a ${kind.name} optional header`);
+  if (optionalSize < kind.directoryCount + 4)
+    throw reader.error(pe + 20, "COFF header", `${optionalSize} bytes are too few for a ${kind.name} optional header`);
   const directories = reader.u32(optional + kind.directoryCount, "optional header");
   if (directories > 16 || kind.directoryCount + 4 + directories * 8 > optionalSize) {
     throw reader.error(optional + kind.directoryCount, "optional header", `${directories} data directories do not fit into it`);
@@ -72,9 +73,15 @@ export function readPe(bytes: Uint8Array, file: string, base = 0): PeImage {
   const tableEnd = table + sectionCount * sectionHeaderSize;
   const sizeOfHeaders = reader.u32(optional + sizeOfHeadersField, "optional header");
   if (sizeOfHeaders < tableEnd || sizeOfHeaders > reader.length) {
-    throw reader.error(optional + sizeOfHeadersField, "optional header", `headers of ${sizeOfHeaders} bytes: the section table ends at ${tableEnd}, the file at ${reader.length}`);
+    throw reader.error(
+      optional + sizeOfHeadersField,
+      "optional header",
+      `headers of ${sizeOfHeaders} bytes: the section table ends at ${tableEnd}, the file at ${reader.length}`,
+    );
   }
-  const sections = Array.from({ length: sectionCount }, (_, index) => readSection(reader, table + index * sectionHeaderSize, sizeOfHeaders));
+  const sections = Array.from({ length: sectionCount }, (_, index) =>
+    readSection(reader, table + index * sectionHeaderSize, sizeOfHeaders),
+  );
   refuseOverlap(reader, sections);
   const securityEntry = directories > securityDirectory ? optional + kind.directoryCount + 4 + securityDirectory * 8 : undefined;
   const certificateSize = securityEntry === undefined ? 0 : readCertificates(reader, securityEntry, sections, sizeOfHeaders);
@@ -90,16 +97,26 @@ export function readPe(bytes: Uint8Array, file: string, base = 0): PeImage {
 }
 
 function readSection(reader: ByteReader, header: number, sizeOfHeaders: number): PeSection {
-  const name = Buffer.from(reader.slice(header, 8, "section header")).toString("latin1").replace(/\0+$/, "");
+  const name = Buffer.from(reader.slice(header, 8, "section header"))
+    .toString("latin1")
+    .replace(/\0+$/, "");
   const size = reader.u32(header + 16, "section header");
   const offset = reader.u32(header + 20, "section header");
   if (size > 0) {
-    if (offset < sizeOfHeaders) throw reader.error(header + 20, "section header", `its data at 0x${offset.toString(16)} overlaps the headers`);
+    if (offset < sizeOfHeaders)
+      throw reader.error(header + 20, "section header", `its data at 0x${offset.toString(16)} overlaps the headers`);
     if (offset + size > reader.length) {
       throw reader.error(header + 16, "section header", `its data ends at ${offset + size}, the file at ${reader.length}`);
     }
   }
-  return { name, virtualSize: reader.u32(header + 8, "section header"), virtualAddress: reader.u32(header + 12, "section header"), size, offset, header };
+  return {
+    name,
+    virtualSize: reader.u32(header + 8, "section header"),
+    virtualAddress: reader.u32(header + 12, "section header"),
+    size,
+    offset,
+    header,
+  };
 }
 
 function refuseOverlap(reader: ByteReader, sections: readonly PeSection[]): void {
@@ -116,7 +133,8 @@ function readCertificates(reader: ByteReader, entry: number, sections: readonly 
   const size = reader.u32(entry + 4, "certificate table entry");
   if (size === 0) return 0;
   const dataEnd = Math.max(sizeOfHeaders, ...sections.map((section) => (section.size > 0 ? section.offset + section.size : 0)));
-  if (offset + size !== reader.length) throw reader.error(entry, "certificate table entry", `its end at ${offset + size} is not the end of the file (${reader.length})`);
+  if (offset + size !== reader.length)
+    throw reader.error(entry, "certificate table entry", `its end at ${offset + size} is not the end of the file (${reader.length})`);
   if (offset < dataEnd) throw reader.error(entry, "certificate table entry", `the table at 0x${offset.toString(16)} overlaps section data`);
   return size;
 }

@@ -3,7 +3,10 @@ import { type DirectBoot, kernelEvent, linuxEvents } from "./kernel-boot.js";
 
 /** Why the other two are not predicted. */
 const notPredicted: readonly NotPredicted[] = [
-  { register: "rtmr0", why: "holds the TD hand-off block, ACPI tables and boot variables: it depends on the whole machine, not on the image" },
+  {
+    register: "rtmr0",
+    why: "holds the TD hand-off block, ACPI tables and boot variables: it depends on the whole machine, not on the image",
+  },
   { register: "rtmr3", why: "left to the operating system" },
 ];
 
@@ -12,11 +15,18 @@ const notPredicted: readonly NotPredicted[] = [
  * PCR 2 to 6 become RTMR1, PCR 8 to 15 RTMR2). Only SHA-384 exists. A UKI is refused: no such value has been compared with hardware or
  * another program.
  */
-export function predictRtmr(boot: Omit<DirectBoot, "guest">): { readonly values: readonly RegisterValue[]; readonly notPredicted: readonly NotPredicted[] } {
+export function predictRtmr(boot: Omit<DirectBoot, "guest">): {
+  readonly values: readonly RegisterValue[];
+  readonly notPredicted: readonly NotPredicted[];
+} {
   const tdx: DirectBoot = { ...boot, guest: "tdx" };
   return {
     values: [
-      ...registerValues("rtmr1", [kernelEvent(tdx), actions.callingApplication, actions.separator, ...actions.exitBootServices], ["sha384"]),
+      ...registerValues(
+        "rtmr1",
+        [kernelEvent(tdx), actions.callingApplication, actions.separator, ...actions.exitBootServices],
+        ["sha384"],
+      ),
       ...registerValues("rtmr2", linuxEvents(tdx), ["sha384"]),
     ],
     notPredicted,

@@ -1,5 +1,5 @@
-import { type BootEvent, actions } from "./boot-events.js";
 import { digestsOf } from "./banks.js";
+import { actions, type BootEvent } from "./boot-events.js";
 import { guidBytes } from "./guid.js";
 
 const globalVariable = "8be4df61-93ca-11d2-aa0d-00e098032b8c";

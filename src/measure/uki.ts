@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { type BankDigests, banks, digestsOf } from "./banks.js";
+import { type BankDigests, type banks, digestsOf } from "./banks.js";
 import type { BootEvent } from "./boot-events.js";
 import { type PeImage, type PeSection, readPe } from "./pe.js";
 import { cpioArchive } from "./stub-cpio.js";
@@ -44,10 +44,15 @@ export function readUki(bytes: Uint8Array, file: string): Uki {
   const { reader } = image;
   const byName = new Map<string, PeSection>();
   for (const section of image.sections) {
-    if (byName.has(section.name) && section.name.startsWith(".")) throw reader.error(section.header, "UKI", `two sections named ${section.name}`);
+    if (byName.has(section.name) && section.name.startsWith("."))
+      throw reader.error(section.header, "UKI", `two sections named ${section.name}`);
     byName.set(section.name, section);
     if (unsupported.includes(section.name)) {
-      throw reader.error(section.header, "UKI", `what a section ${section.name} does is chosen at boot: such an image has no one measurement`);
+      throw reader.error(
+        section.header,
+        "UKI",
+        `what a section ${section.name} does is chosen at boot: such an image has no one measurement`,
+      );
     }
   }
   const sections = new Map<string, Content>();
@@ -89,7 +94,8 @@ function stubVersion({ reader }: PeImage, magic: PeSection | undefined): number 
 function stubCmdline({ reader }: PeImage, header: number, { bytes }: Content): string {
   const end = bytes.indexOf(0);
   const text = Buffer.from(end < 0 ? bytes : bytes.subarray(0, end)).toString("utf8");
-  if (/^\s|\ufffd|[\u{10000}-\u{10ffff}]/u.test(text)) throw reader.error(header, ".cmdline", "leading white space or text outside the basic multilingual plane is not supported");
+  if (/^\s|\ufffd|[\u{10000}-\u{10ffff}]/u.test(text))
+    throw reader.error(header, ".cmdline", "leading white space or text outside the basic multilingual plane is not supported");
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what the stub replaces
   return text.replace(/[\u0001-\u001f]/g, " ").replace(/ +$/, "");
 }
@@ -117,7 +123,11 @@ export function stubInitrd({ sections, version }: Uki): { readonly digests: Bank
     const content = sections.get(name);
     if (content !== undefined) parts.push(content);
   }
-  const extra = { ".pcrsig": "tpm2-pcr-signature.json", ".pcrpkey": "tpm2-pcr-public-key.pem", ...(version >= osrelVersion ? { ".osrel": "os-release" } : {}) };
+  const extra = {
+    ".pcrsig": "tpm2-pcr-signature.json",
+    ".pcrpkey": "tpm2-pcr-public-key.pem",
+    ...(version >= osrelVersion ? { ".osrel": "os-release" } : {}),
+  };
   for (const [name, path] of Object.entries(extra)) {
     const content = sections.get(name);
     if (content === undefined) continue;

@@ -11,7 +11,9 @@ export interface Version {
 export function parseVersion(text: string, what: string): Version {
   const match = /^(?:\d+:)?(\d{1,4})\.(\d{1,3})(?:[.~+-].*)?$/.exec(text);
   if (match === null) {
-    throw new HalError("input", `${what}: '${text}' is not a version`, { remedy: "give major and minor number, like 10.0 for QEMU or 2025.02 for edk2" });
+    throw new HalError("input", `${what}: '${text}' is not a version`, {
+      remedy: "give major and minor number, like 10.0 for QEMU or 2025.02 for edk2",
+    });
   }
   return { major: Number(match[1]), minor: Number(match[2]), text };
 }

@@ -1,7 +1,15 @@
 import type { Bank } from "./banks.js";
 import { actions, type BootEvent, type NotPredicted, type RegisterValue, registerValues } from "./boot-events.js";
 import { type Gpt, gptEvent } from "./gpt.js";
-import { type DirectBoot, firmwareGeneration, imageEvent, kernelEvent, linuxEvents, loadOptionsEvent, type NamedBytes } from "./kernel-boot.js";
+import {
+  type DirectBoot,
+  firmwareGeneration,
+  imageEvent,
+  kernelEvent,
+  linuxEvents,
+  loadOptionsEvent,
+  type NamedBytes,
+} from "./kernel-boot.js";
 import { type SecureBootVariable, secureBootEvents } from "./secure-boot-events.js";
 import { readUki, stubEvents, stubInitrd, type Uki } from "./uki.js";
 import { atLeast } from "./versions.js";
@@ -27,11 +35,17 @@ export type VtpmBoot = Common &
 
 /** Why these registers are never predicted. */
 const notPredicted: readonly NotPredicted[] = [
-  { register: "pcr0", why: "holds the firmware's own volumes and version in an order that edk2 changes between releases; compare it with a boot of the same firmware" },
+  {
+    register: "pcr0",
+    why: "holds the firmware's own volumes and version in an order that edk2 changes between releases; compare it with a boot of the same firmware",
+  },
   { register: "pcr1", why: "holds ACPI tables, SMBIOS and boot variables: it varies with the whole machine" },
   { register: "pcr8", why: "nothing of this boot chain extends it; boot loaders such as GRUB do" },
   { register: "pcr10", why: "belongs to Linux IMA, whose measurements depend on what runs and when" },
-  { register: "pcr12", why: "nothing of this boot chain extends it; systemd-stub does for a command line or credentials from outside the image" },
+  {
+    register: "pcr12",
+    why: "nothing of this boot chain extends it; systemd-stub does for a command line or credentials from outside the image",
+  },
   { register: "pcr13", why: "nothing of this boot chain extends it; systemd-stub does for system extensions" },
   { register: "pcr14", why: "nothing of this boot chain extends it; shim does" },
   { register: "pcr15", why: "left to the operating system" },
@@ -59,7 +73,12 @@ export function predictVtpm(boot: VtpmBoot): { readonly values: readonly Registe
   };
   return {
     values: Object.entries(registers).flatMap(([register, events]) => registerValues(register, events, boot.banks)),
-    notPredicted: boot.optionRoms ? [{ register: "pcr2", why: "holds the drivers in the option ROMs of the devices; start them with romfile= to leave those out" }, ...notPredicted] : notPredicted,
+    notPredicted: boot.optionRoms
+      ? [
+          { register: "pcr2", why: "holds the drivers in the option ROMs of the devices; start them with romfile= to leave those out" },
+          ...notPredicted,
+        ]
+      : notPredicted,
   };
 }
 
@@ -88,7 +107,11 @@ function eventsOf(boot: VtpmBoot): BootEvents {
 }
 
 function stubbedLinuxEvents(uki: Uki): BootEvent[] {
-  if (uki.cmdline === undefined || uki.cmdline === "") throw uki.image.reader.error(0, "UKI", "no section .cmdline: its command line would come from outside");
+  if (uki.cmdline === undefined || uki.cmdline === "")
+    throw uki.image.reader.error(0, "UKI", "no section .cmdline: its command line would come from outside");
   const initrd = stubInitrd(uki);
-  return [loadOptionsEvent(uki.cmdline), ...(initrd === undefined ? [] : [{ what: "initrd as systemd-stub combines it", ...initrd, from: "uki" }])];
+  return [
+    loadOptionsEvent(uki.cmdline),
+    ...(initrd === undefined ? [] : [{ what: "initrd as systemd-stub combines it", ...initrd, from: "uki" }]),
+  ];
 }
