@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { FileDigest } from "./digest.js";
 import { HalError } from "./errors.js";
-import type { Manifest } from "./generated/types.js";
+import type { Launch, Manifest } from "./generated/types.js";
 import { validatePlain } from "./schema.js";
 
 /** Files in `out/P` that the manifest cannot list: itself, and the log, which has times in it. */
@@ -17,6 +17,17 @@ export async function readManifest(dir: string): Promise<Manifest> {
   const value = await readJson(file);
   validatePlain(value, "manifest", file);
   return value as Manifest;
+}
+
+/**
+ * Reads `out/P/launch.json`.
+ * @throws HalError "input" when it is not there or does not match its schema
+ */
+export async function readLaunch(dir: string): Promise<Launch> {
+  const file = join(dir, "launch.json");
+  const value = await readJson(file);
+  validatePlain(value, "launch", file);
+  return value as Launch;
 }
 
 /** Reads a JSON file that hal wrote into an output directory. */

@@ -1,7 +1,6 @@
 import { join } from "node:path";
 import type { Launch, Manifest, Measurements } from "./generated/types.js";
-import { readJson, readManifest } from "./manifest.js";
-import { readLaunch } from "./run.js";
+import { readJson, readLaunch, readManifest } from "./manifest.js";
 import { validatePlain } from "./schema.js";
 
 /** A register that differs between two output directories, and what made it differ. */

@@ -9,8 +9,7 @@ import { kvmWorks } from "./launch/kvm.js";
 import { nitroArgv } from "./launch/nitro-cli.js";
 import { type Accel, type QemuOptions, qemuArgv } from "./launch/qemu.js";
 import { withoutTee } from "./launch/without-tee.js";
-import { readJson } from "./manifest.js";
-import { validatePlain } from "./schema.js";
+import { readLaunch } from "./manifest.js";
 import { formatCommand, runCommand, runInteractive } from "./tools.js";
 
 export interface RunImageOptions {
@@ -58,17 +57,6 @@ export async function runImage(dir: string, options: RunImageOptions): Promise<R
   const local = await fitToHost(launch, options);
   const how: QemuOptions = { base, accel, shares: absolute(options.shares), snapshot: true, ...(await cpuFor(local, accel)) };
   return { exitCode: await start(qemuArgv(local, how), base, options) };
-}
-
-/**
- * Reads `out/P/launch.json`.
- * @throws HalError "input" when it is not there or does not match its schema
- */
-export async function readLaunch(dir: string): Promise<Launch> {
-  const file = join(dir, "launch.json");
-  const value = await readJson(file);
-  validatePlain(value, "launch", file);
-  return value as Launch;
 }
 
 /** The accelerator to use: `auto` is KVM where it really runs a guest, else TCG. */

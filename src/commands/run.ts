@@ -1,7 +1,8 @@
 import { HalError } from "../errors.js";
 import type { FormatName } from "../launch/formats.js";
+import { readLaunch } from "../manifest.js";
 import { note, print, printJson } from "../output.js";
-import { readLaunch, runImage } from "../run.js";
+import { runImage } from "../run.js";
 
 interface Options {
   readonly accel: "auto" | "kvm" | "tcg";

@@ -1,17 +1,17 @@
 import { open, readFile } from "node:fs/promises";
-import { HalError } from "../errors.js";
 import { sha256 } from "../digest.js";
+import { HalError } from "../errors.js";
 import type { Measurements } from "../generated/types.js";
 import { parseSize } from "../size.js";
 import { type MeasuredFile, measureFile } from "./banks.js";
-import { readEif } from "./eif.js";
 import type { NotPredicted, RegisterValue } from "./boot-events.js";
-import { type NitroImage, predictNitro } from "./nitro.js";
-import { readFirmware } from "./firmware.js";
+import { readEif } from "./eif.js";
+import { type Firmware, readFirmware } from "./firmware.js";
 import { gptSize, readGpt } from "./gpt.js";
 import { readIgvm } from "./igvm.js";
 import { igvmSnpLaunchDigest } from "./igvm-snp.js";
 import type { NamedBytes } from "./kernel-boot.js";
+import { type NitroImage, predictNitro } from "./nitro.js";
 import { predictRtmr } from "./rtmr.js";
 import { sevEsLaunchDigest, sevLaunchDigest } from "./sev.js";
 import type { KernelHashes } from "./sev-hashes.js";
@@ -63,7 +63,7 @@ export interface Prediction {
 /** The files of a request, each read once. An initrd is streamed: only its digests are kept. */
 interface Inputs {
   readonly request: MeasureRequest;
-  readonly firmware: NamedBytes | undefined;
+  readonly firmware: { readonly parsed: Firmware; readonly sha256: string } | undefined;
   readonly kernel: NamedBytes | undefined;
   readonly initrd: MeasuredFile | undefined;
   readonly uki: NamedBytes | undefined;
@@ -76,7 +76,7 @@ interface Inputs {
 export async function measure(request: MeasureRequest): Promise<Prediction> {
   const inputs: Inputs = {
     request,
-    firmware: await readNamed(request.firmware),
+    firmware: await readParsedFirmware(request.firmware),
     kernel: await readNamed(request.kernel),
     initrd: await readInitrd(request),
     uki: await readNamed(request.uki),
@@ -97,10 +97,17 @@ export function toMeasurements({ values, notPredicted }: Prediction): Measuremen
 }
 
 const predictors: Readonly<Record<MeasuredPlatform, (inputs: Inputs) => Prediction | Promise<Prediction>>> = {
-  sev: (inputs) => launch("sev", "sha256", inputs, [undefined], () => sevLaunchDigest({ firmware: firmwareOf(inputs), ...kernelHashes(inputs) })),
+  sev: (inputs) =>
+    launch("sev", "sha256", inputs, [undefined], () => sevLaunchDigest({ firmware: firmwareOf(inputs), ...kernelHashes(inputs) })),
   "sev-es": (inputs) =>
     launch("sev-es", "sha256", inputs, inputs.request.vcpus, (vcpus) =>
-      sevEsLaunchDigest({ firmware: firmwareOf(inputs), ...kernelHashes(inputs), vcpus, cpuModel: cpuModel(inputs), guestFeatures: features(inputs, "0x0") }),
+      sevEsLaunchDigest({
+        firmware: firmwareOf(inputs),
+        ...kernelHashes(inputs),
+        vcpus,
+        cpuModel: cpuModel(inputs),
+        guestFeatures: features(inputs, "0x0"),
+      }),
     ),
   "sev-snp": snp,
   tdx,
@@ -109,21 +116,43 @@ const predictors: Readonly<Record<MeasuredPlatform, (inputs: Inputs) => Predicti
 };
 
 /** One launch digest for each number of vCPUs. */
-function launch(platform: "sev" | "sev-es" | "sev-snp", bank: Value["bank"], inputs: Inputs, counts: readonly (number | undefined)[], digest: (vcpus: number) => Measured): Prediction {
+function launch(
+  platform: "sev" | "sev-es" | "sev-snp",
+  bank: Value["bank"],
+  inputs: Inputs,
+  counts: readonly (number | undefined)[],
+  digest: (vcpus: number) => Measured,
+): Prediction {
   const { request, firmware } = inputs;
   if (firmware === undefined) {
-    return { values: [], notPredicted: [{ platform, register: "launchDigest", why: "it is a digest of the firmware, and none is given (--firmware FILE, or launch.firmware in the profile)" }] };
+    return {
+      values: [],
+      notPredicted: [
+        {
+          platform,
+          register: "launchDigest",
+          why: "it is a digest of the firmware, and none is given (--firmware FILE, or launch.firmware in the profile)",
+        },
+      ],
+    };
   }
   const values = counts.map((vcpus): ExplainedValue => {
     const measured = digest(vcpus ?? 1);
-    const machine = vcpus === undefined ? {} : { vcpus, cpuModel: cpuModel(inputs), guestFeatures: `0x${features(inputs, platform === "sev-es" ? "0x0" : "0x1").toString(16)}` };
+    const machine =
+      vcpus === undefined
+        ? {}
+        : { vcpus, cpuModel: cpuModel(inputs), guestFeatures: `0x${features(inputs, platform === "sev-es" ? "0x0" : "0x1").toString(16)}` };
     return {
       platform,
       register: "launchDigest",
       bank,
       value: measured.digest,
-      holdsFor: { firmware: sha256(firmware.bytes), ...machine },
-      from: ["firmware", ...(request.kernel === undefined ? [] : ["kernel", "initrd", "cmdline"]), ...(vcpus === undefined ? [] : ["vcpus", "cpuModel", "guestFeatures"])],
+      holdsFor: { firmware: firmware.sha256, ...machine },
+      from: [
+        "firmware",
+        ...(request.kernel === undefined ? [] : ["kernel", "initrd", "cmdline"]),
+        ...(vcpus === undefined ? [] : ["vcpus", "cpuModel", "guestFeatures"]),
+      ],
       steps: () => measured.steps,
     };
   });
@@ -134,7 +163,13 @@ async function snp(inputs: Inputs): Promise<Prediction> {
   const { igvm, vcpus, nativeZero } = inputs.request;
   if (igvm === undefined) {
     return launch("sev-snp", "sha384", inputs, vcpus, (count) =>
-      snpLaunchDigest({ firmware: firmwareOf(inputs), ...kernelHashes(inputs), vcpus: count, cpuModel: cpuModel(inputs), guestFeatures: features(inputs, "0x1") }),
+      snpLaunchDigest({
+        firmware: firmwareOf(inputs),
+        ...kernelHashes(inputs),
+        vcpus: count,
+        cpuModel: cpuModel(inputs),
+        guestFeatures: features(inputs, "0x1"),
+      }),
     );
   }
   const file = await needNamed(igvm);
@@ -157,12 +192,25 @@ function tdx(inputs: Inputs): Prediction {
   const orders = request.passOrder === undefined ? (["single", "two"] as const) : [request.passOrder];
   const values: ExplainedValue[] = [];
   const notPredicted: Measurements["notPredicted"] = [];
-  if (firmware === undefined) notPredicted.push({ platform: "tdx", register: "mrtd", why: "it is a digest of the firmware, and none is given (--firmware FILE, or launch.firmware in the profile)" });
+  if (firmware === undefined)
+    notPredicted.push({
+      platform: "tdx",
+      register: "mrtd",
+      why: "it is a digest of the firmware, and none is given (--firmware FILE, or launch.firmware in the profile)",
+    });
   else {
     for (const passOrder of orders) {
       const measured = mrtd(firmwareOf(inputs), passOrder);
-      const holdsFor = { firmware: sha256(firmware.bytes), passOrder };
-      values.push({ platform: "tdx", register: "mrtd", bank: "sha384", value: measured.digest, holdsFor, from: ["firmware"], steps: () => measured.steps });
+      const holdsFor = { firmware: firmware.sha256, passOrder };
+      values.push({
+        platform: "tdx",
+        register: "mrtd",
+        bank: "sha384",
+        value: measured.digest,
+        holdsFor,
+        from: ["firmware"],
+        steps: () => measured.steps,
+      });
     }
   }
   if (inputs.kernel === undefined) {
@@ -183,7 +231,15 @@ async function vtpm(inputs: Inputs): Promise<Prediction> {
   }
   const image = needed(uki, "--uki", "a unified kernel image is what boots");
   const holdsFor = { firmwareVersion: common.firmwareVersion, boot: request.boot };
-  const boot: VtpmBoot = request.boot === "uki-kernel" ? { ...common, boot: "uki-kernel", uki: image } : { ...common, boot: "uki-disk", uki: image, gpt: await readDiskGpt(needed(request.disk, "--disk", "its partition table is measured")) };
+  const boot: VtpmBoot =
+    request.boot === "uki-kernel"
+      ? { ...common, boot: "uki-kernel", uki: image }
+      : {
+          ...common,
+          boot: "uki-disk",
+          uki: image,
+          gpt: await readDiskGpt(needed(request.disk, "--disk", "its partition table is measured")),
+        };
   return registers("vtpm", nothing, predictVtpm(boot), holdsFor);
 }
 
@@ -217,7 +273,10 @@ function registers(
     const from = [...new Set(steps.flatMap((step) => step.from?.split(", ") ?? []))];
     return { platform, register, bank, value, holdsFor, from, steps: () => steps };
   });
-  return { values: [...before.values, ...values], notPredicted: [...before.notPredicted, ...part.notPredicted.map((entry) => ({ platform, ...entry }))] };
+  return {
+    values: [...before.values, ...values],
+    notPredicted: [...before.notPredicted, ...part.notPredicted.map((entry) => ({ platform, ...entry }))],
+  };
 }
 
 function directBoot({ request, kernel, initrd }: Inputs) {
@@ -239,9 +298,8 @@ function machineOf({ request }: Inputs): Value["holdsFor"] {
   };
 }
 
-function firmwareOf({ firmware }: Inputs) {
-  const { bytes, file } = needed(firmware, "--firmware", "it is measured");
-  return readFirmware(bytes, file);
+function firmwareOf({ firmware }: Inputs): Firmware {
+  return needed(firmware, "--firmware", "it is measured").parsed;
 }
 
 function cpuModel({ request }: Inputs): string {
@@ -257,7 +315,13 @@ function kernelHashes({ request, kernel, initrd }: Inputs): { readonly kernel?: 
   const cmdline = request.cmdline ?? "";
   if (cmdline.includes("\0")) throw new HalError("input", "command line: a NUL would cut it short");
   const bytes = (hex: string): Uint8Array => Buffer.from(hex, "hex");
-  return { kernel: { kernel: bytes(sha256(kernel.bytes)), initrd: bytes(initrd?.digests.sha256 ?? sha256("")), cmdline: bytes(sha256(`${cmdline}\0`)) } };
+  return {
+    kernel: {
+      kernel: bytes(sha256(kernel.bytes)),
+      initrd: bytes(initrd?.digests.sha256 ?? sha256("")),
+      cmdline: bytes(sha256(`${cmdline}\0`)),
+    },
+  };
 }
 
 function needed<T>(value: T | undefined, option: string, why: string): T {
@@ -269,9 +333,17 @@ async function readInitrd(request: MeasureRequest): Promise<MeasuredFile | undef
   const [first, ...more] = request.initrds;
   if (first === undefined) return undefined;
   if (more.length > 0 && request.platforms.some((platform) => platform !== "nitro")) {
-    throw new HalError("input", "QEMU takes one initrd", { remedy: "concatenate them as they are given to QEMU; only --platform nitro has several ramdisks" });
+    throw new HalError("input", "QEMU takes one initrd", {
+      remedy: "concatenate them as they are given to QEMU; only --platform nitro has several ramdisks",
+    });
   }
   return reading(first, measureFile);
+}
+
+async function readParsedFirmware(path: string | undefined): Promise<Inputs["firmware"]> {
+  if (path === undefined) return undefined;
+  const { bytes, file } = await needNamed(path);
+  return { parsed: readFirmware(bytes, file), sha256: sha256(bytes) };
 }
 
 const readNamed = async (file: string | undefined): Promise<NamedBytes | undefined> => (file === undefined ? undefined : needNamed(file));
@@ -303,4 +375,3 @@ async function reading<T>(file: string, read: (file: string) => Promise<T>): Pro
     throw new HalError("input", `cannot be read: ${(error as NodeJS.ErrnoException).code ?? String(error)}`, { at: { file } });
   }
 }
-
