@@ -41,8 +41,7 @@ export interface BootRecord {
 }
 
 /** What somebody types who hopes for a shell: keys that interrupt, prompts, and a sum that only a shell can do. */
-const SYSRQ_HELP = "h";
-const KNOCKS = ["\n", "\x03", "\x04", "\x1a", "root\n", "\n", "echo hal-shell-$((6*7))\n", "\x1b\n", "", SYSRQ_HELP, ""];
+const KNOCKS = ["\n", "\x03", "\x04", "\x1a", "root\n", "\n", "echo hal-shell-$((6*7))\n", "\x1b\n"];
 export const SHELL_ANSWER = "hal-shell-42";
 
 /** Boots once and waits until QEMU ends. */
@@ -147,22 +146,13 @@ async function watch(dir: string, plan: BootPlan, gone: () => boolean): Promise<
   });
   monitor.command("cont");
   const deadline = setTimeout(() => monitor.command("quit"), plan.seconds * 1000);
-  const knocking = setInterval(knocker(keyboard, monitor), 250);
-  if (!plan.knock) clearInterval(knocking);
+  let knocks = 0;
+  const knocking = setInterval(() => {
+    if (plan.knock && keyboard.writable) keyboard.write(KNOCKS[knocks++ % KNOCKS.length] ?? "");
+  }, 250);
   while (!gone()) await new Promise((resolve) => setTimeout(resolve, 50));
   clearTimeout(deadline);
   clearInterval(knocking);
   for (const socket of [qmp, keyboard, probe]) socket.destroy();
   return { ending: monitor.ending, console: heard, report };
-}
-
-/** Types the next of the knocks at each call. */
-function knocker(keyboard: Socket, monitor: Monitor): () => void {
-  let knocks = 0;
-  return () => {
-    const knock = KNOCKS[knocks++ % KNOCKS.length] ?? "";
-    // A break makes the next character a SysRq command (Documentation/admin-guide/sysrq.rst): h only asks for help.
-    if (knock === SYSRQ_HELP) monitor.command("chardev-send-break", { id: "console" });
-    setTimeout(() => keyboard.writable && keyboard.write(knock), knock === SYSRQ_HELP ? 50 : 0);
-  };
 }

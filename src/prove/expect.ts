@@ -1,3 +1,4 @@
+import { formatSize, parseSize } from "../size.js";
 import { SHELL_ANSWER } from "./boot.js";
 import { attempt, type Facts, last, listeners, type Mapping, mappings, memory, mountAt, processes, targetOf } from "./report.js";
 import type { DiskFindings } from "./scan.js";
@@ -177,21 +178,28 @@ function marker(facts: Facts, disk: DiskFindings | undefined, area: "rw" | "swap
 }
 
 const tmpfs: Rule = ({ layout }, { facts }) =>
-  layout.tmpfs.map(({ path, exec, noswap }) => {
+  layout.tmpfs.map(({ path, size, exec, noswap }) => {
     const mount = mountAt(facts, path);
     const wanted = ["nodev", "nosuid", ...(exec ? [] : ["noexec"]), ...(noswap && hasNoswap(facts) ? ["noswap"] : [])];
     const options = mount?.options ?? [];
-    const missing = wanted.filter((option) => !options.includes(option));
-    const sized = options.some((option) => option.startsWith("size="));
-    const unwanted = exec && options.includes("noexec") ? ["noexec"] : [];
-    const found = mount === undefined ? "not mounted" : [mount.type, ...options.filter((option) => /^(size=|no)/.test(option))].join(", ");
-    return check(
-      `${path} is tmpfs`,
-      mount?.type === "tmpfs" && missing.length === 0 && sized && unwanted.length === 0,
-      `tmpfs, size, ${wanted.join(", ")}`,
-      found,
-    );
+    const kept = wanted.every((option) => options.includes(option)) && !(exec && options.includes("noexec"));
+    const limit = tmpfsLimit(options, memory(facts)?.total ?? 0);
+    // The kernel rounds a share of RAM, and knows a little more RAM while it boots than it tells later.
+    const bounded = limit > 0 && limit <= promisedBytes(size, memory(facts)?.total ?? 0) * 1.05;
+    const shown = options.filter((option) => /^no(dev|suid|exec|swap)$/.test(option)).join(", ");
+    const found = mount === undefined ? "not mounted" : `${mount.type} of ${formatSize(limit)}, ${shown}`;
+    return check(`${path} is tmpfs`, mount?.type === "tmpfs" && kept && bounded, `tmpfs of ${size}, ${wanted.join(", ")}`, found);
   });
+
+/** Bytes that a tmpfs may grow to; the kernel shows no `size=` where it is the default, half of RAM (mm/shmem.c). */
+function tmpfsLimit(options: readonly string[], ram: number): number {
+  const shown = options.find((option) => option.startsWith("size="));
+  return shown === undefined ? ram / 2 : Number.parseInt(shown.slice("size=".length), 10) * 1024;
+}
+
+function promisedBytes(size: string, ram: number): number {
+  return size.endsWith("%") ? (ram * Number.parseInt(size, 10)) / 100 : parseSize(size);
+}
 
 /** tmpfs has `noswap` since Linux 6.4 (Documentation/filesystems/tmpfs.rst). */
 function hasNoswap(facts: Facts): boolean {
@@ -227,13 +235,7 @@ const doors: Rule = ({ debug, ssh }, { facts, console }) => {
   const shells = running.filter(({ pid, exe, terminal }) => pid !== 1 && terminal !== 0 && SHELL.test(exe));
   const list = (found: typeof running): string => found.map(({ command, exe }) => command || exe).join(", ") || "none";
   const accounts = (facts.get("account") ?? []).filter((line) => !line.endsWith("|locked")).map((line) => line.split("|").join(": "));
-  const said = console.slice(console.lastIndexOf("Booting from ROM") + "Booting from ROM".length);
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: terminal control sequences of the firmware
-  const words = said
-    .replace(/\x1b\[?[0-9;?]*[a-zA-Z]/g, "")
-    .replace(/[^!-~]+/g, " ")
-    .replace(/^[. ]+/, "")
-    .trim();
+  const words = spoken(console);
   if (debug) return [check("debug image", true, "console and login are open", "not checked")];
   return [
     check("no login", logins.length === 0, "none", list(logins)),
@@ -247,6 +249,20 @@ const doors: Rule = ({ debug, ssh }, { facts, console }) => {
     check("console is silent", words === "", "nothing", words === "" ? "nothing" : words.slice(0, 60)),
   ];
 };
+
+/** What came out of the console after the firmware handed over, without terminal control sequences. */
+export function spoken(console: string): string {
+  const handover = /Booting from [A-Z]+\.*/g;
+  const start = [...console.matchAll(handover)].at(-1);
+  const said = start === undefined ? console : console.slice(start.index + start[0].length);
+  return said
+    .replaceAll(CONTROL_SEQUENCE, "")
+    .replace(/[^!-~\n]+/g, " ")
+    .trim();
+}
+
+/** ECMA-48 control sequences and single escapes. */
+const CONTROL_SEQUENCE = new RegExp(`${String.fromCharCode(0x1b)}(\\[[0-9;?]*[a-zA-Z]|[a-zA-Z])`, "g");
 
 const kernel: Rule = ({ debug }, { facts }) => {
   const settings = new Map((facts.get("sysctl") ?? []).map((line) => [line.split("=")[0], line.split("=")[1]]));
