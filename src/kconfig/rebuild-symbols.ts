@@ -1,5 +1,5 @@
 /** What a changed Buildroot symbol makes stale. */
-export type SymbolEffect = "nothing" | "images" | "package" | "everything";
+export type SymbolEffect = "nothing" | "images" | "configuration" | "package" | "everything";
 
 /** By the beginning of the name; the first row that matches. What no row knows concerns everything. */
 const EFFECTS: readonly (readonly [RegExp, SymbolEffect])[] = [
@@ -10,19 +10,33 @@ const EFFECTS: readonly (readonly [RegExp, SymbolEffect])[] = [
   ],
   [/^BR2_(?:HAVE_DOT_CONFIG|VERSION|HOSTARCH|EXTERNAL_|LEGACY|DOWNLOAD_FORCE|PACKAGE_OVERRIDE_FILE|GLOBAL_PATCH_DIR|NEEDS_)/, "nothing"],
   [/^BR2_HOST_GCC_/, "nothing"],
-  // Read at finalization and by the images only.
-  [/^BR2_(?:ROOTFS_(?!MERGED_USR)|TARGET_ROOTFS_|TARGET_GENERIC_|SYSTEM_DHCP|SYSTEM_DEFAULT_PATH|TARGET_TZ|TARGET_LOCALTIME)/, "images"],
-  [/^BR2_(?:ENABLE_LOCALE_PURGE|ENABLE_LOCALE_WHITELIST|GENERATE_LOCALE)/, "images"],
-  // The kernel is a package like any other; only its version reaches further, through the headers.
+  // Read at finalization and by the images only, or by the packages of READERS as well.
+  [/^BR2_ROOTFS_(?:SKELETON|MERGED|DEVICE_CREATION)/, "everything"],
+  [/^BR2_(?:ROOTFS_|TARGET_ROOTFS_|TARGET_GENERIC_|TARGET_ENABLE_ROOT_LOGIN|TARGET_TZ|TARGET_LOCALTIME)/, "images"],
+  [/^BR2_(?:SYSTEM_DHCP|SYSTEM_DEFAULT_PATH|SYSTEM_BIN_SH|ENABLE_LOCALE_)/, "images"],
+  // Compiler flags, not boot loaders.
+  [/^BR2_TARGET_(?:OPTIMIZATION|LDFLAGS)/, "everything"],
   [/^BR2_PACKAGE_HOST_LINUX_HEADERS/, "everything"],
-  [/^BR2_LINUX_KERNEL/, "package"],
-  [/^BR2_PACKAGE_/, "package"],
-  [/^BR2_TARGET_/, "package"],
+  [/^BR2_(?:LINUX_KERNEL|PACKAGE_.*)_(?:CONFIG_FRAGMENT_FILES|CUSTOM_CONFIG_FILE)$|^BR2_PACKAGE_BUSYBOX_CONFIG$/, "configuration"],
+  [/^BR2_(?:LINUX_KERNEL|PACKAGE_|TARGET_)/, "package"],
 ];
 
+/** Packages that read a system option while they are built or installed (`grep SYMBOL` over Buildroot 2026.02's *.mk). */
+const READERS: readonly (readonly [RegExp, readonly string[]])[] = [
+  [/^BR2_TARGET_GENERIC_HOSTNAME$/, ["systemd"]],
+  [/^BR2_TARGET_GENERIC_GETTY/, ["openrc", "systemd", "sysvinit"]],
+  [/^BR2_TARGET_GENERIC_REMOUNT_ROOTFS_RW$/, ["skeleton-init-openrc", "skeleton-init-systemd", "systemd"]],
+  [/^BR2_TARGET_GENERIC_PASSWD_/, ["busybox", "shadow"]],
+  [/^BR2_SYSTEM_DHCP$/, ["ifupdown-scripts", "netifrc", "systemd"]],
+  [/^BR2_SYSTEM_DEFAULT_PATH$/, ["dropbear", "openssh", "skeleton-init-common"]],
+];
+
+/** Packages that must be built again when the symbol changes, although it is none of their options. */
+export function readersOf(symbol: string): readonly string[] {
+  return READERS.find(([pattern]) => pattern.test(symbol))?.[1] ?? [];
+}
+
 export function symbolEffect(symbol: string): SymbolEffect {
-  // BR2_TARGET_OPTIMIZATION and BR2_TARGET_LDFLAGS are compiler flags, not boot loaders.
-  if (/^BR2_TARGET_(?:OPTIMIZATION|LDFLAGS)/.test(symbol)) return "everything";
   return EFFECTS.find(([pattern]) => pattern.test(symbol))?.[1] ?? "everything";
 }
 

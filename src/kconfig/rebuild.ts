@@ -1,4 +1,4 @@
-import { changedKeys, packageOfSymbol, symbolEffect } from "./rebuild-symbols.js";
+import { changedKeys, packageOfSymbol, readersOf, type SymbolEffect, symbolEffect } from "./rebuild-symbols.js";
 
 /** A package that is part of a build, as `make show-info` lists it. */
 export interface BuiltPackage {
@@ -36,11 +36,8 @@ export interface RebuildStep {
   readonly emptyTarget?: true;
 }
 
-/** Packages that others depend on for their order only: what is built after them need not be built again. */
-const ORDER_ONLY: ReadonlySet<string> = new Set(["busybox", "toolchain", "skeleton"]);
-
-/** Packages that everything is compiled with or against. */
-const TOOLCHAIN = /^(?:linux-headers|glibc|musl|uclibc|host-binutils|host-gcc-(?:initial|final)|toolchain-.+)$/;
+/** Packages that everything is compiled with or against, or whose files every package's target tree starts from. */
+const FOUNDATION = /^(?:linux-headers|glibc|musl|uclibc|host-binutils|host-gcc-(?:initial|final)|toolchain(?:-.+)?|skeleton(?:-.+)?)$/;
 
 /**
  * What must be made again so that an output directory built from `old` holds what `now` asks for; Buildroot
@@ -50,95 +47,117 @@ const TOOLCHAIN = /^(?:linux-headers|glibc|musl|uclibc|host-binutils|host-gcc-(?
  */
 export function planRebuild(old: BuildInputs | undefined, now: BuildInputs): readonly RebuildStep[] {
   if (old === undefined) return [{ target: "all", reason: "nothing has been built yet" }];
-  const clean = cleanReasons(old, now);
+  const configured = reconfiguredPackages(old, now);
+  const again = rebuiltPackages(old, now, [...configured.keys()]);
+  const reconfigured = [...configured].filter(([name]) => !again.has(name));
+  const clean = [...cleanReasons(old, now), ...foundationChanges(old, now), ...staleFiles(old, now, again)];
   if (clean.length > 0) {
     return [
       { target: "clean", reason: summarize(clean) },
       { target: "all", reason: "a clean build" },
     ];
   }
-  const again = rebuiltPackages(old, now);
-  const reconfigured = changedKeys(old.fragments, now.fragments).filter(
-    (name) => now.packages.has(name) && !again.has(name) && old.packages.has(name),
-  );
-  const modules = reconfigured.includes("linux") ? dependentsOf("linux", now).filter((name) => !again.has(name)) : [];
   const added = [...now.packages.keys()].filter((name) => !old.packages.has(name)).sort();
   const steps: RebuildStep[] = [
     ...[...again].map(([name, reason]) => ({ target: `${name}-dirclean`, reason })),
-    ...reconfigured.map((name) => ({ target: `${name}-reconfigure`, reason: `the configuration of ${name} changed` })),
-    ...modules.map((name) => ({ target: `${name}-dirclean`, reason: "built against linux, which is configured anew" })),
+    ...reconfigured.map(([name, reason]) => ({ target: `${name}-reconfigure`, reason })),
     ...added.map((name) => ({ target: name, reason: `${name} is new` })),
   ];
   const images = imageReasons(old, now);
   if (steps.length === 0 && images.length === 0) return [];
-  const stale = again.size + reconfigured.length > 0 || removedFiles(old, now).length > 0 || finalSymbols(old, now).length > 0;
+  const stale = again.size + reconfigured.length + removedFiles(old, now).length + finalSymbols(old, now).length > 0;
   const reason = images.length > 0 ? `finalize and images: ${summarize(images)}` : "finalize and images";
-  return [...steps, { target: "all", reason, ...(stale ? { emptyTarget: true as const } : {}) }];
+  return [...steps, { target: "all", reason, ...(stale && perPackage(now) ? { emptyTarget: true as const } : {}) }];
+}
+
+function perPackage({ config }: BuildInputs): boolean {
+  return config.get("BR2_PER_PACKAGE_DIRECTORIES") === "y";
 }
 
 /** Each one alone makes every package doubtful. */
 function cleanReasons(old: BuildInputs, now: BuildInputs): readonly string[] {
-  const symbols = changedSymbols(old, now);
-  const isBuilt = (name: string): boolean => now.packages.has(name);
-  const removed = [...old.packages].filter(([name, { type }]) => type === "target" && !isBuilt(name)).map(([name]) => `${name} is removed`);
-  const perPackage = now.config.get("BR2_PER_PACKAGE_DIRECTORIES") === "y";
-  const left = perPackage
-    ? []
-    : removedFiles(old, now).map((path) => `${path} left the overlay, and without per-package directories it stays`);
+  const removed = [...old.packages].filter(([name, { type }]) => type === "target" && !now.packages.has(name));
   return [
     ...(old.buildroot === now.buildroot ? [] : [`Buildroot changed from ${old.buildroot} to ${now.buildroot}`]),
-    ...removed,
-    ...symbols.filter((name) => symbolEffect(name) === "everything").map((name) => `${name} ${change(old, now, name)}`),
-    ...left,
-    ...toolchainChanges(old, now),
+    ...removed.map(([name]) => `${name} is removed`),
+    ...symbolsWith("everything", old, now).map((name) => `${name} ${change(old, now, name)}`),
   ];
 }
 
-function toolchainChanges(old: BuildInputs, now: BuildInputs): readonly string[] {
+function foundationChanges(old: BuildInputs, now: BuildInputs): readonly string[] {
   const versions = [...now.packages].filter(([name, { version }]) => (old.packages.get(name)?.version ?? version) !== version);
   const changed = [
     ...versions.map(([name]) => name),
     ...changedKeys(old.recipes, now.recipes),
     ...changedKeys(old.fragments, now.fragments),
   ];
-  return [...new Set(changed)].filter((name) => TOOLCHAIN.test(name)).map((name) => `${name} changed, which the toolchain is made of`);
+  return [...new Set(changed)].filter((name) => FOUNDATION.test(name)).map((name) => `${name} changed, which everything is built on`);
 }
 
-/** Packages to build from scratch, with the reason: their own change first, then what was built against them. */
-function rebuiltPackages(old: BuildInputs, now: BuildInputs): ReadonlyMap<string, string> {
-  const again = new Map<string, string>();
-  const options = new Map<string, string>();
-  const names = [...now.packages.keys()];
-  for (const symbol of changedSymbols(old, now)) {
-    const owner = symbolEffect(symbol) === "package" ? packageOfSymbol(symbol, names) : undefined;
-    if (owner !== undefined && !options.has(owner)) options.set(owner, `${symbol} ${change(old, now, symbol)}`);
+/** Without per-package directories nothing removes a file from TARGET_DIR again. */
+function staleFiles(old: BuildInputs, now: BuildInputs, again: ReadonlyMap<string, string>): readonly string[] {
+  if (perPackage(now)) return [];
+  const stays = "and without per-package directories old files stay in the image";
+  return [
+    ...removedFiles(old, now).map((path) => `${path} left the overlay, ${stays}`),
+    ...[...again.values()].map((why) => `${why}, ${stays}`),
+  ];
+}
+
+/** Packages whose Kconfig file or fragments changed: Buildroot merges them anew and compiles what that changes. */
+function reconfiguredPackages(old: BuildInputs, now: BuildInputs): ReadonlyMap<string, string> {
+  const found = new Map<string, string>();
+  for (const name of changedKeys(old.fragments, now.fragments)) found.set(name, `the configuration of ${name} changed`);
+  for (const symbol of symbolsWith("configuration", old, now)) {
+    const owner = packageOfSymbol(symbol, [...now.packages.keys()]);
+    if (owner !== undefined && !found.has(owner)) found.set(owner, `${symbol} ${change(old, now, symbol)}`);
   }
+  return new Map([...found].filter(([name]) => old.packages.has(name) && now.packages.has(name)));
+}
+
+/**
+ * Packages to build from scratch, with the reason: their own change first, then everything that depends on a
+ * changed one. That is needed even where the dependency is one of order: each package's own target tree
+ * starts as a copy of its dependencies', and at finalization the copy in the package whose name sorts last wins.
+ */
+function rebuiltPackages(old: BuildInputs, now: BuildInputs, reconfigured: readonly string[]): ReadonlyMap<string, string> {
+  const again = new Map<string, string>();
+  const options = changedOptions(old, now);
   const recipes = new Set(changedKeys(old.recipes, now.recipes));
   for (const [name, { version, dependencies }] of [...now.packages].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const before = old.packages.get(name);
     if (before === undefined) continue;
+    const option = options.get(name);
     if (before.version !== version) again.set(name, `${name} changed from ${before.version} to ${version}`);
     else if (recipes.has(name)) again.set(name, `the source or recipe of ${name} changed`);
-    else if (options.has(name)) again.set(name, options.get(name) ?? "");
+    else if (option !== undefined) again.set(name, option);
     else if ([...dependencies].sort().join() !== [...before.dependencies].sort().join()) {
       again.set(name, `${name} is built with ${dependencyChange(before.dependencies, dependencies)}`);
     }
   }
-  for (const [name] of again) {
-    if (ORDER_ONLY.has(name)) continue;
-    // A Map visits what is added while it is walked: this follows the dependents of dependents.
-    for (const dependent of dependentsOf(name, now)) {
-      if (!again.has(dependent) && old.packages.has(dependent)) again.set(dependent, `built against ${name}`);
+  const changed = [...again.keys(), ...reconfigured];
+  for (let name = changed.shift(); name !== undefined; name = changed.shift()) {
+    for (const [dependent, { dependencies }] of now.packages) {
+      if (!dependencies.includes(name) || again.has(dependent) || !old.packages.has(dependent)) continue;
+      again.set(dependent, `${dependent} was built on top of ${name}`);
+      changed.push(dependent);
     }
   }
   return again;
 }
 
-function dependentsOf(name: string, { packages }: BuildInputs): readonly string[] {
-  return [...packages]
-    .filter(([, { dependencies }]) => dependencies.includes(name))
-    .map(([dependent]) => dependent)
-    .sort();
+/** The package that each changed option belongs to, or those that read it while they are built. */
+function changedOptions(old: BuildInputs, now: BuildInputs): ReadonlyMap<string, string> {
+  const options = new Map<string, string>();
+  const names = [...now.packages.keys()];
+  for (const symbol of changedSymbols(old, now)) {
+    const owner = symbolEffect(symbol) === "package" ? packageOfSymbol(symbol, names) : undefined;
+    const readers = readersOf(symbol).filter((name) => now.packages.has(name));
+    for (const name of owner === undefined ? readers : [owner, ...readers]) {
+      if (!options.has(name)) options.set(name, `${symbol} ${change(old, now, symbol)}`);
+    }
+  }
+  return options;
 }
 
 function dependencyChange(before: readonly string[], after: readonly string[]): string {
@@ -159,7 +178,11 @@ function imageReasons(old: BuildInputs, now: BuildInputs): readonly string[] {
 }
 
 function finalSymbols(old: BuildInputs, now: BuildInputs): readonly string[] {
-  return changedSymbols(old, now).filter((name) => symbolEffect(name) === "images");
+  return symbolsWith("images", old, now);
+}
+
+function symbolsWith(effect: SymbolEffect, old: BuildInputs, now: BuildInputs): readonly string[] {
+  return changedSymbols(old, now).filter((name) => symbolEffect(name) === effect);
 }
 
 function removedFiles(old: BuildInputs, now: BuildInputs): readonly string[] {

@@ -215,12 +215,7 @@ describe.skipIf(linux === undefined)("the gate on a real Linux", () => {
       fragments: [readDotConfig(readFileSync(base, "utf8"), base), fragment],
       output,
     });
-    const kconfig = parseKconfig({
-      root: source,
-      file: "Kconfig",
-      environment: { SRCARCH: "x86", ARCH: "x86_64", srctree: source },
-      prefix: "CONFIG_",
-    });
+    const kconfig = parseKconfig({ root: source, file: "Kconfig", environment: { SRCARCH: "x86", ARCH: "x86_64" }, prefix: "CONFIG_" });
     const findings = gate({ requested: requestsOf(fragment), config: resolved.config, kconfig });
     const byLine = new Map(findings.map((finding) => [lines[(finding.at.line ?? 0) - 1], finding.kind]));
     expect(Object.fromEntries(byLine)).toMatchObject({

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { malformed, requestsOf } from "../../src/kconfig/check-defconfig.js";
 import { formatConfigLine, readDotConfig } from "../../src/kconfig/dotconfig.js";
-import { formatFinding } from "../../src/kconfig/format.js";
+import { formatFinding, gateError } from "../../src/kconfig/format.js";
 import { type FindingKind, type GateFinding, gate } from "../../src/kconfig/gate.js";
 import type { Kconfig } from "../../src/kconfig/model.js";
 import { buildrootTree, kernelConfig, linuxTree, uclibcConfig } from "./small-trees.js";
@@ -331,6 +331,14 @@ test("while the headers are too old, no chain sends the user to some old series"
     ["kernel-headers", "ask for BR2_PACKAGE_HOST_LINUX_HEADERS_CUSTOM_6_12=y"],
     ["unmet-dependency", "ask for BR2_PACKAGE_HOST_LINUX_HEADERS_CUSTOM_6_12=y"],
   ]);
+});
+
+test("a gate that found something is one error of the kind check", () => {
+  const findings = check(parseTree(buildrootTree), uclibcConfig, ["", "BR2_PACKAGE_9PFS=y", {}, "unknown", /./, /./], "");
+  const error = gateError(findings, 7);
+  expect(error).toMatchObject({ kind: "check", message: "1 of 7 requested configuration lines do not hold" });
+  expect(error?.details[0]).toBe("test.config:1:1: BR2_PACKAGE_9PFS does not exist in this tree");
+  expect(gateError([], 7)).toBeUndefined();
 });
 
 test("symbols that depend on each other in a circle end the explanation", () => {

@@ -82,9 +82,24 @@ const cases: readonly (readonly [string, BuildInputs, readonly string[], RegExp]
   [
     "busybox's configuration",
     { ...base, fragments: new Map([...base.fragments, ["busybox", "b2"]]) },
-    ["busybox-reconfigure", "all!"],
-    /busybox/,
+    ["libcurl-dirclean", "git-dirclean", "busybox-reconfigure", "all!"],
+    /libcurl was built on top of busybox/,
   ],
+  [
+    "a kernel fragment more",
+    withConfig({ BR2_LINUX_KERNEL_CONFIG_FRAGMENT_FILES: '"a b"' }),
+    ["linux-reconfigure", "all!"],
+    /FRAGMENT_FILES changed from n to "a b"/,
+  ],
+  ["a fragment of a package that is not built", { ...base, fragments: new Map([...base.fragments, ["uboot", "u"]]) }, [], /^$/],
+  ["root's login", withConfig({ BR2_TARGET_ENABLE_ROOT_LOGIN: "y" }), ["all!"], /ROOT_LOGIN/],
+  [
+    "the skeleton",
+    { ...base, recipes: new Map([...base.recipes, ["skeleton-init-common", "x"]]) },
+    ["clean", "all"],
+    /skeleton-init-common changed/,
+  ],
+  ["how device nodes are made", withConfig({ BR2_ROOTFS_DEVICE_CREATION_STATIC: "y" }), ["clean", "all"], /DEVICE_CREATION/],
   [
     "a kernel option of Buildroot",
     withConfig({ BR2_LINUX_KERNEL_NEEDS_HOST_LIBELF: "y" }),
@@ -126,9 +141,9 @@ const cases: readonly (readonly [string, BuildInputs, readonly string[], RegExp]
     /openssl/,
   ],
   [
-    "busybox's version: what only follows it in order stays",
+    "busybox's version",
     withPackage("busybox", { version: "1.38" }),
-    ["busybox-dirclean", "all!"],
+    ["busybox-dirclean", "libcurl-dirclean", "git-dirclean", "all!"],
     /1.38/,
   ],
   ["the architecture's variant", withConfig({ BR2_x86_corei7: "y" }), ["clean", "all"], /BR2_x86_corei7/],
@@ -169,12 +184,30 @@ describe("what is made again when this changes", () => {
   test("modules of other packages are built again with the kernel they are for", () => {
     const old = withPackage("zfs", { dependencies: ["linux"] });
     const now = { ...old, fragments: new Map([...base.fragments, ["linux", "k2"]]) };
-    expect(planRebuild(old, now).map(({ target }) => target)).toEqual(["linux-reconfigure", "zfs-dirclean", "all"]);
+    expect(planRebuild(old, now).map(({ target }) => target)).toEqual(["zfs-dirclean", "linux-reconfigure", "all"]);
   });
 
   test("without per-package directories a file that left the overlay needs a clean build", () => {
     const old = withConfig({ BR2_PER_PACKAGE_DIRECTORIES: undefined });
     const now = { ...old, overlay: new Map([["/etc/motd", "m1"]]) };
     expect(planRebuild(old, now).map(({ target }) => target)).toEqual(["clean", "all"]);
+  });
+
+  test("without per-package directories nor does a package that is built again", () => {
+    const old = withConfig({ BR2_PER_PACKAGE_DIRECTORIES: undefined });
+    expect(planRebuild(old, { ...old, recipes: new Map([["cocos-agent", "r2"]]) }).map(({ target }) => target)).toEqual(["clean", "all"]);
+    const reconfigured = planRebuild(old, { ...old, fragments: new Map([...base.fragments, ["linux", "k2"]]) });
+    expect(reconfigured.map(({ target, emptyTarget }) => [target, emptyTarget])).toEqual([
+      ["linux-reconfigure", undefined],
+      ["all", undefined],
+    ]);
+  });
+
+  test("packages that read a system option while they are built are built again", () => {
+    const old = withPackage("systemd", {});
+    expect(planRebuild(old, withConfig({ BR2_TARGET_GENERIC_HOSTNAME: '"b"' }, old)).map(({ target }) => target)).toEqual([
+      "systemd-dirclean",
+      "all",
+    ]);
   });
 });
