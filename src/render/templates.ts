@@ -14,9 +14,18 @@ type Escaper = (text: string, at: Location) => string;
  */
 export function fill(name: string, view: object, at: Location): string {
   const text = readFileSync(join(halRoot, "templates", `${name}.hbs`), "utf8");
-  const language = (escaper: Escaper) => (value: unknown) => new Handlebars.SafeString(escaper(String(value), at));
+  const language = (escaper: Escaper) => (value: unknown) => new Handlebars.SafeString(escaper(String(known(value, name)), at));
+  const block = (helper: Handlebars.HelperDelegate): Handlebars.HelperDelegate =>
+    function (this: unknown, value: unknown, ...rest: unknown[]) {
+      return helper.call(this, known(value, name), ...rest);
+    };
+  const { each, if: when, unless } = Handlebars.helpers as Record<string, Handlebars.HelperDelegate>;
+  if (each === undefined || when === undefined || unless === undefined) throw new Error("Handlebars without its block helpers");
   return Handlebars.create().compile(text, { strict: true, noEscape: false })(view, {
     helpers: {
+      each: block(each),
+      if: block(when),
+      unless: block(unless),
       shell: language(shellWord),
       genimage: language(genimageString),
       fstab: language(fstabField),
@@ -28,6 +37,12 @@ export function fill(name: string, view: object, at: Location): string {
       number: language(wholeNumber),
     },
   });
+}
+
+/** Handlebars takes an unknown variable for an empty one in the place of a helper's argument. */
+function known(value: unknown, template: string): unknown {
+  if (value === undefined || value === null) throw new Error(`templates/${template}.hbs uses a variable that its view does not have`);
+  return value;
 }
 
 /** A word inside a comment or a message, and a name that every language takes as it is. */

@@ -1,0 +1,129 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { HalError } from "../../src/errors.js";
+import { buildrootSymbols } from "../../src/render/implied.js";
+import { fill } from "../../src/render/templates.js";
+import { render } from "../../src/render.js";
+import { resolve } from "../../src/resolve.js";
+import type { Rendered } from "../../src/resolved.js";
+import { runCommand } from "../../src/tools.js";
+import { writeTree } from "../../src/write-tree.js";
+import { commandsOf } from "./commands.js";
+
+const fixture = (name: string): string => join(import.meta.dirname, "fixture", `${name}.yaml`);
+const shipped = ["sev-snp", "sev-snp-ram", "tdx", "tdx-ram", "sev", "nitro", "dev"];
+
+function textOf(rendered: Rendered, path: string): string {
+  const file = rendered.files.find((entry) => entry.path === path);
+  if (file === undefined) throw new Error(`not rendered: ${path}`);
+  return new TextDecoder().decode(file.content);
+}
+
+/** Everything of a rendered tree that is not copied from elsewhere, as one text. */
+function whole(rendered: Rendered): string {
+  return rendered.files
+    .filter(({ path }) => !path.startsWith("package/") && path !== "Config.in")
+    .map(
+      (file) =>
+        `==> ${file.path} ${file.mode.toString(8)} ${file.link === undefined ? "" : `-> ${file.link}`}\n${new TextDecoder().decode(file.content)}`,
+    )
+    .join("\n");
+}
+
+describe("rendering", () => {
+  test.each(["verity", "ram"])("the tree of the fixture %s is the golden one", async (name) => {
+    await expect(whole(render(await resolve(fixture(name))))).toMatchFileSnapshot(`../golden/render-${name}.txt`);
+  });
+
+  test("renders the same bytes each time, in path order", async () => {
+    const first = render(await resolve(fixture("verity")));
+    expect(render(await resolve(fixture("verity")))).toEqual(first);
+    const paths = first.files.map(({ path }) => path);
+    expect(paths).toEqual([...paths].sort());
+  });
+
+  test.each(shipped)("%s renders without a value that was escaped for HTML", async (name) => {
+    const rendered = render(await resolve(name));
+    const texts = rendered.files.filter(({ path }) => !path.startsWith("package/")).map(({ path }) => textOf(rendered, path));
+    expect(texts.join("")).not.toMatch(/&(amp|lt|gt|quot|#x27|#x3D|#x60);/);
+    expect(rendered.files.map(({ path }) => path)).toEqual(
+      expect.arrayContaining(["external.desc", "board/hal/init", "board/hal/post-image.sh"]),
+    );
+  });
+
+  test("an unknown variable in a template is an error", () => {
+    expect(() => fill("board/hal/busybox.fragment", {}, { file: "x" })).toThrow(/does not have/);
+    expect(() => fill("board/hal/overlay/etc/hosts", {}, { file: "x" })).toThrow(/does not have/);
+    expect(() => fill("board/hal/overlay/etc/hosts", { hostname: "x" }, { file: "x" })).not.toThrow();
+  });
+});
+
+describe("shell", () => {
+  let dir = "";
+  beforeAll(async () => {
+    dir = await mkdtemp(join(tmpdir(), "hal-render-"));
+  });
+  afterAll(() => rm(dir, { recursive: true, force: true }));
+
+  test("every rendered script passes shellcheck, debug or not", async () => {
+    const scripts: string[] = [];
+    for (const name of ["sev-snp", "sev-snp-ram", "nitro", "dev"]) {
+      for (const debug of [false, true]) {
+        const rendered = render(await resolve(name, { set: [`debug=${debug}`] }));
+        const tree = join(dir, `${name}-${debug}`);
+        await writeTree(rendered, tree);
+        const shell = rendered.files.filter(
+          ({ path, content }) => path.startsWith("board/") && new TextDecoder().decode(content).startsWith("#!/bin/sh\n"),
+        );
+        scripts.push(...shell.map(({ path }) => join(tree, path)));
+      }
+    }
+    expect(scripts.length).toBeGreaterThan(20);
+    await runCommand({ tool: "shellcheck", args: ["--shell=sh", ...scripts] });
+  }, 60_000);
+
+  test("init runs nothing that the initramfs does not have", async () => {
+    const rendered = render(await resolve("sev-snp"));
+    const image = textOf(rendered, "board/hal/post-image.sh");
+    const applets = (/^for applet in (.*); do$/m.exec(image)?.[1] ?? "").split(" ");
+    const programs = [...image.matchAll(/^add_program (\S+)$/gm)].map((match) => match[1] ?? "");
+    const have = new Set([...applets, ...programs]);
+    const commands = commandsOf(textOf(rendered, "board/hal/init"));
+    expect(commands).toContain("veritysetup");
+    expect(commands.filter((command) => !have.has(command))).toEqual([]);
+  });
+});
+
+describe("Buildroot symbols", () => {
+  const symbolValue = async (symbol: string, ...set: string[]): Promise<string | undefined> =>
+    buildrootSymbols(await resolve(fixture("verity"), { set })).find((request) => request.symbol === symbol)?.value;
+
+  test("what hal implies says so, and what the profile asks for stands instead", async () => {
+    const symbols = buildrootSymbols(await resolve(fixture("verity"), { set: ["buildroot.config.BR2_TARGET_ROOTFS_TAR=y"] }));
+    expect(symbols.find(({ symbol }) => symbol === "BR2_INIT_SYSTEMD")).toMatchObject({ value: "y", by: "hal (init: systemd)" });
+    expect(symbols.filter(({ symbol }) => symbol === "BR2_TARGET_ROOTFS_TAR")).toMatchObject([{ value: "y", by: "profile verity" }]);
+    expect(new Set(symbols.map(({ symbol }) => symbol)).size).toBe(symbols.length);
+  });
+
+  test("a custom kernel always comes with the symbol of its headers", async () => {
+    expect(await symbolValue("BR2_PACKAGE_HOST_LINUX_HEADERS_CUSTOM_6_12")).toBe("y");
+    expect(await symbolValue("BR2_PACKAGE_HOST_LINUX_HEADERS_CUSTOM_6_18", "kernel.version=6.18.33")).toBe("y");
+  });
+
+  test("toolchains", async () => {
+    expect(await symbolValue("BR2_TOOLCHAIN_EXTERNAL_BOOTLIN", "buildroot.toolchain=bootlin")).toBe("y");
+    const external = ["buildroot.toolchain={external: /opt/gcc, prefix: x86_64-linux, gcc: 14, headers: '6.12', config: {}}"];
+    expect(await symbolValue("BR2_TOOLCHAIN_EXTERNAL_GCC_14", ...external)).toBe("y");
+    expect(await symbolValue("BR2_TOOLCHAIN_EXTERNAL_HEADERS_6_12", ...external)).toBe("y");
+    expect(await symbolValue("BR2_TOOLCHAIN_EXTERNAL_PATH", ...external)).toMatch(/^".*\/opt\/gcc"$/);
+    expect(await symbolValue("BR2_KERNEL_HEADERS_AS_KERNEL", ...external)).toBeUndefined();
+  });
+
+  test("a unified kernel image is refused, because Buildroot has no ukify", async () => {
+    const resolved = await resolve(fixture("verity"), { set: ["boot=uki"] });
+    expect(() => buildrootSymbols(resolved)).toThrow(HalError);
+    expect(render(resolved).files.some(({ path }) => path.startsWith("configs/"))).toBe(false);
+  });
+});
