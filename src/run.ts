@@ -82,7 +82,7 @@ function tcgCpu(version: readonly [number, number] | undefined): string {
 }
 
 /** Major and minor version of the installed QEMU. */
-async function qemuVersion(): Promise<readonly [number, number]> {
+export async function qemuVersion(): Promise<readonly [number, number]> {
   const { stdout } = await runCommand({ tool: "qemu-system-x86_64", args: ["--version"] });
   const match = /version (\d+)\.(\d+)/.exec(stdout);
   if (match === null) throw new HalError("command", "qemu-system-x86_64 --version names no version", { details: stdout.split("\n") });

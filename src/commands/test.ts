@@ -1,0 +1,91 @@
+import { HalError } from "../errors.js";
+import { note, print, printJson } from "../output.js";
+import { duration } from "../progress.js";
+import { chooseCases, sufferAll, type Verdict } from "../prove/hostile.js";
+import { PARALLEL_BOOTS, prove } from "../prove/prove.js";
+import { readSubject, type Subject } from "../prove/subject.js";
+import { checkTable, figureLine } from "../prove/table.js";
+import { chooseAccel } from "../run.js";
+
+interface Options {
+  readonly hostile: boolean;
+  readonly case: readonly string[];
+  readonly tpm: boolean;
+  readonly accel: "auto" | "kvm" | "tcg";
+  readonly json?: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** Boots the artifacts and holds them to their promises; exit 5 when one is broken. */
+export async function test(dir: string, options: Options): Promise<void> {
+  if (options.case.length > 0 && !options.hostile)
+    throw new HalError("input", "--case names a case of --hostile", { remedy: "add --hostile" });
+  const subject = await readSubject(dir);
+  const accel = await chooseAccel(options.accel);
+  const { manifest, promises } = subject;
+  const without = manifest.platform === "none" ? "" : `, without the TEE of platform ${manifest.platform}`;
+  note(`Booting ${promises.name} in QEMU (${accel})${without}${promises.debug ? ": a DEBUG image, whose doors are open" : ""}`);
+  await (options.hostile ? hostile : plain)(subject, accel, options);
+}
+
+async function plain(subject: Subject, accel: "kvm" | "tcg", { json, signal }: Options): Promise<void> {
+  const { checks, figures, record, console } = await prove(subject, { accel, signal });
+  const broken = checks.filter(({ ok }) => !ok);
+  if (json)
+    printJson({
+      profile: subject.promises.name,
+      platform: "none",
+      accel,
+      ok: broken.length === 0,
+      checks,
+      figures,
+      seconds: record.seconds,
+    });
+  else print(`${checkTable(checks)}\n${figureLine(figures)}`);
+  if (broken.length === 0) return;
+  throw new HalError("check", `${broken.length} of ${checks.length} promises are broken`, {
+    at: { file: subject.dir },
+    details: console === undefined ? [] : ["the image did not get to its init; its console:", ...console.split("\n").slice(-12)],
+  });
+}
+
+async function hostile(subject: Subject, accel: "kvm" | "tcg", options: Options): Promise<void> {
+  const chosen = chooseCases(subject, options.case);
+  if (chosen.length === 0)
+    throw new HalError("input", `layout ${subject.promises.layout.name} has no disk that a host could damage`, {
+      at: { file: subject.dir },
+    });
+  note(`${chosen.length} damaged copies, ${PARALLEL_BOOTS} at a time`);
+  const began = performance.now();
+  const verdicts = await sufferAll(subject, chosen, {
+    accel,
+    jobs: PARALLEL_BOOTS,
+    signal: options.signal,
+    done: (verdict) => options.json || note(verdictLine(verdict)),
+  });
+  const wrong = verdicts.filter(({ ok }) => !ok);
+  if (options.json) printJson({ profile: subject.promises.name, platform: "none", accel, ok: wrong.length === 0, cases: verdicts });
+  else {
+    for (const verdict of wrong) print(`\n${verdict.name}: ${verdict.what}\n${checkTable(verdict.checks)}`);
+    print(
+      `${verdicts.length - wrong.length} of ${verdicts.length} cases end as they must, in ${duration((performance.now() - began) / 1000)}`,
+    );
+  }
+  if (wrong.length > 0)
+    throw new HalError(
+      "check",
+      `${wrong.length} of ${verdicts.length} damaged copies do what they must not: ${wrong.map(({ name }) => name).join(", ")}`,
+      { at: { file: subject.dir } },
+    );
+}
+
+const endings: Readonly<Record<Verdict["expected"], string>> = {
+  off: "powers off",
+  works: "works, nothing leaks",
+  stops: "stops or fails to read",
+  detected: "fails to read",
+};
+
+function verdictLine({ ok, name, expected, said, seconds }: Verdict): string {
+  return `${ok ? "ok  " : "FAIL"}  ${name.padEnd(22)} ${endings[expected].padEnd(22)} ${duration(seconds).padStart(7)}  ${said}`;
+}
