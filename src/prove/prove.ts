@@ -5,8 +5,9 @@ import { HalError } from "../errors.js";
 import type { Accel } from "../launch/qemu.js";
 import { runCommand } from "../tools.js";
 import { type BootPlan, type BootRecord, boot } from "./boot.js";
-import { type Check, type Figures, figures, judge } from "./expect.js";
+import { type Check, type Figures, figures, judge, spoken } from "./expect.js";
 import { type ProbeSettings, probeArchive, withProbe } from "./probe.js";
+import { last } from "./report.js";
 import { scanDisk } from "./scan.js";
 import type { Subject } from "./subject.js";
 
@@ -20,6 +21,8 @@ export interface Proof {
   readonly checks: readonly Check[];
   readonly figures: Figures;
   readonly record: BootRecord;
+  /** What the console of another boot said, when the image did not get to its init. */
+  readonly console?: string;
 }
 
 /** Seconds until a guest that does not end counts as hanging; emulation on a busy machine is slow. */
@@ -41,8 +44,21 @@ export async function prove(subject: Subject, options: ProveOptions): Promise<Pr
       ending: record.ending,
       disk: disk === undefined ? undefined : await scanDisk(disk),
     });
-    return { checks, figures: figures(record.facts), record };
+    const started = last(record.facts, "init") !== undefined;
+    return {
+      checks,
+      figures: figures(record.facts),
+      record,
+      ...(started ? {} : { console: await console(subject, options, drives, initrd) }),
+    };
   });
+}
+
+/** A silent image that does not get to its init is booted once more with a console, which has the reason. */
+async function console(subject: Subject, options: ProveOptions, drives: Record<string, string>, initrd: Buffer): Promise<string> {
+  const base = plan(subject, options);
+  const record = await boot({ ...base, cmdline: addParameter(base.cmdline, "console=ttyS0"), drives, initrd });
+  return spoken(record.console);
 }
 
 /** The parts of a boot that every case shares. */

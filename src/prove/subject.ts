@@ -2,8 +2,7 @@ import { join } from "node:path";
 import { HalError } from "../errors.js";
 import type { Launch, Layout, Manifest } from "../generated/types.js";
 import { withoutTee } from "../launch/without-tee.js";
-import { readJson, readManifest } from "../manifest.js";
-import { validatePlain } from "../schema.js";
+import { readLaunch, readManifest } from "../manifest.js";
 
 /** What an image promised when it was built; everything that the proof holds it to. */
 export interface Promises {
@@ -30,10 +29,7 @@ export interface Subject {
  */
 export async function readSubject(dir: string): Promise<Subject> {
   const manifest = await readManifest(dir);
-  const file = join(dir, "launch.json");
-  const value = await readJson(file);
-  validatePlain(value, "launch", file);
-  const launch = value as Launch;
+  const launch = await readLaunch(dir);
   const promised = manifest.promises;
   if (promised === undefined)
     throw new HalError("input", "says nothing about what the image promises", {
@@ -43,7 +39,8 @@ export async function readSubject(dir: string): Promise<Subject> {
   // A disk with a UKI, or an EIF, holds the same kernel and initrd: the probe needs them one by one.
   const kernel = launch.kernel ?? listed(manifest, /^bzImage$/);
   const initrd = launch.initrd ?? listed(manifest, /^(rootfs|initramfs)\.cpio(\.gz|\.zst)?$/);
-  if (kernel === undefined || initrd === undefined) throw new HalError("input", "names no kernel and initrd", { at: { file } });
+  if (kernel === undefined || initrd === undefined)
+    throw new HalError("input", "names no kernel and initrd", { at: { file: join(dir, "launch.json") } });
   return {
     dir,
     launch: { ...withoutTee(launch), boot: "direct", kernel, initrd },
