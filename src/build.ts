@@ -7,6 +7,7 @@ import { backends } from "./backends/table.js";
 import { canonicalJson, digestFile, type FileDigest, sha256 } from "./digest.js";
 import { HalError } from "./errors.js";
 import type { Manifest } from "./generated/types.js";
+import { buildEif, type EifSigningFiles } from "./eif.js";
 import { type FirmwareFile, findFirmware } from "./firmware.js";
 import { describeLaunch } from "./launch/describe.js";
 import { readManifest, UNLISTED } from "./manifest.js";
@@ -35,6 +36,8 @@ export interface BuildOptions {
   readonly release: boolean;
   readonly verbose: boolean;
   readonly signal: AbortSignal;
+  /** Key and certificate of a signed enclave image. */
+  readonly eifSigner: EifSigningFiles | undefined;
   /** Options of one backend, such as the Buildroot tree. */
   readonly backendOptions: Readonly<Record<string, string | boolean | undefined>>;
 }
@@ -160,10 +163,11 @@ async function describe(
   dir: string,
   inputs: Inputs,
   prepared: Prepared,
-  { backend, offline, signal }: BuildOptions,
+  { backend, offline, signal, eifSigner }: BuildOptions,
 ): Promise<Manifest> {
   const cmdline = (await readFile(join(dir, "cmdline"), "utf8")).trimEnd();
   await rm(join(dir, "cmdline"));
+  if (resolved.platform === "nitro") await buildEif({ resolved, dir, cmdline, prepared, signer: eifSigner });
   const firmware = await copyFirmware(await findFirmware(resolved, { cacheDir: cacheRoot(), offline, signal }), dir, resolved);
   for (const name of await readdir(dir)) await chmod(join(dir, name), 0o644);
   const images = await digestAll(dir);

@@ -81,6 +81,8 @@ export function program(signal: AbortSignal): Command {
       new Option("--until <stage>", "buildroot: stop after a stage").choices(["configure", "toolchain", "kernel", "rootfs", "images"]),
     )
     .option("--shell", "buildroot: a shell in the build's environment instead of a build", false)
+    .option("--eif-key <file>", "nitro: sign the enclave image with this EC P-384 key (PEM)")
+    .option("--eif-certificate <file>", "nitro: the key's certificate (PEM)")
     .option("--verbose", "show the output of the tools", false)
     .option("--dry-run", "print what would be done", false)
     .addOption(json())

@@ -1,10 +1,11 @@
 import { BuildStopped } from "../backends/backend.js";
 import { type BuildOptions, type BuildResult, build, summary } from "../build.js";
+import { HalError } from "../errors.js";
 import { note, print, printJson } from "../output.js";
 import { planBuild } from "../plan.js";
 import { resolve } from "../resolve.js";
 
-interface Options extends Omit<BuildOptions, "backendOptions"> {
+interface Options extends Omit<BuildOptions, "backendOptions" | "eifSigner"> {
   readonly profile: readonly string[];
   readonly set: readonly string[];
   readonly dryRun: boolean;
@@ -13,14 +14,18 @@ interface Options extends Omit<BuildOptions, "backendOptions"> {
   readonly allowVersion?: boolean;
   readonly until?: string;
   readonly shell?: boolean;
+  readonly eifKey?: string;
+  readonly eifCertificate?: string;
 }
 
 /** Builds every profile given, one after the other; all of them are resolved before the first is built. */
 export async function buildAll(options: Options): Promise<void> {
   const matrix = [];
   for (const reference of options.profile) matrix.push(await resolve(reference, { set: options.set }));
-  const { buildroot, allowVersion, until, shell } = options;
-  const buildOptions: BuildOptions = { ...options, backendOptions: { buildroot, allowVersion, until, shell } };
+  const { buildroot, allowVersion, until, shell, eifKey: key, eifCertificate: certificate } = options;
+  if ((key === undefined) !== (certificate === undefined)) throw new HalError("input", "--eif-key and --eif-certificate go together");
+  const eifSigner = key === undefined || certificate === undefined ? undefined : { key, certificate };
+  const buildOptions: BuildOptions = { ...options, eifSigner, backendOptions: { buildroot, allowVersion, until, shell } };
   if (options.dryRun) {
     const plans = [];
     for (const resolved of matrix) plans.push(await planBuild(resolved, buildOptions));
