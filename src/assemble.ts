@@ -2,7 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Prepared } from "./backends/backend.js";
 import { runOrExplain } from "./backends/debian/failures.js";
-import { inNamespace } from "./backends/debian/namespace.js";
+import { inNamespace, removeTree } from "./backends/debian/namespace.js";
 
 export interface AssembleInput {
   readonly prepared: Prepared;
@@ -46,4 +46,5 @@ export async function assemble({ prepared, externalTree, sourceDateEpoch, log, r
     cwd: prepared.buildDir,
   };
   await runOrExplain(inNamespace(command), "post-image.sh", { log, signal, onLine: report });
+  await removeTree(prepared.targetDir); // parts of it belong to ids that the user's own rm cannot remove
 }

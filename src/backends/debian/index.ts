@@ -109,7 +109,7 @@ async function prepareTrees({ resolved, externalTree, workDir, cacheDir, log, re
   const lock = await lockPackages(resolved, cache, { ...options, update: false });
   const stop = new AbortController(); // the first failure stops what runs beside it
   const signal = AbortSignal.any([options.signal, stop.signal]);
-  const source = { cache, apt: () => aptOf(resolved, cache), offline: options.offline, log, report, signal };
+  const source = { cache, apt: () => aptOf(resolved, cache, { ...options, update: false }), offline: options.offline, log, report, signal };
   let queue: Promise<unknown> = Promise.resolve(); // downloads follow each other, the root tree's first
   const fetch = (packages: readonly LockedPackage[]): Promise<void> => {
     const next = queue.then(() => download(packages, source));

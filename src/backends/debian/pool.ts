@@ -6,8 +6,12 @@ import { HalError } from "../../errors.js";
 import { formatSize } from "../../size.js";
 import type { Apt } from "./archive.js";
 import { type Cache, withScratch } from "./cache.js";
-import { runOrExplain, tellingLines } from "./failures.js";
+import { ensureRoom, runOrExplain } from "./failures.js";
 import type { LockedPackage } from "./lock.js";
+
+/** An archive keeps only its newest versions. */
+const GONE =
+  "check the network; if the archive has newer versions by now, build with --update to take them, or pin its old state with debian.snapshot";
 
 export interface DownloadOptions {
   readonly cache: Cache;
@@ -42,10 +46,12 @@ export async function download(packages: readonly LockedPackage[], options: Down
       remedy: "build once without --offline",
     });
   }
+  const bytes = wanted.reduce((sum, entry) => sum + entry.size, 0);
+  await ensureRoom(cache.pool, bytes, "downloading packages");
   const apt = await options.apt();
   await withScratch(cache, async (dir) => {
     let count = 0;
-    const total = formatSize(wanted.reduce((sum, entry) => sum + entry.size, 0));
+    const total = formatSize(bytes);
     const onLine = (line: string): void => {
       if (line.startsWith("Get:")) report(`download ${++count} of ${wanted.length} packages (${total} in all)`);
     };
@@ -66,8 +72,8 @@ export async function download(packages: readonly LockedPackage[], options: Down
   const gone = missing(cache, packages);
   if (gone.length > 0) {
     throw new HalError("command", "the archive has other packages than those recorded", {
-      details: tellingLines(gone.map((entry) => `${entry.name} ${entry.version} sha256:${entry.sha256}`).join("\n")),
-      remedy: "build with --update to take the archive's present state, or pin an old one with debian.snapshot",
+      details: gone.slice(0, 5).map((entry) => `${entry.name} ${entry.version} sha256:${entry.sha256}`),
+      remedy: GONE,
     });
   }
 }

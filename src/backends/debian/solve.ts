@@ -7,7 +7,7 @@ import type { Resolved } from "../../resolved.js";
 import { runCommand } from "../../tools.js";
 import { type Apt, findSources, makeApt, type Source, snapshotSource } from "./archive.js";
 import { type Cache, withScratch, writeWhole } from "./cache.js";
-import { runOrExplain, tellingLines } from "./failures.js";
+import { ensureRoom, runOrExplain, tellingLines } from "./failures.js";
 import { type Lock, type LockedPackage, parseStanzas, readLock } from "./lock.js";
 import { kernelPackage, rootPackages, toolPackages } from "./packages.js";
 
@@ -20,6 +20,11 @@ export interface SolveOptions {
 
 /** A new package set is solved from an index at most this old, so that the profiles of one matrix agree. */
 const INDEX_AGE_MS = 6 * 60 * 60 * 1000;
+
+/** Room for a suite's index, compressed and in apt's own form. */
+const INDEX_BYTES = 150e6;
+
+const UPDATE_TIMEOUT_MS = 10 * 60 * 1000;
 
 /** Debian's essential packages: every root tree has them (Debian policy 3.8). */
 const ESSENTIAL = "?and(?architecture(amd64),?essential)";
@@ -61,7 +66,7 @@ export async function lockPackages(resolved: Resolved, cache: Cache, options: So
       remedy: "build it once without --offline",
     });
   }
-  const apt = await refreshedApt(resolved, cache, options);
+  const apt = await aptOf(resolved, cache, options);
   const lock: Lock = {
     format: 1,
     suite: resolved.profile.debian.suite,
@@ -75,23 +80,19 @@ export async function lockPackages(resolved: Resolved, cache: Cache, options: So
   return lock;
 }
 
-/** The private apt of a profile's sources, for downloads. */
-export async function aptOf(resolved: Resolved, cache: Cache): Promise<Apt> {
-  return withScratch(cache, async (tmp) => aptFor(resolved, cache, await findSources(resolved, tmp)));
-}
-
-function aptFor(resolved: Resolved, cache: Cache, sources: readonly Source[]): Promise<Apt> {
-  return makeApt(join(cache.apt, sha256(canonicalJson(sources)).slice(0, 16)), sources, resolved.profile.debian.snapshot !== undefined);
-}
-
-async function refreshedApt(resolved: Resolved, cache: Cache, options: SolveOptions): Promise<Apt> {
-  const apt = await aptOf(resolved, cache);
+/** A private apt that has the index of a profile's sources. */
+export async function aptOf(resolved: Resolved, cache: Cache, options: SolveOptions): Promise<Apt> {
+  const apt = await aptFor(resolved, cache, await withScratch(cache, (tmp) => findSources(resolved, tmp)));
   await update(apt, options);
   const { snapshot, mirror } = resolved.profile.debian;
   if (snapshot === undefined || mirror?.includes("@SNAPSHOTID@")) return apt;
   const pinned = await aptFor(resolved, cache, await snapshotSources(resolved, apt, snapshot));
   await update(pinned, options);
   return pinned;
+}
+
+function aptFor(resolved: Resolved, cache: Cache, sources: readonly Source[]): Promise<Apt> {
+  return makeApt(join(cache.apt, sha256(canonicalJson(sources)).slice(0, 16)), sources, resolved.profile.debian.snapshot !== undefined);
 }
 
 async function snapshotSources(resolved: Resolved, apt: Apt, snapshot: string): Promise<readonly Source[]> {
@@ -115,16 +116,14 @@ async function snapshotSources(resolved: Resolved, apt: Apt, snapshot: string): 
 async function update(apt: Apt, options: SolveOptions): Promise<void> {
   const stamp = join(apt.dir, "updated");
   if (!options.update && existsSync(stamp) && Date.now() - (await stat(stamp)).mtimeMs < INDEX_AGE_MS) return;
+  await ensureRoom(apt.dir, INDEX_BYTES, "reading the archive's index");
   // apt-get update refuses to wait for another one's lock on the lists; flock(1) waits.
   const command = { tool: "flock", args: [join(apt.dir, "lock"), "apt-get", "update", "--error-on=any"], env: apt.env };
-  const { exitCode, stdout, stderr } = await runCommand(command, { allowFailure: true, signal: options.signal });
-  if (exitCode !== 0) {
-    throw new HalError("command", "the Debian archive cannot be read", {
-      details: tellingLines(`${stdout}\n${stderr}`),
-      remedy:
-        "check the network and apt's proxy settings, or debian.suite and debian.mirror; with a warm cache, --offline needs no network",
-    });
-  }
+  await runOrExplain(command, "reading the Debian archive", {
+    signal: options.signal,
+    timeout: UPDATE_TIMEOUT_MS,
+    remedy: "check the network and apt's proxy settings, or debian.suite and debian.mirror; with a warm cache, --offline needs no network",
+  });
   await writeFile(stamp, "");
 }
 
