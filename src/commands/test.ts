@@ -3,6 +3,7 @@ import { note, print, printJson } from "../output.js";
 import { duration } from "../progress.js";
 import { chooseCases, sufferAll, type Verdict } from "../prove/hostile.js";
 import { PARALLEL_BOOTS, prove } from "../prove/prove.js";
+import { proveTpm } from "../prove/prove-tpm.js";
 import { readSubject, type Subject } from "../prove/subject.js";
 import { checkTable, figureLine } from "../prove/table.js";
 import { chooseAccel } from "../run.js";
@@ -20,12 +21,25 @@ interface Options {
 export async function test(dir: string, options: Options): Promise<void> {
   if (options.case.length > 0 && !options.hostile)
     throw new HalError("input", "--case names a case of --hostile", { remedy: "add --hostile" });
+  if (options.tpm && options.hostile)
+    throw new HalError("input", "--tpm and --hostile are two tests", { remedy: "run one after the other" });
   const subject = await readSubject(dir);
   const accel = await chooseAccel(options.accel);
   const { manifest, promises } = subject;
   const without = manifest.platform === "none" ? "" : `, without the TEE of platform ${manifest.platform}`;
   note(`Booting ${promises.name} in QEMU (${accel})${without}${promises.debug ? ": a DEBUG image, whose doors are open" : ""}`);
-  await (options.hostile ? hostile : plain)(subject, accel, options);
+  await (options.tpm ? tpm : options.hostile ? hostile : plain)(subject, accel, options);
+}
+
+async function tpm(subject: Subject, accel: "kvm" | "tcg", { json, signal }: Options): Promise<void> {
+  const checks = await proveTpm(subject, { accel, signal });
+  const different = checks.filter(({ ok }) => !ok);
+  if (json) printJson({ profile: subject.promises.name, platform: "none", accel, ok: different.length === 0, checks });
+  else print(checkTable(checks));
+  if (different.length > 0)
+    throw new HalError("check", `${different.length} of ${checks.length} registers are not what was predicted`, {
+      at: { file: subject.dir },
+    });
 }
 
 async function plain(subject: Subject, accel: "kvm" | "tcg", { json, signal }: Options): Promise<void> {
