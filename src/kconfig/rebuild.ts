@@ -152,8 +152,7 @@ function changedOptions(old: BuildInputs, now: BuildInputs): ReadonlyMap<string,
   const names = [...now.packages.keys()];
   for (const symbol of changedSymbols(old, now)) {
     const owner = symbolEffect(symbol) === "package" ? packageOfSymbol(symbol, names) : undefined;
-    const readers = readersOf(symbol).filter((name) => now.packages.has(name));
-    for (const name of owner === undefined ? readers : [owner, ...readers]) {
+    for (const name of owner === undefined ? readersOf(symbol) : [owner]) {
       if (!options.has(name)) options.set(name, `${symbol} ${change(old, now, symbol)}`);
     }
   }

@@ -112,6 +112,14 @@ const inBuildroot: readonly Mistake[] = [
     /old-name has been renamed/,
     /ask for BR2_PACKAGE_NEW_NAME instead/,
   ],
+  [
+    "legacy member of a choice",
+    "BR2_FLAVOUR_OLD=y",
+    { BR2_FLAVOUR_OLD: "y" },
+    "legacy",
+    /old flavour has been renamed/,
+    /ask for BR2_FLAVOUR_NEW instead/,
+  ],
   ["legacy name without one", "BR2_PACKAGE_GONE=y", { BR2_PACKAGE_GONE: "y" }, "legacy", /gone was removed/, /nothing replaces it/],
   [
     "legacy name with a successor in its help",
@@ -203,6 +211,14 @@ const inBuildroot: readonly Mistake[] = [
     "kernel-headers",
     /is 6.12, but its headers are declared as 5.10/,
     /CUSTOM_6_12=y/,
+  ],
+  [
+    "custom kernel older than the newest headers, without headers",
+    'BR2_LINUX_KERNEL_CUSTOM_VERSION_VALUE="5.15.3"',
+    { ...old, BR2_LINUX_KERNEL_CUSTOM_VERSION_VALUE: '"5.15.3"' },
+    "kernel-headers",
+    /count as really old/,
+    /HEADERS_CUSTOM_5_10=y/,
   ],
   [
     "kernel from git without headers",
@@ -343,9 +359,15 @@ test("a gate that found something is one error of the kind check", () => {
 
 test("symbols that depend on each other in a circle end the explanation", () => {
   const kconfig = parseTree({
-    "Config.in": 'config A\n\tbool "a"\n\tdepends on B\nconfig B\n\tbool "b"\n\tdepends on C\nconfig C\n\tbool\n\tdefault y if A\n',
+    "Config.in": 'config A\n\tbool "a"\n\tdepends on B\nconfig B\n\tbool "b"\n\tdepends on C\nconfig C\n\tbool "c"\n\tdepends on B\n',
   });
-  const asked = readDotConfig("A=y\n", "test.config");
-  const [finding] = gate({ requested: requestsOf(asked), config: readDotConfig("", ".config"), kconfig });
-  expect(finding?.kind).toBe("unmet-dependency");
+  const [finding] = gate({ requested: requestsOf(readDotConfig("A=y\n", "f")), config: readDotConfig("", ".config"), kconfig });
+  expect(finding?.because.map(({ depth, text }) => `${depth} ${text}`)).toEqual(["0 needs B (n)", "1 needs C (n)", "2 needs B (n)"]);
+});
+
+test("a long chain ends where it no longer helps", () => {
+  const links = Array.from({ length: 100 }, (_, i) => `config L${i}\n\tbool "l"\n\tdepends on L${i + 1}\n`);
+  const kconfig = parseTree({ "Config.in": links.join("") });
+  const [finding] = gate({ requested: requestsOf(readDotConfig("L0=y\n", "f")), config: readDotConfig("", ".config"), kconfig });
+  expect(finding?.because).toHaveLength(7);
 });

@@ -1,8 +1,11 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { HalError } from "../../src/errors.js";
 import { formatExpression } from "../../src/kconfig/expression.js";
 import type { KconfigSymbol } from "../../src/kconfig/model.js";
 import { parseKconfig } from "../../src/kconfig/parse.js";
+import { buildrootTree } from "./small-trees.js";
 import { directory, parseTree } from "./tree.js";
 
 function symbol(text: string, name = "A"): KconfigSymbol {
@@ -32,6 +35,12 @@ describe("what a symbol is", () => {
     expect(a.definitions[0]?.prompt?.text).toBe("the prompt");
     expect(a.definitions[0]?.help).toBe("First line.\n\n  indented");
     expect(a.definitions[0]?.at).toEqual({ file: "Config.in", line: 2, column: 1 });
+  });
+
+  test("help ends at the first line that is indented less, which is read again", () => {
+    const a = symbol('config A\n\tbool "a"\n\thelp\n\t\tdeep\n\tdepends on B\n');
+    expect(a.definitions[0]?.help).toBe("deep");
+    expect(conditions(a)).toEqual(["B@5"]);
   });
 
   test.each([
@@ -175,6 +184,13 @@ describe("what is refused, and where", () => {
     expect(`${error.at?.file}:${error.at?.line ?? ""}:${error.at?.column ?? ""}`.replace(/:+$/, "")).toContain(at);
   });
 
+  test("sources nested without end", () => {
+    const files = Object.fromEntries(
+      Array.from({ length: 300 }, (_, i) => [`f${i}`, i < 299 ? `source "f${i + 1}"\n` : "config A\n\tbool\n"]),
+    );
+    expect(errorOf(files).message).toMatch(/'source' nested deeper than 200/);
+  });
+
   test("a missing tree", () => {
     expect(() => parseKconfig({ root: directory(), file: "Config.in", environment: {}, prefix: "" })).toThrow(/no such Kconfig file/);
   });
@@ -189,4 +205,49 @@ test("Linux: macro assignments, stand-alone macros and new attributes are read o
     { prefix: "CONFIG_" },
   );
   expect([...kconfig.symbols.keys()]).toEqual(["MODULES", "CC_OK", "OLD"]);
+});
+
+test("2,000 damaged trees: read, or refused with a place; never anything else", () => {
+  const files: Readonly<Record<string, string>> = buildrootTree;
+  const names = Object.keys(files);
+  const dir = directory(files);
+  const pieces = [
+    '"',
+    "'",
+    "(",
+    ")",
+    "$(",
+    "\\\n",
+    "\n",
+    "\t",
+    "if ",
+    "endif\n",
+    "config ",
+    "depends on ",
+    "&&",
+    "!",
+    "#",
+    "help\n",
+    'source "Config.in"\n',
+    "\u0000",
+    "é",
+  ];
+  let seed = 1;
+  const random = (below: number): number => {
+    seed = (seed * 48271) % 2147483647;
+    return seed % below;
+  };
+  for (let i = 0; i < 2000; i++) {
+    const name = names[random(names.length)] ?? "Config.in";
+    const text = files[name] ?? "";
+    const [from, length] = [random(text.length), random(3) === 0 ? random(40) : 0];
+    writeFileSync(join(dir, name), text.slice(0, from) + (pieces[random(pieces.length)] ?? "") + text.slice(from + length));
+    try {
+      parseKconfig({ root: dir, file: "Config.in", environment: {}, prefix: "" });
+    } catch (error) {
+      expect(error).toBeInstanceOf(HalError);
+      expect(error instanceof HalError ? error.at?.file : undefined).toBeTruthy();
+    }
+    writeFileSync(join(dir, name), text);
+  }
 });

@@ -6,6 +6,14 @@ config BR2_x86_64
 config BR2_USE_MMU
 	bool
 	default y if BR2_x86_64
+choice
+	prompt "Flavour"
+	default BR2_FLAVOUR_NEW if BR2_FLAVOUR_OLD # legacy
+config BR2_FLAVOUR_PLAIN
+	bool "plain"
+config BR2_FLAVOUR_NEW
+	bool "new"
+endchoice
 source "toolchain/Config.in"
 source "system/Config.in"
 source "package/Config.in"
@@ -170,6 +178,9 @@ config BR2_PACKAGE_OLD_NAME
 	select BR2_PACKAGE_NEW_NAME
 	help
 	  The old-name package is now called new-name.
+config BR2_FLAVOUR_OLD
+	bool "the old flavour has been renamed"
+	select BR2_LEGACY
 config BR2_PACKAGE_GONE
 	bool "gone was removed"
 	select BR2_LEGACY
