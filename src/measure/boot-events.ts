@@ -31,10 +31,19 @@ function textEvent(text: string): BootEvent {
   return { what: `'${text}'`, digests: digestsOf(bytes), size: bytes.length };
 }
 
+const invocation = textEvent("Exit Boot Services Invocation");
+
 /** Actions that edk2 measures (TCG PC Client PFP 10.4.4, "EV_EFI_ACTION Event Types"; 10.4.1 for the separator). */
 export const actions = {
   callingApplication: textEvent("Calling EFI Application from Boot Option"),
-  exitBootServices: [textEvent("Exit Boot Services Invocation"), textEvent("Exit Boot Services Returned with Success")],
+  exitBootServices: [invocation, textEvent("Exit Boot Services Returned with Success")],
+  /** The first call is refused because the memory map has changed; Linux calls again with the new one. */
+  exitBootServicesTwice: [
+    invocation,
+    textEvent("Exit Boot Services Returned with Failure"),
+    invocation,
+    textEvent("Exit Boot Services Returned with Success"),
+  ],
   separator: { what: "separator between firmware and operating system", digests: digestsOf(Buffer.alloc(4)), size: 4 },
 } as const;
 

@@ -60,12 +60,14 @@ const notPredicted: readonly NotPredicted[] = [
 export function predictVtpm(boot: VtpmBoot): { readonly values: readonly RegisterValue[]; readonly notPredicted: readonly NotPredicted[] } {
   const generation = firmwareGeneration(boot.firmwareVersion);
   const secureBoot = boot.secureBootVariable ?? (atLeast(generation, 2025, 2) ? "absent" : "disabled");
+  // Since edk2 12c5ded287 the FAT driver gives up its caches when boot services end, which changes the memory map that the call was made with.
+  const flushes = boot.boot === "uki-disk" && atLeast(generation, 2026, 8);
   const { images, disk, linux, stub } = eventsOf(boot);
   const registers: Readonly<Record<string, readonly BootEvent[]>> = {
     ...(boot.optionRoms ? {} : { pcr2: [actions.separator] }),
     pcr3: [actions.separator],
     pcr4: images,
-    pcr5: [actions.separator, ...disk, ...actions.exitBootServices],
+    pcr5: [actions.separator, ...disk, ...(flushes ? actions.exitBootServicesTwice : actions.exitBootServices)],
     pcr6: [actions.separator],
     pcr7: secureBootEvents(secureBoot),
     pcr9: linux,

@@ -1,0 +1,94 @@
+import { hash } from "node:crypto";
+import { describe, expect, test } from "vitest";
+import { readUki, stubEvents, stubInitrd } from "../../src/measure/uki.js";
+import { predictVtpm } from "../../src/measure/vtpm.js";
+import { type BuiltSection, buildPe, optionalOffset, peOffset, tableOffset } from "./build-pe.js";
+import { fuzz } from "./fuzz.js";
+import { mutate } from "./mutate.js";
+
+const linux = buildPe([{ name: ".text", data: Buffer.alloc(64, 3) }]);
+const sections: readonly BuiltSection[] = [
+  { name: ".sdmagic", data: Buffer.from("#### LoaderInfo: systemd-stub 257.13-1~deb13u1 ####\0") },
+  { name: ".initrd", data: Buffer.from("initrd"), virtualSize: 6 },
+  { name: ".cmdline", data: Buffer.from("quiet  ") },
+  { name: ".osrel", data: Buffer.from("ID=hal\n") },
+  { name: ".linux", data: linux },
+];
+const image = buildPe(sections);
+const replaced = (name: string, section: Partial<BuiltSection>) =>
+  buildPe(sections.map((other) => (other.name === name ? { ...other, ...section } : other)));
+
+describe("unified kernel images", () => {
+  test("PCR 11 has name and contents of each section, in systemd-stub's order", () => {
+    const expected = [
+      [".linux", linux],
+      [".osrel", "ID=hal\n"],
+      [".cmdline", "quiet  "],
+      [".initrd", "initrd"],
+    ].flatMap(([name, data]) => [hash("sha256", `${name}\0`), hash("sha256", data ?? "")]);
+    expect(stubEvents(readUki(image, "u.efi")).map(({ digests }) => digests.sha256)).toEqual(expected);
+  });
+
+  test("a section is measured as it lies in memory", () => {
+    const longer = readUki(replaced(".osrel", { virtualSize: 4000 }), "u.efi");
+    const event = stubEvents(longer).find(({ what }) => what === "section .osrel");
+    expect(event?.digests.sha384).toBe(hash("sha384", Buffer.concat([Buffer.from("ID=hal\n")], 4000)));
+    expect(event?.size).toBe(4000);
+  });
+
+  test("the initrd is followed by an archive of what the stub passes on", () => {
+    const initrd = stubInitrd(readUki(image, "u.efi"));
+    const without = stubInitrd(readUki(buildPe(sections.filter(({ name }) => name !== ".osrel")), "u.efi"));
+    expect(without?.digests.sha256).toBe(hash("sha256", "initrd\0\0"));
+    expect(initrd?.size).toBeGreaterThan(8 + 3 * 110);
+  });
+
+  test("the stub before 257 passes no os-release on", () => {
+    const older = replaced(".sdmagic", { data: Buffer.from("#### LoaderInfo: systemd-stub 252.39-1~deb12u1 ####\0") });
+    expect(stubInitrd(readUki(older, "u.efi"))?.size).toBe(8);
+  });
+
+  test("the command line ends before white space", () => {
+    expect(readUki(image, "u.efi").cmdline).toBe("quiet");
+  });
+
+  test("PCR 4 has the two images around the call, in the order of how they were started", () => {
+    const what = (boot: Parameters<typeof predictVtpm>[0]) =>
+      predictVtpm(boot)
+        .values.find(({ register }) => register === "pcr4")
+        ?.steps.map((step) => step.what.split(" ")[0]);
+    const uki = { file: "u.efi", bytes: image };
+    expect(what({ boot: "uki-kernel", uki, firmwareVersion: "2025.02" })).toEqual(["unified", "'Calling", "separator", "kernel"]);
+  });
+
+  test.each<[string, Buffer, string]>([
+    ["no kernel", buildPe(sections.slice(0, 4)), "no section .linux"],
+    ["a kernel that is none", replaced(".linux", { data: Buffer.from("kernel") }), "DOS header"],
+    ["another stub", buildPe(sections.slice(1)), "not made with systemd-stub"],
+    ["a stub too new", replaced(".sdmagic", { data: Buffer.from("#### LoaderInfo: systemd-stub 258 ####") }), "systemd-stub 258"],
+    ["two of a kind", buildPe([...sections, { name: ".osrel", data: Buffer.from("x") }]), "two sections"],
+    ["several profiles", buildPe([...sections, { name: ".profile", data: Buffer.from("x") }]), "chosen at boot"],
+    ["a section of 2 GiB", replaced(".osrel", { virtualSize: 0x7fffffff }), "more than"],
+  ])("refused: %s", (_, bytes, message) => {
+    expect(() => readUki(bytes, "u.efi")).toThrow(message);
+  });
+
+  test("mutated ones are refused at an offset, or measured", () => {
+    const small = buildPe(sections);
+    const outcome = fuzz(
+      (random) => {
+        const bytes = mutate(small, random, random(2) === 0 ? peOffset : optionalOffset, tableOffset + 5 * 40);
+        // A section is zeros up to its virtual size: small ones keep the run short.
+        for (let at = tableOffset; at + 40 < bytes.length && at < tableOffset + 200; at += 40)
+          bytes.writeUInt32LE(bytes.readUInt32LE(at + 8) % 65536, at + 8);
+        return bytes;
+      },
+      (bytes) => {
+        const uki = readUki(bytes, "u.efi");
+        return [stubEvents(uki), stubInitrd(uki)];
+      },
+    );
+    expect(outcome.refused).toBeGreaterThan(5000);
+    expect(outcome.messages.size).toBeGreaterThan(12);
+  });
+});
