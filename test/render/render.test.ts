@@ -110,6 +110,9 @@ describe("Buildroot symbols", () => {
   test("a custom kernel always comes with the symbol of its headers", async () => {
     expect(await symbolValue("BR2_PACKAGE_HOST_LINUX_HEADERS_CUSTOM_6_12")).toBe("y");
     expect(await symbolValue("BR2_PACKAGE_HOST_LINUX_HEADERS_CUSTOM_6_18", "kernel.version=6.18.33")).toBe("y");
+    const older = ["kernel.version=6.18.33", "buildroot.version=2025.02.16"];
+    expect(await symbolValue("BR2_KERNEL_HEADERS_6_12", ...older)).toBe("y");
+    expect(await symbolValue("BR2_PACKAGE_HOST_LINUX_HEADERS_CUSTOM_6_18", ...older)).toBeUndefined();
   });
 
   test("toolchains", async () => {
