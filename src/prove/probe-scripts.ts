@@ -105,7 +105,7 @@ for family in tcp tcp6 udp udp6 raw raw6; do
 done
 for device in /sys/block/dm-*; do
   [ -e "$device" ] || continue
-  slaves=$(ls "$device/slaves" | tr '\n' ' ')
+  slaves=$(find "$device/slaves" -type l -exec basename {} \; | tr '\n' ' ')
   say dm "$(basename "$device")|$(cat "$device/dev")|$(cat "$device/dm/name")|$(cat "$device/dm/uuid")|$(cat "$device/ro")|$slaves"
 done
 if [ -x $root/sbin/dmsetup ] || [ -x $root/usr/sbin/dmsetup ]; then
@@ -117,7 +117,7 @@ for block in /sys/class/block/*; do
   [ ! -e "$block/partition" ] || say partition "$(cat "$block/dev")|$(basename "$block")|$(sed -n 's/^PARTNAME=//p' "$block/uevent")"
 done
 for process in /proc/[0-9]*; do
-  [ -r "$process/exe" ] && exe=$(readlink "$process/exe") || continue
+  exe=$(readlink "$process/exe") || continue # a kernel thread
   read -r _ _ _ _ _ _ terminal _ <"$process/stat" || continue
   [ "$exe" != /busybox ] || continue
   say process "$process|$terminal|$exe|$(tr '\0' ' ' <"$process/cmdline")"
@@ -134,7 +134,7 @@ for accounts in $root/etc/passwd $root/etc/shadow; do
     '!'* | '*'* | x) say account "$user|locked" ;;
     *) say account "$user|password" ;;
     esac
-  done <$accounts
+  done <"$accounts"
 done
 if [ "$INIT" = systemd ]; then
   chroot $root systemctl list-units --state=failed --plain --no-legend --no-pager 2>/dev/null | each failed

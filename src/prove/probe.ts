@@ -28,9 +28,8 @@ export interface ProbeSettings {
  */
 export async function probeArchive(settings: ProbeSettings): Promise<Buffer> {
   const busybox = await readFile(await staticBusybox());
-  const variables = {
-    ORIGINAL_INIT: settings.originalInit,
-    KEEP_TOOLS: settings.keepTools ? "1" : "0",
+  const wrapper = { ORIGINAL_INIT: settings.originalInit, KEEP_TOOLS: settings.keepTools ? "1" : "0" };
+  const observer = {
     INIT: settings.init,
     RW: settings.rw ?? "",
     TAMPER: settings.tamper ?? "",
@@ -40,8 +39,8 @@ export async function probeArchive(settings: ProbeSettings): Promise<Buffer> {
   return newc([
     { path: "hal-probe", mode: 0o040755 },
     { path: "hal-probe/busybox", mode: 0o100755, content: busybox },
-    { path: "hal-probe/init", mode: 0o100755, content: Buffer.from(probeScript("wrapper", variables)) },
-    { path: "hal-probe/observe", mode: 0o100755, content: Buffer.from(probeScript("observer", variables)) },
+    { path: "hal-probe/init", mode: 0o100755, content: Buffer.from(probeScript("wrapper", wrapper)) },
+    { path: "hal-probe/observe", mode: 0o100755, content: Buffer.from(probeScript("observer", observer)) },
   ]);
 }
 

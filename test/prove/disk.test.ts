@@ -1,0 +1,163 @@
+import { createHash } from "node:crypto";
+import { mkdir, mkdtemp, open, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { VictimDisk } from "../../src/prove/damage.js";
+import { foreignLuks2 } from "../../src/prove/foreign-luks2.js";
+import { Gpt } from "../../src/prove/gpt.js";
+import { BLOCK, fileBlock, hashBlock, rootInodeBlock } from "../../src/prove/locate.js";
+import { MARKER } from "../../src/prove/probe.js";
+import { scanDisk } from "../../src/prove/scan.js";
+import { findTool, runCommand } from "../../src/tools.js";
+
+const MIB = 2 ** 20;
+const RW_UUID = "04322ecb-0b68-8885-8f92-6db290898601";
+const table = `label: gpt
+start=1MiB, size=2MiB, name=root
+size=1MiB, name=verity
+size=8MiB, name=rw, uuid=${RW_UUID}
+size=2MiB, name=swap
+`;
+
+let dir = "";
+let disk = "";
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), "hal-disk-"));
+});
+afterAll(() => rm(dir, { recursive: true, force: true }));
+
+async function fresh(name: string): Promise<VictimDisk> {
+  disk = join(dir, name);
+  await writeFile(disk, "");
+  await truncate(disk, 16 * MIB);
+  await runCommand({ tool: "sfdisk", args: ["--quiet", disk] }, { input: table });
+  return new VictimDisk(disk);
+}
+
+const sfdisk = async (): Promise<string> => (await runCommand({ tool: "sfdisk", args: ["--dump", disk] })).stdout;
+
+describe("partition table", () => {
+  test("is read as sfdisk wrote it", async () => {
+    const victim = await fresh("read.img");
+    expect(await victim.partition("rw")).toEqual({ index: 2, uuid: RW_UUID, name: "rw", start: 4 * MIB, size: 8 * MIB });
+  });
+
+  test("after a change both copies are valid for sfdisk", async () => {
+    const victim = await fresh("edit.img");
+    await victim.editTable((gpt, find) => gpt.edit(find("rw").index, (entry) => entry.fill(0)));
+    const { stderr } = await runCommand({ tool: "sfdisk", args: ["--verify", disk] });
+    expect(stderr).toBe("");
+    expect(await sfdisk()).not.toContain(RW_UUID.toUpperCase());
+    // The backup alone says the same.
+    await victim.wipePrimaryTable();
+    const backup = await runCommand({ tool: "sfdisk", args: ["--dump", disk] });
+    expect(backup.stderr).toContain("primary GPT table is corrupt");
+    expect(backup.stdout).not.toContain(RW_UUID.toUpperCase());
+    expect(backup.stdout).toContain('name="swap"');
+  });
+
+  test("no table, no crash", async () => {
+    disk = join(dir, "none.img");
+    await writeFile(disk, Buffer.alloc(MIB));
+    const file = await open(disk);
+    await expect(Gpt.read(file, disk)).rejects.toMatchObject({ kind: "input", at: { file: disk, offset: 512 } });
+    await file.close();
+  });
+});
+
+test("flipping a bit changes one bit, twice changes nothing", async () => {
+  const victim = await fresh("flip.img");
+  const before = await readFile(disk);
+  await victim.flip("verity", 17);
+  const after = await readFile(disk);
+  expect([...after.keys()].filter((index) => after[index] !== before[index])).toEqual([3 * MIB + 17]);
+  await victim.flip("verity", 17);
+  expect((await readFile(disk)).equals(before)).toBe(true);
+});
+
+describe("what a disk gives away", () => {
+  test("nothing, when it is ciphertext", async () => {
+    const victim = await fresh("clean.img");
+    const noise = createHash("sha512").update("noise").digest();
+    await victim.write("rw", 0, Buffer.concat(Array.from({ length: 4096 }, () => noise)));
+    expect(await scanDisk(disk)).toEqual({ rw: [], swap: [] });
+  });
+
+  test.each([0, 4 * MIB - 20, 8 * MIB - MARKER.length])("the marker at %i of the rw partition", async (offset) => {
+    const victim = await fresh("marker.img");
+    await victim.write("rw", offset, Buffer.from(MARKER));
+    expect(await scanDisk(disk)).toEqual({ rw: [`marker at 0x${offset.toString(16)}`], swap: [] });
+  });
+
+  test("not what lies beyond the partition", async () => {
+    const victim = await fresh("beyond.img");
+    await victim.write("swap", 0, Buffer.from(MARKER));
+    expect(await scanDisk(disk)).toEqual({ rw: [], swap: ["marker at 0x0"] });
+  });
+
+  test("headers of LUKS, ext4 and swap", async () => {
+    const victim = await fresh("headers.img");
+    await victim.write("rw", 0, foreignLuks2());
+    await runCommand({ tool: "mkswap", args: [join(dir, "swap")] }).catch(() => {});
+    await victim.write("swap", 4086, Buffer.from("SWAPSPACE2"));
+    expect(await scanDisk(disk)).toEqual({ rw: ["luks"], swap: ["swap"] });
+    await victim.write("rw", 0, Buffer.alloc(MIB));
+    await victim.write("rw", 0x438, Buffer.from([0x53, 0xef]));
+    expect((await scanDisk(disk)).rw).toEqual(["ext4"]);
+  });
+});
+
+const veritysetup = (await findTool("veritysetup")) !== undefined;
+const cryptsetup = (await findTool("cryptsetup")) !== undefined;
+
+test.skipIf(!cryptsetup)("cryptsetup takes the foreign LUKS2 header for a real one with a null cipher", async () => {
+  const image = join(dir, "luks.img");
+  await writeFile(image, foreignLuks2());
+  await truncate(image, 20 * MIB);
+  const { stdout } = await runCommand({ tool: "cryptsetup", args: ["luksDump", image] });
+  expect(stdout).toMatch(/0: crypt\n.*\n.*\n\s+cipher: cipher_null-ecb/);
+  expect(stdout).toMatch(/0: luks2\n(.*\n)*?\s+Cipher:\s+cipher_null-ecb/);
+});
+
+describe("places in a verified root", () => {
+  const image = (): string => join(dir, "root.ext4");
+  const content = Buffer.alloc(3 * BLOCK, "init");
+
+  beforeAll(async () => {
+    const tree = join(dir, "tree");
+    await mkdir(join(tree, "usr/sbin"), { recursive: true });
+    await writeFile(join(tree, "usr/sbin/real"), content);
+    await runCommand({ tool: "ln", args: ["-s", "../sbin/real", join(tree, "usr/sbin/init")] });
+    await runCommand({ tool: "ln", args: ["-s", "usr/sbin", join(tree, "sbin")] });
+    await runCommand({ tool: "mke2fs", args: ["-q", "-t", "ext4", "-b", String(BLOCK), "-d", tree, image(), "80M"] });
+  });
+
+  test("the first block of a program, through symbolic links", async () => {
+    const block = await fileBlock(image(), "/sbin/init");
+    const bytes = (await readFile(image())).subarray(block * BLOCK, (block + 1) * BLOCK);
+    expect(bytes.equals(content.subarray(0, BLOCK))).toBe(true);
+  });
+
+  test("the block of the root directory's inode: a directory, mode 0755", async () => {
+    const block = await rootInodeBlock(image());
+    // Inode 2 is the second of its table; i_mode is its first field (Linux Documentation/filesystems/ext4/inodes.rst).
+    expect((await readFile(image())).readUInt16LE(block * BLOCK + 256)).toBe(0o40755);
+  });
+
+  test.skipIf(!veritysetup)("the hash of a block, where veritysetup put it", async () => {
+    const tree = join(dir, "root.verity");
+    const salt = "ab".repeat(32);
+    await runCommand({ tool: "veritysetup", args: ["format", `--salt=${salt}`, image(), tree] });
+    const bytes = await readFile(image());
+    const hashes = await readFile(tree);
+    for (const block of [0, 127, 128, 16383, 16384, bytes.length / BLOCK - 1]) {
+      const hash = createHash("sha256")
+        .update(Buffer.from(salt, "hex"))
+        .update(bytes.subarray(block * BLOCK, (block + 1) * BLOCK))
+        .digest();
+      const at = hashBlock(bytes.length / BLOCK, block) * BLOCK + (block % 128) * 32;
+      expect(hashes.subarray(at, at + 32).toString("hex")).toBe(hash.toString("hex"));
+    }
+  });
+});
