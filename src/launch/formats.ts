@@ -19,9 +19,6 @@ export const formats = {
 
 export type FormatName = keyof typeof formats;
 
-/** The names of the formats, for `--format`. */
-export const formatNames = Object.keys(formats) as readonly FormatName[];
-
 function command([tool = "", ...args]: readonly string[]): string {
   return `${formatCommand({ tool, args })}\n`;
 }
