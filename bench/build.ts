@@ -11,7 +11,8 @@ const root = join(import.meta.dirname, "..");
 const profile = process.argv[2] ?? "sev-snp";
 const work = mkdtempSync(join(tmpdir(), "hal-bench-"));
 const env = { ...process.env, HAL_CACHE: join(work, "cache"), CI: "true" };
-const hal = (...args: string[]): void => void execFileSync("node", [join(root, "dist/main.js"), ...args], { cwd: work, env, stdio: ["ignore", "ignore", "pipe"] });
+const hal = (...args: string[]): void =>
+  void execFileSync("node", [join(root, "dist/main.js"), ...args], { cwd: work, env, stdio: ["ignore", "ignore", "pipe"] });
 
 /** Seconds that something takes. */
 function time(run: () => void): number {
@@ -21,7 +22,9 @@ function time(run: () => void): number {
 }
 
 const line = (what: string, seconds: number, against = "", reference = 0, target = ""): void =>
-  console.log(`${what.padEnd(34)} ${seconds.toFixed(2).padStart(8)} s${reference === 0 ? "" : `   ${(seconds / reference).toFixed(2)} x ${against} (${reference.toFixed(2)} s)`}${target === "" ? "" : `   target ${target}`}`);
+  console.log(
+    `${what.padEnd(34)} ${seconds.toFixed(2).padStart(8)} s${reference === 0 ? "" : `   ${(seconds / reference).toFixed(2)} x ${against} (${reference.toFixed(2)} s)`}${target === "" ? "" : `   target ${target}`}`,
+  );
 
 const site = join(work, "site");
 mkdirSync(join(site, "overlay/etc"), { recursive: true });
@@ -32,8 +35,15 @@ writeFileSync(join(site, "bench.yaml"), `apiVersion: hal/v1\nkind: Profile\nname
 try {
   const build = (): void => hal("build", "--profile", join(site, "bench.yaml"), "--backend", "debian");
   const first = time(build);
-  const packages = (JSON.parse(readFileSync(join(work, "out/bench/manifest.json"), "utf8")) as { packages: { name: string }[] }).packages.map(({ name }) => name);
-  const plain = time(() => execFileSync("mmdebstrap", ["--variant=custom", `--include=${packages.join(",")}`, "trixie", join(work, "plain.tar")], { stdio: "ignore", env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" } }));
+  const packages = (
+    JSON.parse(readFileSync(join(work, "out/bench/manifest.json"), "utf8")) as { packages: { name: string }[] }
+  ).packages.map(({ name }) => name);
+  const plain = time(() =>
+    execFileSync("mmdebstrap", ["--variant=custom", `--include=${packages.join(",")}`, "trixie", join(work, "plain.tar")], {
+      stdio: "ignore",
+      env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
+    }),
+  );
   line("first build, cold cache", first, "plain mmdebstrap", plain, "<= 1.3 x");
   const noop = time(build);
   line("no-op rebuild", noop, "first build", first, "< 1.5 s");
@@ -47,9 +57,16 @@ try {
     execFileSync("/usr/sbin/veritysetup", ["format", join(work, "a.ext4"), join(work, "a.verity")], { stdio: "ignore" });
   });
   line("one-file overlay change", overlay, "mkfs.ext4 -d + veritysetup", ext4, "<= 3 x");
-  line("hal check of all profiles", time(() => hal("check")), "", 0, "< 0.5 s");
+  line(
+    "hal check of all profiles",
+    time(() => hal("check")),
+    "",
+    0,
+    "< 0.5 s",
+  );
   const initramfs = readdirSync(join(work, "out/bench")).find((name) => name.startsWith("initramfs"));
-  if (initramfs !== undefined) console.log(`initramfs ${(readFileSync(join(work, "out/bench", initramfs)).length / 1e6).toFixed(2)} MB   target < 7 MB`);
+  if (initramfs !== undefined)
+    console.log(`initramfs ${(readFileSync(join(work, "out/bench", initramfs)).length / 1e6).toFixed(2)} MB   target < 7 MB`);
 } finally {
   rmSync(work, { recursive: true, force: true });
 }

@@ -25,7 +25,8 @@ function rows(schema: Schema, prefix: string): string[] {
     if (!isSchema(part)) continue;
     const path = `${prefix}${name}`;
     const structured = part.type === "object" || part.type === "array";
-    const fallback = "default" in part && !(structured && JSON.stringify(part.default).length <= 2) ? `\`${JSON.stringify(part.default)}\`` : "";
+    const fallback =
+      "default" in part && !(structured && JSON.stringify(part.default).length <= 2) ? `\`${JSON.stringify(part.default)}\`` : "";
     const words = [String(part.description ?? ""), required.includes(name) ? "**Required.**" : ""].filter((w) => w !== "").join(" ");
     const cells = [`\`${path}\``, typeWords(part), fallback, words].map((cell) => cell.replaceAll("|", "\\|"));
     out.push(`| ${cells.join(" | ")} |`);

@@ -51,7 +51,9 @@ export async function buildEif({ resolved, dir, cmdline, prepared, signer }: Eif
       buildTool: "hal",
       buildToolVersion: version,
       operatingSystem: "Linux",
-      kernelVersion: prepared.packages.find(({ name }) => name === "linux" || name.startsWith("linux-image"))?.version ?? resolved.profile.kernel.version,
+      kernelVersion:
+        prepared.packages.find(({ name }) => name === "linux" || name.startsWith("linux-image"))?.version ??
+        resolved.profile.kernel.version,
     },
     ...(signer === undefined ? {} : { signer: { key: await readPem(signer.key), certificate: await readPem(signer.certificate) } }),
   });
@@ -84,7 +86,9 @@ export function splitArchive(archive: Uint8Array, chosen: (path: string) => bool
     if (!/^07070[12][0-9A-Fa-f]{104}$/.test(header)) throw reader.error(offset, "cpio header", "is not of the newc format");
     const field = (index: number): number => Number.parseInt(header.slice(6 + 8 * index, 14 + 8 * index), 16);
     const [size, nameSize] = [field(6), field(11)];
-    const name = Buffer.from(reader.slice(offset + HEADER_BYTES, nameSize, "cpio name")).toString("utf8").replace(/\0+$/, "");
+    const name = Buffer.from(reader.slice(offset + HEADER_BYTES, nameSize, "cpio name"))
+      .toString("utf8")
+      .replace(/\0+$/, "");
     const data = aligned(offset + HEADER_BYTES + nameSize);
     const end = aligned(data + size);
     const entry = reader.slice(offset, Math.min(end, reader.length) - offset, "cpio entry");

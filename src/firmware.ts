@@ -58,7 +58,11 @@ async function present(path: string): Promise<FirmwareFile | undefined> {
   return info?.isFile() ? { path, sha256: await sha256File(path) } : undefined;
 }
 
-async function packagedFirmware(resolved: Resolved, name: PackageName, { cacheDir, offline, signal }: FirmwareOptions): Promise<FirmwareFile> {
+async function packagedFirmware(
+  resolved: Resolved,
+  name: PackageName,
+  { cacheDir, offline, signal }: FirmwareOptions,
+): Promise<FirmwareFile> {
   const settings = resolved.profile.launch.firmware ?? {};
   const suite = settings.suite ?? suiteOf[name];
   const home = join(cacheDir, "firmware", suite, name);
@@ -76,7 +80,10 @@ async function packagedFirmware(resolved: Resolved, name: PackageName, { cacheDi
   await mkdir(home, { recursive: true });
   const work = await mkdtemp(join(home, ".new-"));
   try {
-    const sources = await findSources({ ...resolved, profile: { ...resolved.profile, debian: { ...resolved.profile.debian, suite } } }, work);
+    const sources = await findSources(
+      { ...resolved, profile: { ...resolved.profile, debian: { ...resolved.profile.debian, suite } } },
+      work,
+    );
     const apt = await makeApt(join(work, "apt"), sources, false);
     await runCommand({ tool: "apt-get", args: ["--quiet", "update"], env: apt.env }, { signal });
     const which = settings.version === undefined ? name : `${name}=${settings.version}`;
@@ -92,7 +99,10 @@ async function packagedFirmware(resolved: Resolved, name: PackageName, { cacheDi
     await rename(tree, kept);
     const path = join(kept, fileInPackage[name]);
     if (!existsSync(path)) {
-      throw new HalError("input", `${name} ${version} has no ${fileInPackage[name]}`, { at: nearestOrigin(resolved.origins, "/launch/firmware"), remedy: "choose another version or suite" });
+      throw new HalError("input", `${name} ${version} has no ${fileInPackage[name]}`, {
+        at: nearestOrigin(resolved.origins, "/launch/firmware"),
+        remedy: "choose another version or suite",
+      });
     }
     return { path, sha256: await sha256File(path), packageVersion: version };
   } finally {
@@ -103,5 +113,8 @@ async function packagedFirmware(resolved: Resolved, name: PackageName, { cacheDi
 /** The version that an earlier build fetched: a profile without a version keeps the one it has until `--update`. */
 async function newestKept(home: string): Promise<string | undefined> {
   const names = await readdir(home).catch(() => []);
-  return names.filter((entry) => !entry.startsWith(".")).sort().at(-1);
+  return names
+    .filter((entry) => !entry.startsWith("."))
+    .sort()
+    .at(-1);
 }

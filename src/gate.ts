@@ -2,8 +2,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildrootTree } from "./backends/buildroot/source.js";
-import { gateError } from "./kconfig/format.js";
 import type { DotConfig } from "./kconfig/dotconfig.js";
+import { gateError } from "./kconfig/format.js";
 import { gate } from "./kconfig/gate.js";
 import { parseKconfig } from "./kconfig/parse.js";
 import { buildrootEnvironment, resolveBuildrootConfig } from "./kconfig/resolve-config.js";
@@ -28,7 +28,13 @@ export function defconfigPath(externalTree: string, name: string): string {
  * @returns the resolved configuration
  * @throws HalError "check" with every lost line, where it was asked for, and why it is lost
  */
-export async function gateExternalTree(resolved: Resolved, externalTree: string, buildroot: string, output: string, signal: AbortSignal): Promise<DotConfig> {
+export async function gateExternalTree(
+  resolved: Resolved,
+  externalTree: string,
+  buildroot: string,
+  output: string,
+  signal: AbortSignal,
+): Promise<DotConfig> {
   const defconfig = defconfigPath(externalTree, resolved.name);
   const { config } = await resolveBuildrootConfig({ buildroot, externals: [externalTree], defconfig, output }, { signal });
   const environment = await buildrootEnvironment(buildroot, output);

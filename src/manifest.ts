@@ -1,6 +1,5 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { FileDigest } from "./digest.js";
 import { HalError } from "./errors.js";
 import type { Launch, Manifest } from "./generated/types.js";
 import { validatePlain } from "./schema.js";
@@ -43,11 +42,4 @@ export async function readJson(file: string): Promise<unknown> {
   } catch {
     throw new HalError("input", "not valid JSON", { at: { file } });
   }
-}
-
-/** The artifact of a name, or an error that says which are there. */
-export function artifact(manifest: Manifest, name: string): FileDigest {
-  const found = manifest.artifacts.find((entry) => entry.name === name);
-  if (found !== undefined) return found;
-  throw new HalError("input", `the image has no ${name}`, { remedy: `it has ${manifest.artifacts.map((entry) => entry.name).join(", ")}` });
 }

@@ -29,7 +29,8 @@ async function readSide(dir: string): Promise<Side> {
 /** Which registers differ between two output directories, and which artifact, package or setting made each differ. */
 export async function diffOutputs(dirA: string, dirB: string): Promise<Difference[]> {
   const [a, b] = [await readSide(dirA), await readSide(dirB)];
-  const id = ({ platform, register, bank, holdsFor }: Measurements["values"][number]): string => `${platform} ${register} ${bank} ${holdsFor.passOrder ?? ""} ${holdsFor.vcpus ?? ""}`;
+  const id = ({ platform, register, bank, holdsFor }: Measurements["values"][number]): string =>
+    `${platform} ${register} ${bank} ${holdsFor.passOrder ?? ""} ${holdsFor.vcpus ?? ""}`;
   const inA = new Map(a.measurements.values.map((value) => [id(value), value]));
   const inB = new Map(b.measurements.values.map((value) => [id(value), value]));
   const differences: Difference[] = [];
@@ -39,14 +40,22 @@ export async function diffOutputs(dirA: string, dirB: string): Promise<Differenc
     if (value === undefined || left?.value === right?.value) continue;
     const from = new Set([...(left?.from ?? []), ...(right?.from ?? [])]);
     const because = [...from].flatMap((part) => causes(part, a, b));
-    differences.push({ platform: value.platform, register: value.register, bank: value.bank, a: left?.value, b: right?.value, because: because.length > 0 ? because : ["only one of the two has it"] });
+    differences.push({
+      platform: value.platform,
+      register: value.register,
+      bank: value.bank,
+      a: left?.value,
+      b: right?.value,
+      because: because.length > 0 ? because : ["only one of the two has it"],
+    });
   }
   return differences;
 }
 
 /** How one input differs, in words; nothing when it does not. */
 function causes(part: string, a: Side, b: Side): string[] {
-  const compare = (what: string, left: unknown, right: unknown): string[] => (JSON.stringify(left) === JSON.stringify(right) ? [] : [`${what}: ${short(left)} → ${short(right)}`]);
+  const compare = (what: string, left: unknown, right: unknown): string[] =>
+    JSON.stringify(left) === JSON.stringify(right) ? [] : [`${what}: ${short(left)} → ${short(right)}`];
   switch (part) {
     case "kernel":
       return [...compare("kernel bzImage", a.launch.kernel?.sha256, b.launch.kernel?.sha256), ...kernelCauses(a, b)];
@@ -73,7 +82,10 @@ function causes(part: string, a: Side, b: Side): string[] {
 }
 
 function kernelCauses(a: Side, b: Side): string[] {
-  const kernels = ({ manifest }: Side) => manifest.packages.filter(({ name }) => name === "linux" || name.startsWith("linux-image")).map(({ name, version }) => `${name} ${version}`);
+  const kernels = ({ manifest }: Side) =>
+    manifest.packages
+      .filter(({ name }) => name === "linux" || name.startsWith("linux-image"))
+      .map(({ name, version }) => `${name} ${version}`);
   return JSON.stringify(kernels(a)) === JSON.stringify(kernels(b)) ? [] : [`  package ${kernels(a).join(", ")} → ${kernels(b).join(", ")}`];
 }
 
@@ -94,7 +106,8 @@ function packageCauses(a: Side, b: Side): string[] {
   const names = [...new Set([...left.keys(), ...right.keys()])].filter((name) => left.get(name) !== right.get(name)).sort();
   const lines = names.slice(0, 8).map((name) => `  package ${name}: ${left.get(name) ?? "absent"} → ${right.get(name) ?? "absent"}`);
   if (names.length > 8) lines.push(`  and ${names.length - 8} more packages`);
-  const tree = a.manifest.inputs.tree === b.manifest.inputs.tree ? [] : ["  the rendered tree (overlay, files, units, kernel options) differs"];
+  const tree =
+    a.manifest.inputs.tree === b.manifest.inputs.tree ? [] : ["  the rendered tree (overlay, files, units, kernel options) differs"];
   return [...lines, ...tree];
 }
 

@@ -1,6 +1,3 @@
-import type { HalError } from "./errors.js";
-import { formatError } from "./errors.js";
-
 /** Results go to stdout: one JSON document with `--json`. */
 export function printJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
@@ -13,10 +10,6 @@ export function print(text: string): void {
 /** Progress and remarks go to stderr, so that pipes see results only. */
 export function note(text: string): void {
   process.stderr.write(`${text}\n`);
-}
-
-export function warn(error: HalError): void {
-  note(`warning: ${formatError(error)}`);
 }
 
 /** Columns padded to their widest cell, two spaces between; the last is not padded. */

@@ -8,10 +8,16 @@ import type { Manifest } from "./generated/types.js";
 export function sbom(manifest: Omit<Manifest, "artifacts">): string {
   const bom = new CDX.Models.Bom();
   bom.metadata.timestamp = new Date(manifest.sourceDateEpoch * 1000);
-  bom.metadata.component = new CDX.Models.Component(CDX.Enums.ComponentType.OperatingSystem, manifest.profile, { bomRef: "image", version: manifest.inputs.digest.slice(0, 16) });
+  bom.metadata.component = new CDX.Models.Component(CDX.Enums.ComponentType.OperatingSystem, manifest.profile, {
+    bomRef: "image",
+    version: manifest.inputs.digest.slice(0, 16),
+  });
   bom.metadata.tools.components.add(new CDX.Models.Component(CDX.Enums.ComponentType.Application, "hal", { version: manifest.hal }));
   for (const entry of manifest.packages) {
-    const component = new CDX.Models.Component(CDX.Enums.ComponentType.Library, entry.name, { bomRef: `${entry.name}@${entry.version}`, version: entry.version });
+    const component = new CDX.Models.Component(CDX.Enums.ComponentType.Library, entry.name, {
+      bomRef: `${entry.name}@${entry.version}`,
+      version: entry.version,
+    });
     component.purl = packageUrl(manifest.backend, entry.name, entry.version);
     if (entry.sha256 !== undefined) component.hashes.set(CDX.Enums.HashAlgorithm["SHA-256"], entry.sha256);
     if (entry.license !== undefined && entry.license !== "") component.licenses.add(new CDX.Models.NamedLicense(entry.license));
@@ -25,5 +31,7 @@ export function sbom(manifest: Omit<Manifest, "artifacts">): string {
 /** Package URL (purl specification, types deb and generic). */
 function packageUrl(backend: Manifest["backend"], name: string, version: string): string {
   const encoded = encodeURIComponent(version);
-  return backend === "debian" ? `pkg:deb/debian/${encodeURIComponent(name)}@${encoded}` : `pkg:generic/${encodeURIComponent(name)}@${encoded}`;
+  return backend === "debian"
+    ? `pkg:deb/debian/${encodeURIComponent(name)}@${encoded}`
+    : `pkg:generic/${encodeURIComponent(name)}@${encoded}`;
 }

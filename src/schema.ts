@@ -27,7 +27,16 @@ interface Context {
 }
 
 function makeAjv(complete: boolean): Ajv {
-  const ajv = new Ajv({ allErrors: true, verbose: true, useDefaults: complete, strict: false, passContext: true, meta: false, validateSchema: false, code: { optimize: false } });
+  const ajv = new Ajv({
+    allErrors: true,
+    verbose: true,
+    useDefaults: complete,
+    strict: false,
+    passContext: true,
+    meta: false,
+    validateSchema: false,
+    code: { optimize: false },
+  });
   if (complete) {
     ajv.addKeyword({
       keyword: "x-hal-path",

@@ -18,10 +18,14 @@ export async function checkAnyDefconfig(file: string, options: Options): Promise
   if (options.buildroot === undefined) throw new HalError("input", "--defconfig needs a Buildroot tree", { remedy: "--buildroot DIR" });
   const output = await mkdtemp(join(tmpdir(), "hal-gate-"));
   try {
-    const report = await checkDefconfig({ file, buildroot: options.buildroot, externals: options.external, output }, { signal: options.signal });
+    const report = await checkDefconfig(
+      { file, buildroot: options.buildroot, externals: options.external, output },
+      { signal: options.signal },
+    );
     if (options.json) printJson({ requested: report.requested, findings: report.findings });
     else for (const finding of report.findings) print(formatFinding(finding).join("\n"));
-    if (report.findings.length > 0) throw new HalError("check", `${report.findings.length} of ${report.requested} lines do not hold`, { at: { file } });
+    if (report.findings.length > 0)
+      throw new HalError("check", `${report.findings.length} of ${report.requested} lines do not hold`, { at: { file } });
     note(`all ${report.requested} lines hold`);
   } finally {
     await rm(output, { recursive: true, force: true });

@@ -1,6 +1,6 @@
 import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join, resolve as absolute } from "node:path";
+import { resolve as absolute, join } from "node:path";
 import { drive } from "../backends/buildroot/drive.js";
 import { buildrootDirs, makeCommand } from "../backends/buildroot/environment.js";
 import { buildrootTree } from "../backends/buildroot/source.js";
@@ -35,7 +35,12 @@ export async function fetchSources(options: Options): Promise<void> {
       await writeTree(await render(resolved), external);
       const dirs = buildrootDirs(work, external, downloads);
       await gateExternalTree(resolved, external, tree.dir, dirs.output, options.signal);
-      await drive(makeCommand(tree, dirs, ["source"]), { log: join(downloads, "fetch.log"), report: note, verbose: false, signal: options.signal });
+      await drive(makeCommand(tree, dirs, ["source"]), {
+        log: join(downloads, "fetch.log"),
+        report: note,
+        verbose: false,
+        signal: options.signal,
+      });
     } finally {
       await rm(work, { recursive: true, force: true });
     }

@@ -21,7 +21,9 @@ export async function make(reference: string, targets: readonly string[], option
   const work = join(options.out, ".hal", `${resolved.name}.work`);
   const external = join(work, "external");
   if (!existsSync(join(external, "external.desc"))) {
-    throw new HalError("input", `there is no build of '${resolved.name}' in ${options.out}`, { remedy: `hal build --profile ${reference} --until configure` });
+    throw new HalError("input", `there is no build of '${resolved.name}' in ${options.out}`, {
+      remedy: `hal build --profile ${reference} --until configure`,
+    });
   }
   const command = makeCommand(tree, buildrootDirs(work, external), targets);
   const exitCode = await runInteractive(command);

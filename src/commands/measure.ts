@@ -31,14 +31,27 @@ interface Options {
 /** Predicts what the hardware will report: of an output directory, varied by options, or of bare files. */
 export async function measure(dir: string | undefined, options: Options): Promise<void> {
   if (options.diff !== undefined) {
-    if (dir === undefined) throw new HalError("input", "--diff compares two output directories", { remedy: "hal measure OUT/A --diff OUT/B" });
+    if (dir === undefined)
+      throw new HalError("input", "--diff compares two output directories", { remedy: "hal measure OUT/A --diff OUT/B" });
     const differences = await (await import("../measure-diff.js")).diffOutputs(dir, options.diff);
     if (options.json) printJson(differences);
-    else print(differences.length === 0 ? "no register differs" : differences.map(({ register, platform, because }) => [`${platform} ${register} differs`, ...because.map((line) => `  ${line}`)].join("\n")).join("\n"));
+    else
+      print(
+        differences.length === 0
+          ? "no register differs"
+          : differences
+              .map(({ register, platform, because }) =>
+                [`${platform} ${register} differs`, ...because.map((line) => `  ${line}`)].join("\n"),
+              )
+              .join("\n"),
+      );
     return;
   }
   const given = bareRequest(options);
-  const request = dir === undefined ? complete(given, options.platform) : { ...(await (await import("../measure-output.js")).requestOf(dir, options.platform)), ...given };
+  const request =
+    dir === undefined
+      ? complete(given, options.platform)
+      : { ...(await (await import("../measure-output.js")).requestOf(dir, options.platform)), ...given };
   const prediction = await predict(request);
   if (options.json) {
     printJson(options.explain ? { ...toMeasurements(prediction), steps: prediction.values.map(explained) } : toMeasurements(prediction));
@@ -51,9 +64,26 @@ export async function measure(dir: string | undefined, options: Options): Promis
 /** The options as a request; what is not given is not there, so that it can be laid over an output directory's own. */
 function bareRequest(options: Options): Partial<MeasureRequest> {
   const { firmware, firmwareVersion, igvm, kernel, cmdline, eif, uki, disk, cpuModel, memory, qemuVersion, boot, passOrder } = options;
-  if (options.guestFeatures !== undefined && !/^0x[0-9a-fA-F]{1,16}$/.test(options.guestFeatures)) throw new HalError("input", `--guest-features ${options.guestFeatures} is not hexadecimal`, { remedy: "like 0x1" });
-  if (memory !== undefined && !/^[1-9][0-9]{0,8}[KMGT]?$/.test(memory)) throw new HalError("input", `--memory ${memory} is not a size`, { remedy: "like 8G" });
-  const given = { firmware, firmwareVersion, igvm, kernel, cmdline, eif, uki, disk, cpuModel, guestFeatures: options.guestFeatures, memory, qemuVersion, boot, passOrder };
+  if (options.guestFeatures !== undefined && !/^0x[0-9a-fA-F]{1,16}$/.test(options.guestFeatures))
+    throw new HalError("input", `--guest-features ${options.guestFeatures} is not hexadecimal`, { remedy: "like 0x1" });
+  if (memory !== undefined && !/^[1-9][0-9]{0,8}[KMGT]?$/.test(memory))
+    throw new HalError("input", `--memory ${memory} is not a size`, { remedy: "like 8G" });
+  const given = {
+    firmware,
+    firmwareVersion,
+    igvm,
+    kernel,
+    cmdline,
+    eif,
+    uki,
+    disk,
+    cpuModel,
+    guestFeatures: options.guestFeatures,
+    memory,
+    qemuVersion,
+    boot,
+    passOrder,
+  };
   return {
     ...(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Partial<MeasureRequest>),
     ...(options.initrd.length === 0 ? {} : { initrds: options.initrd }),
@@ -73,10 +103,22 @@ function vcpuCounts(text: string): number[] {
 
 /** Bare files: the platform must be said, everything else has the values that hal's own launch metadata would have. */
 function complete(given: Partial<MeasureRequest>, platform: MeasuredPlatform | undefined): MeasureRequest {
-  if (platform === undefined) throw new HalError("input", "give an output directory, or --platform and files", { remedy: "hal measure out/sev-snp, or hal measure --platform sev-snp --firmware OVMF.fd --vcpus 4 --cpu-model EPYC-v4" });
+  if (platform === undefined)
+    throw new HalError("input", "give an output directory, or --platform and files", {
+      remedy: "hal measure out/sev-snp, or hal measure --platform sev-snp --firmware OVMF.fd --vcpus 4 --cpu-model EPYC-v4",
+    });
   const launched = platform === "sev" || platform === "sev-es" || platform === "sev-snp";
-  if (launched && given.vcpus === undefined && platform !== "sev" && given.igvm === undefined) throw new HalError("input", "--vcpus is missing: each vCPU's first state is measured", { remedy: "give --vcpus N" });
-  return { platforms: [platform], initrds: [], vcpus: [1], boot: "direct", nativeZero: false, guest: platform === "tdx" ? "tdx" : "plain", ...given };
+  if (launched && given.vcpus === undefined && platform !== "sev" && given.igvm === undefined)
+    throw new HalError("input", "--vcpus is missing: each vCPU's first state is measured", { remedy: "give --vcpus N" });
+  return {
+    platforms: [platform],
+    initrds: [],
+    vcpus: [1],
+    boot: "direct",
+    nativeZero: false,
+    guest: platform === "tdx" ? "tdx" : "plain",
+    ...given,
+  };
 }
 
 /** One line per register: the value, and what it holds for. */
@@ -95,10 +137,23 @@ export function measurementTable({ values }: Measurements): string {
 }
 
 function explained({ platform, register, bank, steps }: ExplainedValue) {
-  return { platform, register, bank, steps: steps().map((step) => ({ ...step, ...(step.gpa === undefined ? {} : { gpa: `0x${step.gpa.toString(16)}` }) })) };
+  return {
+    platform,
+    register,
+    bank,
+    steps: steps().map((step) => ({ ...step, ...(step.gpa === undefined ? {} : { gpa: `0x${step.gpa.toString(16)}` }) })),
+  };
 }
 
 function explainText(value: ExplainedValue): string {
-  const rows = value.steps().map(({ what, digest, gpa, size, from }) => [`  ${gpa === undefined ? "" : `0x${gpa.toString(16)}`}`, size === undefined ? "" : `${size}`, what, from ?? "", digest ?? ""]);
+  const rows = value
+    .steps()
+    .map(({ what, digest, gpa, size, from }) => [
+      `  ${gpa === undefined ? "" : `0x${gpa.toString(16)}`}`,
+      size === undefined ? "" : `${size}`,
+      what,
+      from ?? "",
+      digest ?? "",
+    ]);
   return `${value.platform} ${value.register} ${value.bank} ${value.value}\n${table(rows)}`;
 }

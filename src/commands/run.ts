@@ -16,7 +16,12 @@ interface Options {
 /** Boots an image on this terminal, or prints how; `--json` prints the launch metadata. */
 export async function run(dir: string, options: Options): Promise<void> {
   if (options.json) return printJson(await readLaunch(dir));
-  const { text, exitCode } = await runImage(dir, { ...options, print: options.print || options.format !== "qemu", shares: sharesOf(options.share), note });
+  const { text, exitCode } = await runImage(dir, {
+    ...options,
+    print: options.print || options.format !== "qemu",
+    shares: sharesOf(options.share),
+    note,
+  });
   if (text !== undefined) print(text);
   if (exitCode !== undefined && exitCode !== 0) throw new HalError("command", `QEMU ended with exit code ${exitCode}`);
 }

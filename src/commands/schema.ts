@@ -6,7 +6,10 @@ import { schemaNames, schemaText } from "../schema.js";
 /** The JSON Schema of a kind, for editors; without a kind, the kinds. */
 export function schema(kind: string | undefined): void {
   const names = schemaNames();
-  if (kind === undefined) return print(names.join("\n"));
+  if (kind === undefined) {
+    print(names.join("\n"));
+    return;
+  }
   const name = kind.toLowerCase();
   if (!names.includes(name)) {
     const guess = nearest(name, names);

@@ -14,9 +14,17 @@ export interface HalResult {
 }
 
 /** Runs the compiled hal as a user would. */
-export async function hal(args: readonly string[], options: { env?: Record<string, string>; cwd?: string; prefix?: readonly string[] } = {}): Promise<HalResult> {
+export async function hal(
+  args: readonly string[],
+  options: { env?: Record<string, string>; cwd?: string; prefix?: readonly string[] } = {},
+): Promise<HalResult> {
   const [tool = "", ...rest] = [...(options.prefix ?? []), process.execPath, join(halRoot, "dist/main.js"), ...args];
-  const { exitCode, stdout, stderr } = await execa(tool, rest, { cwd: options.cwd ?? halRoot, env: { CI: "true", ...options.env }, reject: false, maxBuffer: 1 << 28 });
+  const { exitCode, stdout, stderr } = await execa(tool, rest, {
+    cwd: options.cwd ?? halRoot,
+    env: { CI: "true", ...options.env },
+    reject: false,
+    maxBuffer: 1 << 28,
+  });
   return { exitCode, stdout, stderr };
 }
 

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { build, emptyDir } from "./harness.js";
 
-const digests = (report: Awaited<ReturnType<typeof build>>) => Object.fromEntries(report.manifest.artifacts.map(({ name, sha256 }) => [name, sha256]));
+const digests = (report: Awaited<ReturnType<typeof build>>) =>
+  Object.fromEntries(report.manifest.artifacts.map(({ name, sha256 }) => [name, sha256]));
 
 test("the same profile gives the same bytes elsewhere: directory, cache, umask, locale, time zone, clock, jobs", async () => {
   const here = await emptyDir("same-a");
@@ -17,7 +18,10 @@ test("the same profile gives the same bytes elsewhere: directory, cache, umask, 
   });
   expect(digests(cold)).toEqual(digests(first));
   await rm(there, { recursive: true });
-  const later = await build("dev", ["--out", await emptyDir("same-c")], { env: { HAL_CACHE: cache }, prefix: ["faketime", "2031-05-06 07:08:09"] });
+  const later = await build("dev", ["--out", await emptyDir("same-c")], {
+    env: { HAL_CACHE: cache },
+    prefix: ["faketime", "2031-05-06 07:08:09"],
+  });
   expect(digests(later)).toEqual(digests(first));
   for (const name of ["same-a", "same-b", "same-c", "same-cache"]) await rm(join(here, "..", name), { recursive: true, force: true });
 });

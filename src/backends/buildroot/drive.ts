@@ -36,7 +36,10 @@ export async function drive(command: Command, { log, report, verbose, signal, pa
   const { exitCode } = await runCommand(command, { log, onLine, signal, allowFailure: true });
   if (exitCode === 0) return;
   const failure = summarizeFailure(lines);
-  const who = failure.package === undefined ? "Buildroot's make" : `package ${failure.package}${failure.version === undefined ? "" : ` ${failure.version}`}`;
+  const who =
+    failure.package === undefined
+      ? "Buildroot's make"
+      : `package ${failure.package}${failure.version === undefined ? "" : ` ${failure.version}`}`;
   throw new HalError("command", `${who} failed${failure.step === undefined ? "" : ` while ${failure.step.toLowerCase()}`}`, {
     details: failure.errors.length > 0 ? failure.errors : failure.lastLines,
     remedy: `${failure.advice}\n  the whole output is in ${log}`,

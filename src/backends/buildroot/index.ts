@@ -35,7 +35,9 @@ async function check(resolved: Resolved, options: Options): Promise<void> {
     const series = version.split(".").slice(0, 2).join(".");
     const why = feature.buildroot.unavailable[version] ?? feature.buildroot.unavailable[series];
     if (why !== undefined) {
-      throw new HalError("input", `Buildroot ${version} cannot provide feature '${feature.name}': ${why}`, { at: nearestOrigin(resolved.origins, `/features/${index}`) });
+      throw new HalError("input", `Buildroot ${version} cannot provide feature '${feature.name}': ${why}`, {
+        at: nearestOrigin(resolved.origins, `/features/${index}`),
+      });
     }
   }
 }
@@ -45,17 +47,33 @@ async function inputs(resolved: Resolved, options: Options): Promise<Readonly<Re
   const { toolchain } = resolved.profile.buildroot;
   const overrides: Record<string, string> = {};
   for (const [name, dir] of Object.entries(resolved.profile.buildroot.overrides)) overrides[name] = await treeDigest(dir);
-  return { buildroot: tree.version, commit: tree.commit ?? null, toolchain: typeof toolchain === "string" ? toolchain : "external", overrides };
+  return {
+    buildroot: tree.version,
+    commit: tree.commit ?? null,
+    toolchain: typeof toolchain === "string" ? toolchain : "external",
+    overrides,
+  };
 }
 
 async function plan(resolved: Resolved, options: Options): Promise<readonly string[]> {
   const tree = await buildrootTree(resolved, sourceOptions(options));
-  return [`configure Buildroot ${tree.version}`, "compare every requested symbol with its .config", "decide what must be rebuilt", "make", "assemble"];
+  return [
+    `configure Buildroot ${tree.version}`,
+    "compare every requested symbol with its .config",
+    "decide what must be rebuilt",
+    "make",
+    "assemble",
+  ];
 }
 
 function sourceOptions(options: Options): SourceOptions {
   const { buildroot: dir, allowVersion } = options.backendOptions;
-  return { buildroot: typeof dir === "string" ? dir : undefined, allowVersion: allowVersion === true, offline: options.offline, signal: options.signal };
+  return {
+    buildroot: typeof dir === "string" ? dir : undefined,
+    allowVersion: allowVersion === true,
+    offline: options.offline,
+    signal: options.signal,
+  };
 }
 
 /** Where `hal build --until` stops: the targets of Buildroot's make that lead there. */
@@ -72,7 +90,13 @@ async function prepare({ resolved, externalTree, workDir, log, report, options }
   await mkdir(dirs.downloads, { recursive: true });
   await mkdir(dirs.output, { recursive: true });
   const make = (targets: readonly string[], packages?: readonly string[]): Promise<void> =>
-    drive(makeCommand(tree, dirs, targets, { jobs, offline }), { log, report, verbose, signal, ...(packages === undefined ? {} : { packages }) });
+    drive(makeCommand(tree, dirs, targets, { jobs, offline }), {
+      log,
+      report,
+      verbose,
+      signal,
+      ...(packages === undefined ? {} : { packages }),
+    });
 
   report("configuring");
   const config = await gateExternalTree(resolved, externalTree, tree.dir, dirs.output, signal);

@@ -16,7 +16,8 @@ export async function buildInputs(
   shown: ReadonlyMap<string, ShownPackage>,
 ): Promise<BuildInputs> {
   const under = (prefix: string) => rendered.files.filter((file) => file.path.startsWith(prefix));
-  const digest = (files: Rendered["files"]): string => sha256(files.map((file) => `${file.path}\0${file.mode}\0${file.link ?? sha256(file.content)}\n`).join(""));
+  const digest = (files: Rendered["files"]): string =>
+    sha256(files.map((file) => `${file.path}\0${file.mode}\0${file.link ?? sha256(file.content)}\n`).join(""));
   const recipes = new Map<string, string>();
   for (const file of under("package/")) {
     const name = file.path.split("/")[1] ?? "";

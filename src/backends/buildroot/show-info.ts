@@ -69,7 +69,13 @@ export async function imagePackages(
     const override = overridden.get(name);
     const license = entry.licenses === "" ? {} : { license: entry.licenses };
     if (override !== undefined) {
-      built.push({ name, version: `override-${override.slice(0, 12)}`, sha256: override, source: "a source tree of the builder's", ...license });
+      built.push({
+        name,
+        version: `override-${override.slice(0, 12)}`,
+        sha256: override,
+        source: "a source tree of the builder's",
+        ...license,
+      });
       continue;
     }
     const digest = entry.source === undefined ? undefined : await sourceHash(tree, entry.folder, entry.source.file);
