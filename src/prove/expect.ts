@@ -1,6 +1,18 @@
 import { formatSize, parseSize } from "../size.js";
 import { SHELL_ANSWER } from "./boot.js";
-import { attempt, type Facts, last, listeners, type Mapping, mappings, memory, mountAt, processes, targetOf } from "./report.js";
+import {
+  attempt,
+  type Facts,
+  isComplete,
+  last,
+  listeners,
+  type Mapping,
+  mappings,
+  memory,
+  mountAt,
+  processes,
+  targetOf,
+} from "./report.js";
 import type { DiskFindings } from "./scan.js";
 import type { Promises } from "./subject.js";
 
@@ -27,7 +39,10 @@ const check = (name: string, ok: boolean, expected: string, found: string): Chec
 
 /** Holds an image that has booted to its promises. Pure: the same evidence gives the same checks, in this order. */
 export function judge(promises: Promises, evidence: Evidence): Check[] {
-  return rules.flatMap((rule) => rule(promises, evidence));
+  const checks = rules.flatMap((rule) => rule(promises, evidence));
+  if (isComplete(evidence.facts)) return checks;
+  // Nothing was seen to listen, to log in or to have a password because nobody looked.
+  return checks.map((entry) => (entry.ok ? { ...entry, ok: false, found: "not told" } : entry));
 }
 
 /** That the image got to where it can work, and that the probe saw it to the end. */

@@ -23,6 +23,11 @@ export function last(facts: Facts, key: string): string | undefined {
   return facts.get(key)?.at(-1);
 }
 
+/** Whether the probe came to tell all facts: what is absent from half a report may still be there. */
+export function isComplete(facts: Facts): boolean {
+  return all(facts, "stage").includes("facts");
+}
+
 /** One line of /proc/PID/mountinfo (proc(5)). */
 export interface Mount {
   /** `major:minor`. */
@@ -86,8 +91,9 @@ export function mappings(facts: Facts): Mapping[] {
 
 /** Target type of a mapping: from its table, else from the prefix that cryptsetup gives its UUID. */
 export function targetOf(mapping: Mapping): "verity" | "crypt" | "integrity" | "other" {
-  const type = mapping.table.split(" ")[2];
+  const type = mapping.table === "" ? undefined : mapping.table.split(" ")[2];
   if (type === "verity" || type === "crypt" || type === "integrity") return type;
+  if (type !== undefined) return "other"; // the UUID is only a name that somebody gave
   if (mapping.uuid.startsWith("CRYPT-VERITY-")) return "verity";
   if (/^CRYPT-(LUKS2|PLAIN)-/.test(mapping.uuid)) return "crypt";
   // libcryptsetup names the integrity layer below a LUKS2 device so.
@@ -142,15 +148,18 @@ function isLoopback(address: string): boolean {
 /** Memory at readiness, in bytes. */
 export interface Memory {
   readonly total: number;
-  /** What is not available to new programs, without the probe's own. */
+  /** What neither is free nor can be taken back at once (clean file pages, reclaimable slabs), without the probe's own. */
   readonly used: number;
 }
 
 export function memory(facts: Facts): Memory | undefined {
-  const kib = (name: string): number =>
-    Number(/([0-9]+) kB/.exec(all(facts, "meminfo").find((line) => line.startsWith(`${name}:`)) ?? "")?.[1]);
+  const kib = (name: string): number => {
+    const line = all(facts, "meminfo").find((entry) => entry.startsWith(`${name}:`));
+    return Number(/([0-9]+) kB/.exec(line ?? "")?.[1]);
+  };
+  const free = ["MemFree", "Active(file)", "Inactive(file)", "SReclaimable"].reduce((sum, name) => sum + kib(name), 0);
   const total = kib("MemTotal") * 1024;
-  const used = total - (kib("MemAvailable") + Number(last(facts, "probe-kib") ?? 0)) * 1024;
+  const used = total - (free + Number(last(facts, "probe-kib") ?? 0)) * 1024;
   return Number.isFinite(used) ? { total, used } : undefined;
 }
 

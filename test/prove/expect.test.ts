@@ -1,0 +1,195 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import type { Layout } from "../../src/generated/types.js";
+import { type Evidence, figures, judge, spoken } from "../../src/prove/expect.js";
+import { listeners, mountAt, parseFacts } from "../../src/prove/report.js";
+import type { Promises } from "../../src/prove/subject.js";
+
+// What the probe said in a boot of profile dev, debian backend.
+const recorded = await readFile(join(import.meta.dirname, "recorded/busybox.txt"), "utf8");
+const roothash = /roothash=([0-9a-f]{64})/.exec(recorded)?.[1] ?? "";
+
+const layout: Layout = {
+  apiVersion: "hal/v1",
+  kind: "Layout",
+  name: "hardened",
+  description: "x",
+  root: { type: "verity", size: "256M" },
+  compression: "zstd",
+  rw: { size: "256M", integrity: "hmac-sha256", mount: "/rw", binds: ["/var"] },
+  swap: { size: "64M" },
+  tmpfs: [
+    { path: "/tmp", size: "25%", mode: "1777", exec: false, noswap: false },
+    { path: "/run/exec", size: "50%", mode: "0700", exec: true, noswap: true },
+  ],
+  cmdline: [],
+};
+const promises: Promises = { name: "dev", debug: false, init: "busybox", ssh: false, layout, ports: [7002] };
+const silent = "\x1bc\x1b[?7l\x1b[2J\x1b[0mSeaBIOS (version 1.16.2)\r\nBooting from ROM...\r\n\x1bc\x1b[?7l\x1b[2J";
+
+function evidence(text = recorded, change: Partial<Evidence> = {}): Evidence {
+  return { facts: parseFacts(text), console: silent, ending: "guest-shutdown", disk: { rw: [], swap: [] }, ...change };
+}
+
+const broken = (promised: Promises, seen: Evidence): string[] =>
+  judge(promised, seen)
+    .filter(({ ok }) => !ok)
+    .map(({ name }) => name);
+
+test("an image that keeps its promises passes every check", () => {
+  const checks = judge(promises, evidence());
+  expect(checks.filter(({ ok }) => !ok)).toEqual([]);
+  expect(checks.length).toBeGreaterThan(20);
+});
+
+/** Each weakness as it would look in the report, and exactly the checks that it must fail. */
+const weaknesses: readonly (readonly [weakness: string, from: RegExp, to: string, fails: readonly string[]])[] = [
+  ["a service failed", /^state=settled$/m, "state=degraded", ["ready"]],
+  ["the probe was cut off", /^end=ok\n/m, "", ["report complete"]],
+  [
+    "root is the bare partition",
+    /^(mount=\d+ 1 )253:0( .*) \/dev\/mapper\/root /m,
+    "$18:1$2 /dev/sda1 ",
+    ["root is verified", "root is read-only"],
+  ],
+  ["root is a linear mapping", /verity 1 8:1 8:2 4096.*/, "linear 8:1 0", ["root is verified", "root hash"]],
+  ["another root hash is enforced", new RegExp(`(sha256) ${roothash}`), `$1 ${"0".repeat(64)}`, ["root hash"]],
+  [
+    "root is mounted read-write",
+    /ro,nodev,relatime - ext4 \/dev\/mapper\/root ro/,
+    "rw,nodev,relatime - ext4 /dev/mapper/root rw",
+    ["root is read-only"],
+  ],
+  ["the mapping is writable", /^(dm=dm-0\|.*)\|1\|/m, "$1|0|", ["root is read-only"]],
+  ["a write to the root succeeds", /write-root\|refused\|.*/, "write-root|allowed|", ["write root"]],
+  ["a write succeeds after a remount", /write-remounted\|refused\|.*/, "write-remounted|allowed|", ["write remounted"]],
+  ["the mapping takes writes", /write-device\|refused\|.*/, "write-device|allowed|", ["write device"]],
+  ["no attempt was made", /^attempt=write-usr.*\n/m, "", ["write usr"]],
+  ["rw on the bare partition", /253:2 (\/ \/rw .*)\/dev\/mapper\/rw/, "8:3 $1/dev/sda3", ["/rw is encrypted", "/rw is authenticated"]],
+  ["rw with a null cipher", /crypt capi:authenc\S+/, "crypt cipher_null-ecb", ["/rw is encrypted"]],
+  ["rw without authentication tags", / integrity:32:aead/, "", ["/rw is authenticated"]],
+  ["rw allows set-user-id programs", /(\/ \/rw rw),nosuid/, "$1", ["/rw options"]],
+  ["the marker was not written", /^marker=rw\n/m, "", ["/rw: no plaintext on the disk"]],
+  ["swap on the bare partition", /^swap=\/dev\/mapper\/swap/m, "swap=/dev/sda4", ["swap is encrypted"]],
+  ["no swap at all", /^swap=\/dev\/mapper.*\n/m, "", ["swap is encrypted"]],
+  ["swap without a cipher", /(swap: 0 \d+ crypt) aes-xts-plain64/, "$1 cipher_null-ecb", ["swap is encrypted"]],
+  ["programs run from /tmp", /(\/ \/tmp rw,nosuid,nodev),noexec/, "$1", ["/tmp is tmpfs"]],
+  ["/tmp on the rw partition", /(\/ \/tmp .*) - tmpfs tmpfs/, "$1 - ext4 /dev/mapper/rw", ["/tmp is tmpfs"]],
+  ["/tmp may fill the RAM", /(\/ \/tmp .*)size=\d+k/, "$1size=990000k", ["/tmp is tmpfs"]],
+  ["the execution area is swapped", /(\/run\/exec .*),noswap/, "$1", ["/run/exec is tmpfs"]],
+  ["the execution area is missing", /^mount=.* \/run\/exec .*\n/m, "", ["/run/exec is tmpfs"]],
+  ["something listens on all addresses", /^end=ok/m, "tcp=   0: 00000000:1F90 00000000:0000 0A 0 0 0\nend=ok", ["listens to the world"]],
+  [
+    "something listens on IPv6",
+    /^end=ok/m,
+    `tcp6=   0: ${"0".repeat(32)}:0016 ${"0".repeat(32)}:0000 0A 0 0 0\nend=ok`,
+    ["listens to the world"],
+  ],
+  ["an open UDP port", /^end=ok/m, "udp=   0: 0F02000A:0035 00000000:0000 07 0 0 0\nend=ok", ["listens to the world"]],
+  ["a getty", /^end=ok/m, "process=/proc/77|1088|/usr/sbin/agetty|/sbin/agetty -o -p -- \\u ttyS0\nend=ok", ["no login"]],
+  ["a getty of BusyBox", /^end=ok/m, "process=/proc/77|1088|/usr/bin/busybox|getty 115200 ttyS0\nend=ok", ["no login", "no shell"]],
+  ["an SSH server", /^end=ok/m, "process=/proc/77|0|/usr/sbin/sshd|sshd: /usr/sbin/sshd -D\nend=ok", ["no login"]],
+  ["a shell on a terminal", /^end=ok/m, "process=/proc/77|1088|/usr/bin/dash|/bin/sh\nend=ok", ["no shell"]],
+  ["root without a password", /^account=root\|locked/m, "account=root|empty", ["no password"]],
+  ["root with a password", /^account=root\|locked/m, "account=root|password", ["no password"]],
+  ["modules can be loaded", /^sysctl=modules_disabled=1/m, "sysctl=modules_disabled=0", ["module loading"]],
+  [
+    "the kernel looks into a module",
+    /load-module\|refused\|.*/,
+    "load-module|refused|insmod: can't insert '/observe': invalid module format",
+    ["module loading"],
+  ],
+  ["SysRq", /^sysctl=sysrq=0/m, "sysctl=sysrq=438", ["SysRq"]],
+];
+
+describe("each weakness fails its checks and no others", () => {
+  test.each(weaknesses)("%s", (_weakness, from, to, fails) => {
+    const weak = recorded.replace(from, to);
+    expect(weak).not.toBe(recorded);
+    expect(broken(promises, evidence(weak))).toEqual(fails);
+  });
+
+  test.each<[string, Partial<Evidence>, string[]]>([
+    ["plaintext on the rw partition", { disk: { rw: ["marker at 0x1000"], swap: [] } }, ["/rw: no plaintext on the disk"]],
+    ["an ext4 superblock on the rw partition", { disk: { rw: ["ext4"], swap: [] } }, ["/rw: no plaintext on the disk"]],
+    ["plaintext on the swap partition", { disk: { rw: [], swap: ["swap"] } }, ["swap: no plaintext on the disk"]],
+    ["a LUKS header on the disk", { disk: { rw: ["luks"], swap: [] } }, ["no LUKS header on the disk"]],
+    ["a kernel that talks", { console: `${silent}[    0.000000] Linux version 6.12\r\n` }, ["console is silent"]],
+    ["a shell that answered", { console: `${silent}\r\nhal-shell-42\r\n` }, ["no shell", "console is silent"]],
+    ["a guest that had to be killed", { ending: "killed" }, ["report complete"]],
+  ])("%s", (_weakness, change, fails) => {
+    expect(broken(promises, evidence(recorded, change))).toEqual(fails);
+  });
+
+  test("an image without a report, or with half of one, keeps no promise", () => {
+    expect(judge(promises, evidence("")).filter(({ ok }) => ok)).toEqual([]);
+    const started = recorded.slice(0, recorded.indexOf("init="));
+    expect(judge(promises, evidence(started.replace("stage=facts\n", ""))).filter(({ ok }) => ok)).toEqual([]);
+  });
+});
+
+describe("what is no weakness", () => {
+  test.each([
+    ["the forwarded port", "tcp=   0: 00000000:1B5A 00000000:0000 0A 0 0 0"],
+    ["a resolver on loopback", "tcp=   0: 3500007F:0035 00000000:0000 0A 0 0 0"],
+    ["loopback in IPv6", "tcp6=   0: 00000000000000000000000001000000:0277 0:0 0A 0 0 0"],
+    ["a DHCP client", "udp=   0: 0F02000A:0044 00000000:0000 07 0 0 0"],
+    ["an established connection", "tcp=   0: 0F02000A:1F90 0202000A:1234 01 0 0 0"],
+    ["a network manager's ICMPv6 socket", `raw6=  144: ${"0".repeat(32)}:003A ${"0".repeat(32)}:0000 07 0 0 0`],
+    ["a service that is a script", "process=/proc/77|0|/usr/bin/dash|/bin/sh /usr/bin/agent"],
+  ])("%s", (_what, line) => {
+    expect(broken(promises, evidence(recorded.replace("end=ok", `${line}\nend=ok`)))).toEqual([]);
+  });
+
+  test("an SSH server where the profile has one", () => {
+    const line = "tcp=   0: 00000000:0016 00000000:0000 0A 0 0 0\nprocess=/proc/77|0|/usr/sbin/sshd|sshd: /usr/sbin/sshd -D";
+    expect(broken({ ...promises, ssh: true }, evidence(recorded.replace("end=ok", `${line}\nend=ok`)))).toEqual([]);
+  });
+
+  test("without integrity in the layout none is asked for", () => {
+    const plain = { ...promises, layout: { ...layout, rw: { size: "1G", integrity: "none" as const, mount: "/rw", binds: [] } } };
+    expect(broken(plain, evidence(recorded.replace(" integrity:32:aead", "")))).toEqual([]);
+  });
+});
+
+test("a root in RAM has other promises", () => {
+  const ram: Layout = { ...layout, root: { type: "ram", size: "1G" } };
+  const { rw: _rw, swap: _swap, ...rest } = ram;
+  const text = recorded
+    .replace(/^mount=\d+ 1 253:0 .*$/m, "mount=1 1 0:2 / / rw shared:1 - rootfs rootfs rw")
+    .replace(/^swap=\/dev.*\n/m, "");
+  expect(broken({ ...promises, layout: rest }, evidence(text, { disk: undefined }))).toEqual([]);
+  expect(broken({ ...promises, layout: rest }, evidence(recorded, { disk: undefined }))).toEqual(["root is in RAM", "no swap"]);
+});
+
+describe("the report", () => {
+  test("a line that was cut off is not half a fact", () => {
+    expect([...parseFacts("a=1\nb=2\nc=hal").keys()]).toEqual(["a", "b"]);
+  });
+
+  test("of two mounts on one directory the later one is seen", () => {
+    const facts = parseFacts("mount=1 0 8:1 / /x rw - ext4 /dev/sda1 rw\nmount=2 1 0:9 / /x ro - tmpfs tmpfs ro\n");
+    expect(mountAt(facts, "/x")?.type).toBe("tmpfs");
+  });
+
+  test("mapped IPv4 loopback is loopback", () => {
+    const facts = parseFacts(
+      "tcp6=0: 0000000000000000FFFF00000100007F:0050 0:0 0A\ntcp6=0: 0000000000000000FFFF00000F02000A:0050 0:0 0A\n",
+    );
+    expect(listeners(facts).map(({ loopback }) => loopback)).toEqual([true, false]);
+  });
+
+  test("figures", () => {
+    const { initSeconds, readySeconds, memoryUsed, memoryTotal } = figures(parseFacts(recorded));
+    expect(initSeconds).toBeGreaterThan(1);
+    expect(readySeconds).toBeGreaterThan(initSeconds ?? Number.POSITIVE_INFINITY);
+    expect(memoryUsed).toBeGreaterThan(20e6);
+    expect(memoryUsed).toBeLessThan((memoryTotal ?? 0) / 4);
+  });
+
+  test("the console without the firmware's words and terminal controls", () => {
+    expect(spoken(silent)).toBe("");
+    expect(spoken(`${silent}\x1b[32mhal: \x1b[0mroot: failed\r\n`)).toBe("hal: root: failed");
+  });
+});
