@@ -116,6 +116,18 @@ describe("signatures", () => {
     ).toBe(pcrInfo);
   });
 
+  test.each([
+    ["a length that is not in its shortest form", "1805"],
+    ["an indefinite length", "9fff"],
+    ["a tag", "d28440"],
+    ["a key twice", "a201000100"],
+    ["more items than bytes", "9affffffff"],
+    ["deep nesting", "81".repeat(100)],
+    ["something after the end", "0000"],
+  ])("CBOR with %s is refused", (_, hex) => {
+    expect(() => decodeCbor(new ByteReader(Buffer.from(hex, "hex"), "cbor"))).toThrow(/CBOR/);
+  });
+
   test("verify, and change no PCR but 8", () => {
     const eif = readEif(signed, "signed.eif");
     const signature = readEifSignature(eif);

@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { actions, registerValues } from "../../src/measure/boot-events.js";
 import { readEventLog, replay } from "../../src/measure/eventlog.js";
@@ -35,10 +36,11 @@ describe("replay", () => {
   test("leaves out EV_NO_ACTION, and starts PCR 0 with the locality that one of them names", () => {
     const locality: BuiltEvent = { index: 0, type: 3, data: Buffer.concat([Buffer.from("StartupLocality\0"), Buffer.from([3])]) };
     const event = text(0, "first");
-    const plain = readEventLog(buildEventLog([event]), "log", "tpm");
     const started = readEventLog(buildEventLog([locality, event]), "log", "tpm");
     expect(started.startupLocality).toBe(3);
-    expect(replay(started, "sha256").get("pcr0")).not.toBe(replay(plain, "sha256").get("pcr0"));
+    const start = Buffer.alloc(32);
+    start.writeUInt8(3, 31);
+    expect(replay(started, "sha256").get("pcr0")).toBe(hash("sha256", Buffer.concat([start, hash("sha256", "first", "buffer")])));
   });
 
   test("of a TD names RTMRs and stops at the unused rest", () => {

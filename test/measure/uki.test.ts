@@ -1,5 +1,6 @@
 import { hash } from "node:crypto";
 import { describe, expect, test } from "vitest";
+import { ByteReader } from "../../src/bytes.js";
 import { readUki, stubEvents, stubInitrd } from "../../src/measure/uki.js";
 import { predictVtpm } from "../../src/measure/vtpm.js";
 import { type BuiltSection, buildPe, optionalOffset, peOffset, tableOffset } from "./build-pe.js";
@@ -59,6 +60,17 @@ describe("unified kernel images", () => {
         ?.steps.map((step) => step.what.split(" ")[0]);
     const uki = { file: "u.efi", bytes: image };
     expect(what({ boot: "uki-kernel", uki, firmwareVersion: "2025.02" })).toEqual(["unified", "'Calling", "separator", "kernel"]);
+  });
+
+  test.each([
+    ["2025.02", 4],
+    ["2026.08", 6],
+  ])("on disk, edk2 %s puts %d events into PCR 5", (firmwareVersion, count) => {
+    const gpt = { reader: new ByteReader(new Uint8Array(), "disk"), header: Buffer.alloc(92), entries: [], partitions: [] };
+    const { values } = predictVtpm({ boot: "uki-disk", uki: { file: "u.efi", bytes: image }, gpt, firmwareVersion });
+    expect(values.find(({ register }) => register === "pcr5")?.steps.length).toBe(count);
+    const images = values.find(({ register }) => register === "pcr4")?.steps.map((step) => step.what.split(" ")[0]);
+    expect(images).toEqual(["'Calling", "separator", "unified", "kernel"]);
   });
 
   test.each<[string, Buffer, string]>([
