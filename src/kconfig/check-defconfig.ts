@@ -3,6 +3,7 @@ import { HalError } from "../errors.js";
 import type { SymbolRequest } from "../resolved.js";
 import type { RunOptions } from "../tools.js";
 import { type DotConfig, readDotConfig } from "./dotconfig.js";
+import { lostLines } from "./format.js";
 import { type GateFinding, gate } from "./gate.js";
 import { parseKconfig } from "./parse.js";
 import { buildrootEnvironment, type ResolvedConfig, resolveBuildrootConfig } from "./resolve-config.js";
@@ -18,6 +19,8 @@ export interface DefconfigCheck {
 export interface DefconfigReport {
   /** Lines that ask for something. */
   readonly requested: number;
+  /** How many of them do not hold. */
+  readonly lost: number;
   readonly findings: readonly GateFinding[];
   readonly resolved: ResolvedConfig;
 }
@@ -37,7 +40,7 @@ export async function checkDefconfig(check: DefconfigCheck, options: RunOptions 
   });
   const requested = requestsOf(defconfig);
   const findings = [...malformed(defconfig), ...gate({ requested, config: resolved.config, kconfig })];
-  return { requested: requested.length, findings: byLine(findings), resolved };
+  return { requested: requested.length, lost: lostLines(findings), findings: byLine(findings), resolved };
 }
 
 /** Every line of a configuration file as a request of that file. */

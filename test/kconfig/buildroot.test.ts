@@ -108,6 +108,7 @@ describe.skipIf(buildroot === undefined)("the gate on a real Buildroot", () => {
     const missing = [...stdout.matchAll(/Missing: (.*)/g)].map(([, line]) => line ?? "");
     expect(missing.length).toBeGreaterThan(35);
     expect([...found].sort()).toEqual([...new Set(missing)].sort());
+    expect(report.lost).toBe(found.size + alone.size);
   });
 
   test("the tree itself is only read", async () => {

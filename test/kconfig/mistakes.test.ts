@@ -355,6 +355,8 @@ test("a gate that found something is one error of the kind check", () => {
   expect(error).toMatchObject({ kind: "check", message: "1 of 7 requested configuration lines do not hold" });
   expect(error?.details[0]).toBe("test.config:1:1: BR2_PACKAGE_9PFS does not exist in this tree");
   expect(gateError([], 7)).toBeUndefined();
+  const trap = check(parseTree(buildrootTree), uclibcConfig, ["", "BR2_LINUX_KERNEL_CUSTOM_VERSION=y", old, "unknown", /./, /./], "");
+  expect(gateError(trap, 1)?.message).toBe("the kernel's headers are declared wrongly");
 });
 
 test("symbols that depend on each other in a circle end the explanation", () => {
