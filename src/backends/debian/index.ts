@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { HalError } from "../../errors.js";
 import { hostTools } from "../../host-tools.js";
 import { cacheRoot } from "../../paths.js";
-import { allModules } from "../../render/modules.js";
+import { modulesOf } from "../../render/modules.js";
 import type { Resolved } from "../../resolved.js";
 import { formatSize } from "../../size.js";
 import { findTool, missingTool } from "../../tools.js";
@@ -121,7 +121,7 @@ async function prepareTrees({ resolved, externalTree, workDir, cacheDir, log, re
   const makeHost = async () => {
     const hostDir = await toolsTree(lock, treeTools(resolved), tree);
     const kernel = await kernelTree(lock, tree);
-    return { hostDir, kernel, modules: await moduleFiles(allModules(resolved), kernel, hostDir, tree) };
+    return { hostDir, kernel, modules: await moduleFiles(modulesOf(resolved), kernel, hostDir, tree) };
   };
   const stopping = <T>(work: Promise<T>): Promise<T> =>
     work.catch((error) => {

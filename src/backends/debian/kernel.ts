@@ -4,6 +4,7 @@ import { basename, join } from "node:path";
 import fg from "fast-glob";
 import { sha256 } from "../../digest.js";
 import { HalError } from "../../errors.js";
+import type { Modules } from "../../render/modules.js";
 import { cleanEnvironment } from "../../tools.js";
 import { entry } from "./cache.js";
 import { runOrExplain } from "./failures.js";
@@ -51,11 +52,11 @@ function moduleName(file: string): string {
 
 /**
  * The files of modules and of all that they depend on (`depends`, and `softdep` before them), relative to the kernel's
- * module directory, sorted. A name that is built into the kernel needs no file.
+ * module directory, sorted; of the optional ones, those that there are. A name that is built into the kernel needs no file.
  * @throws HalError "input" for a name that this kernel has neither as a module nor built in
  */
 export async function moduleFiles(
-  names: readonly string[],
+  { early, boot, optional }: Modules,
   kernel: Kernel,
   hostDir: string,
   { log, signal }: TreeOptions,
@@ -63,7 +64,8 @@ export async function moduleFiles(
   const files = new Map((await fg("kernel/**/*.ko*", { cwd: kernel.modulesDir })).map((file) => [moduleName(file), file]));
   const builtin = new Set((await readFile(join(kernel.modulesDir, "modules.builtin"), "utf8")).split("\n").map(moduleName));
   const wanted = new Set<string>();
-  for (let todo = names.map(moduleName); todo.length > 0; ) {
+  const names = [...early, ...boot];
+  for (let todo = [...names, ...optional.filter((name) => files.has(moduleName(name)))].map(moduleName); todo.length > 0; ) {
     const fresh = [...new Set(todo)].filter((name) => !builtin.has(name) && !wanted.has(name));
     const lacking = fresh.find((name) => !files.has(name));
     if (lacking !== undefined) throw lackingModule(lacking, names, kernel);

@@ -9,6 +9,7 @@ import { type AccountFiles, addAccounts, parseUsersTable } from "./accounts.js";
 import { runOrExplain } from "./failures.js";
 import type { Kernel } from "./kernel.js";
 import { inNamespace, removeTree } from "./namespace.js";
+import { applyOverlay } from "./overlay.js";
 import { permissionCommands } from "./permissions.js";
 import type { TreeOptions } from "./root.js";
 
@@ -83,8 +84,7 @@ export async function makeTarget(input: TargetInput, options: TreeOptions): Prom
 
   options.report("overlay, users, permissions");
   const overlay = join(board, "overlay");
-  if (existsSync(overlay))
-    await run("applying the overlay", "sh", ["-euc", OVERLAY, "sh", overlay, targetDir, join(buildDir, "overlay.tar")]);
+  if (existsSync(overlay)) await runOrExplain(applyOverlay(overlay, targetDir, buildDir), "applying the overlay", options);
   const postBuild = join(board, "post-build.sh");
   if (existsSync(postBuild)) await run("post-build.sh", postBuild, [targetDir]);
   const commands = [
@@ -110,24 +110,23 @@ chmod 0640 /etc/shadow /etc/gshadow`;
 
 type Run = (what: string, tool: string, args: readonly string[]) => Promise<unknown>;
 
-/**
- * Files and links only: the tree's directories, and its links to directories, stay what they are. Unpacked inside the
- * tree, where an absolute link leads to the tree's own files and never to the host's.
- */
-const OVERLAY = `cd "$1"
-find . ! -type d -print0 | LC_ALL=C sort -z > "$3.list"
-tar --create --file "$3" --null --no-recursion --files-from "$3.list" --owner=0 --group=0 --numeric-owner
-chroot "$2" tar --extract --same-permissions --file - < "$3"`;
-
-const MODULES = `cd "$1"
-tar --create --file "$3" --no-recursion --files-from "$3.list" --owner=0 --group=0 --numeric-owner --transform="s,^,usr/lib/modules/$4/,"
-chroot "$2" tar --extract --same-permissions --file - < "$3"`;
+/** A fresh directory under usr/lib/modules, which Debian's base files make: nothing to follow there yet. */
+const MODULES = `mkdir -p "$3"
+tar --create --directory "$1" --no-recursion --files-from "$2" --owner=0 --group=0 --numeric-owner | tar --extract --directory "$3"
+test "$(find "$3" -type f | wc -l)" -eq "$(wc -l < "$2")"`;
 
 async function installModules({ dirs, kernel, modules }: TargetInput, run: Run): Promise<void> {
-  const archive = join(dirs.buildDir, "modules.tar");
   const known = ["modules.builtin", "modules.builtin.modinfo", "modules.order"].filter((name) => existsSync(join(kernel.modulesDir, name)));
-  await writeFile(`${archive}.list`, [...known, ...modules].map((file) => `${file}\n`).join(""));
-  await run("installing kernel modules", "sh", ["-euc", MODULES, "sh", kernel.modulesDir, dirs.targetDir, archive, kernel.version]);
+  const list = join(dirs.buildDir, "modules.list");
+  await writeFile(list, [...known, ...modules].map((file) => `${file}\n`).join(""));
+  await run("installing kernel modules", "sh", [
+    "-euc",
+    MODULES,
+    "sh",
+    kernel.modulesDir,
+    list,
+    join(dirs.targetDir, "usr/lib/modules", kernel.version),
+  ]);
   const config = join(dirs.buildDir, "depmod.d"); // empty: the host's must not be read
   await mkdir(config);
   await run("depmod", join(dirs.hostDir, "bin/depmod"), ["-b", dirs.targetDir, "-C", config, kernel.version]);
