@@ -1,33 +1,41 @@
-import { chmod, lutimes, mkdir, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { chmod, lstat, mkdir, readdir, readFile, readlink, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { Rendered } from "./resolved.js";
+import type { Rendered, RenderedFile } from "./resolved.js";
 
-/** Writes rendered files into a directory of their own and puts it in the place of `dir` at the end. */
+/**
+ * Makes a directory hold exactly the rendered files. What is already as it should be is not touched: make looks
+ * at modification times, and a fragment that is merely newer would configure the kernel again.
+ */
 export async function writeTree(rendered: Rendered, dir: string): Promise<void> {
-  const fresh = `${dir.replace(/\/+$/, "")}.new`;
-  const old = `${dir.replace(/\/+$/, "")}.old`;
-  await rm(fresh, { recursive: true, force: true });
-  await mkdir(fresh, { recursive: true });
-  const made = new Set<string>();
+  await mkdir(dir, { recursive: true });
+  const wanted = new Set<string>();
+  for (const { path } of rendered.files) {
+    for (let here = path; here !== "."; here = dirname(here)) wanted.add(here);
+  }
+  for (const entry of await readdir(dir, { recursive: true })) {
+    if (!wanted.has(entry)) await rm(join(dir, entry), { recursive: true, force: true });
+  }
   for (const file of rendered.files) {
-    const path = join(fresh, file.path);
-    const parent = dirname(path);
-    if (!made.has(parent)) {
-      await mkdir(parent, { recursive: true });
-      made.add(parent);
-    }
-    if (file.link === undefined) {
+    const path = join(dir, file.path);
+    if (await isWritten(file, path)) continue;
+    await rm(path, { recursive: true, force: true });
+    await mkdir(dirname(path), { recursive: true });
+    if (file.link !== undefined) await symlink(file.link, path);
+    else {
       await writeFile(path, file.content);
       await chmod(path, file.mode); // writeFile's own mode is subject to the umask
-    } else {
-      await symlink(file.link, path);
-      await lutimes(path, 0, 0);
     }
   }
-  await rm(old, { recursive: true, force: true });
-  await rename(dir, old).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== "ENOENT") throw error;
-  });
-  await rename(fresh, dir);
-  await rm(old, { recursive: true, force: true });
+}
+
+async function isWritten(file: RenderedFile, path: string): Promise<boolean> {
+  const info = await lstat(path).catch(() => undefined);
+  if (info === undefined) return false;
+  if (file.link !== undefined) return info.isSymbolicLink() && (await readlink(path)) === file.link;
+  return (
+    info.isFile() &&
+    (info.mode & 0o7777) === file.mode &&
+    info.size === file.content.length &&
+    Buffer.compare(await readFile(path), file.content) === 0
+  );
 }

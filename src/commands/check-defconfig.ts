@@ -22,10 +22,10 @@ export async function checkAnyDefconfig(file: string, options: Options): Promise
       { file, buildroot: options.buildroot, externals: options.external, output },
       { signal: options.signal },
     );
-    if (options.json) printJson({ requested: report.requested, findings: report.findings });
+    if (options.json) printJson({ requested: report.requested, lost: report.lost, findings: report.findings });
     else for (const finding of report.findings) print(formatFinding(finding).join("\n"));
-    if (report.findings.length > 0)
-      throw new HalError("check", `${report.findings.length} of ${report.requested} lines do not hold`, { at: { file } });
+    if (report.lost > 0 || report.findings.length > 0)
+      throw new HalError("check", `${report.lost} of ${report.requested} lines do not hold`, { at: { file } });
     note(`all ${report.requested} lines hold`);
   } finally {
     await rm(output, { recursive: true, force: true });
