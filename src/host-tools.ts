@@ -14,6 +14,7 @@ export const hostTools: readonly HostTool[] = [
   { tool: "cpio", package: "cpio", for: "initramfs archives and test probes", stage: "debian" },
   { tool: "qemu-system-x86_64", package: "qemu-system-x86", for: "hal run and hal test", stage: "run" },
   { tool: "busybox", package: "busybox-static", for: "the probe of hal test", stage: "proof" },
+  { tool: "debugfs", package: "e2fsprogs", for: "where hal test --hostile damages a root", stage: "proof" },
   { tool: "swtpm", package: "swtpm", for: "hal test --tpm", stage: "proof" },
   { tool: "make", package: "make", for: "buildroot", stage: "buildroot" },
   { tool: "gcc", package: "gcc", for: "buildroot", stage: "buildroot" },
@@ -27,6 +28,8 @@ export const hostTools: readonly HostTool[] = [
   { tool: "perl", package: "perl", for: "buildroot", stage: "buildroot" },
   { tool: "shellcheck", package: "shellcheck", for: "the tests of the rendered shell", stage: "develop" },
   { tool: "faketime", package: "faketime", for: "the tests of reproducibility", stage: "develop" },
+  { tool: "openssl", package: "openssl", for: "the tests of signed enclave images", stage: "develop" },
+  { tool: "sfdisk", package: "fdisk", for: "the tests of partition tables", stage: "develop" },
   { tool: "xmllint", package: "libxml2-utils", for: "the tests of the libvirt XML", stage: "develop" },
   { tool: "virt-xml-validate", package: "libvirt-clients", for: "the tests of the libvirt XML", stage: "develop" },
 ];
