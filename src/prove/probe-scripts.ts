@@ -7,7 +7,7 @@
  * PID 1 for a moment: puts itself on a tmpfs of its own (switch_root deletes everything else), leaves the observer behind
  * and becomes the image's own init. KEEP_TOOLS=1 keeps the early boot's programs, which have dmsetup, for the observer.
  */
-export const wrapperScript = String.raw`
+export const wrapperScript = `
 busybox=/hal-probe/busybox
 home=/hal-probe/ram
 $busybox mkdir -p $home
