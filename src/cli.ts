@@ -142,6 +142,10 @@ export function program(signal: AbortSignal): Command {
     .description("recompute everything that the manifest claims")
     .argument("<dir>", "output directory of a build, such as out/sev-snp")
     .option("--eventlog <file>", "compare a TCG2 or CCEL event log with the prediction")
+    .option("--registers <file>", "with --eventlog: the reported values; the log must yield them")
+    .option("--memory <size>", "with --eventlog: RAM, where it is not the profile's")
+    .option("--qemu-version <version>", "with --eventlog: QEMU release")
+    .option("--firmware-version <version>", "with --eventlog: edk2 release")
     .addOption(json())
     .action(async (dir, options) => (await import("./commands/verify.js")).verify(dir, options));
 

@@ -1,10 +1,24 @@
 import { HalError } from "../errors.js";
 import { print, printJson, table } from "../output.js";
-import { verifyArtifacts } from "../verify.js";
+import { verifyArtifacts, verifyMeasurements } from "../verify.js";
+import { verifyEventLog } from "../verify-eventlog.js";
 
-/** Recomputes the manifest's claims; exit 5 when one does not hold. */
-export async function verify(dir: string, options: { json?: boolean; eventlog?: string }): Promise<void> {
-  const findings = await verifyArtifacts(dir);
+interface Options {
+  readonly json?: boolean;
+  readonly eventlog?: string;
+  readonly registers?: string;
+  readonly memory?: string;
+  readonly qemuVersion?: string;
+  readonly firmwareVersion?: string;
+}
+
+/** Recomputes every claim about an output directory, or holds an event log against the prediction; exit 5 when one does not hold. */
+export async function verify(dir: string, options: Options): Promise<void> {
+  const { eventlog } = options;
+  const findings =
+    eventlog === undefined
+      ? [...(await verifyArtifacts(dir)), ...(await verifyMeasurements(dir))]
+      : await verifyEventLog(dir, { ...options, eventlog });
   const wrong = findings.filter((finding) => !finding.ok);
   if (options.json) printJson(findings);
   else
