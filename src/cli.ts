@@ -123,6 +123,8 @@ export function program(signal: AbortSignal): Command {
     .addOption(new Option("--accel <accel>", "acceleration").choices(["auto", "kvm", "tcg"]).default("auto"))
     .addOption(new Option("--platform <platform>", "none: without the TEE").choices(["none"]))
     .addOption(new Option("--share <tag=dir>", "the directory of a share; again for more").argParser(append).default([]))
+    .option("--id-key <file>", "SEV-SNP: sign an ID block over the predicted digest with this EC P-384 key (PEM)")
+    .option("--author-key <file>", "SEV-SNP: sign the ID key with this EC P-384 key (PEM)")
     .addOption(json())
     .action(async (dir, options) => (await import("./commands/run.js")).run(dir, { ...options, signal }));
 

@@ -8,6 +8,7 @@ import { type FormatName, formats } from "./launch/formats.js";
 import { kvmWorks } from "./launch/kvm.js";
 import { nitroArgv } from "./launch/nitro-cli.js";
 import { type Accel, type QemuOptions, qemuArgv } from "./launch/qemu.js";
+import type { IdKeyFiles } from "./launch/sign.js";
 import { withoutTee } from "./launch/without-tee.js";
 import { readLaunch } from "./manifest.js";
 import { formatCommand, runCommand, runInteractive } from "./tools.js";
@@ -21,6 +22,8 @@ export interface RunImageOptions {
   readonly format: FormatName;
   /** Directory or virtiofsd socket of a share, by tag. */
   readonly shares: Readonly<Record<string, string>>;
+  /** SEV-SNP: sign an ID block with these, so that the processor refuses any other image. */
+  readonly idKeys?: IdKeyFiles;
   /** Called with what the user should know before the image starts. */
   readonly note: (text: string) => void;
 }
@@ -39,9 +42,11 @@ export interface RunImageResult {
  */
 export async function runImage(dir: string, options: RunImageOptions): Promise<RunImageResult> {
   const described = await readLaunch(dir);
-  const launch = options.platform === "none" ? withoutTee(described) : described;
-  checkShares(launch, options.shares);
   const base = resolve(dir);
+  const signed =
+    options.idKeys === undefined ? described : await (await import("./launch/sign.js")).signLaunch(described, base, options.idKeys);
+  const launch = options.platform === "none" ? withoutTee(signed) : signed;
+  checkShares(launch, options.shares);
   if (options.print) {
     const accel = options.accel === "auto" ? "kvm" : options.accel;
     const how = accel === "tcg" ? { accel, cpuModel: tcgCpu(undefined) } : { accel };

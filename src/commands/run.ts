@@ -10,6 +10,8 @@ interface Options {
   readonly print: boolean;
   readonly format: FormatName;
   readonly share: readonly string[];
+  readonly idKey?: string;
+  readonly authorKey?: string;
   readonly json?: boolean;
 }
 
@@ -20,6 +22,9 @@ export async function run(dir: string, options: Options): Promise<void> {
     ...options,
     print: options.print || options.format !== "qemu",
     shares: sharesOf(options.share),
+    ...(options.idKey === undefined
+      ? {}
+      : { idKeys: { idKey: options.idKey, ...(options.authorKey === undefined ? {} : { authorKey: options.authorKey }) } }),
     note,
   });
   if (text !== undefined) print(text);

@@ -547,6 +547,10 @@ export interface Launch {
      */
     idAuth?: string;
     /**
+     * SEV-SNP: the ID key is signed by an author key.
+     */
+    authorKeyEnabled?: boolean;
+    /**
      * TDX: vsock address of the quote generation service.
      */
     quoteGenerationSocket?: {

@@ -129,6 +129,7 @@ const tee: Part = ({ tee: object }) => {
       "host-data": object.hostData,
       "id-block": object.idBlock,
       "id-auth": object.idAuth,
+      "author-key-enabled": object.authorKeyEnabled,
     }),
   ];
 };
