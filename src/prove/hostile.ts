@@ -128,8 +128,9 @@ function failureLines(console: string): string[] {
   return own.length > 0 ? own : lines.filter((line) => /Kernel panic - not syncing/.test(line)).slice(0, 1);
 }
 
+/** Without the time stamp, and without what was typed on the same line. */
 function lastWord(console: string): string {
-  return (failureLines(console)[0] ?? "").replace(/^\[[^\]]*\] /, "");
+  return (failureLines(console)[0] ?? "").replace(/^.*?(hal: |Kernel panic)/, "$1");
 }
 
 /** Runs cases at most `jobs` at a time, in order; `done` is told of each as it ends. */
