@@ -5,7 +5,7 @@ import { casesFor, type HostileCase, type Outcome } from "./cases.js";
 import { VictimDisk } from "./damage.js";
 import { type Check, type Evidence, judge, spoken } from "./expect.js";
 import { addParameter, copyDrives, inScratch, type ProveOptions, plan, probedInitrd } from "./prove.js";
-import { all, last } from "./report.js";
+import { last } from "./report.js";
 import { scanDisk } from "./scan.js";
 import type { Subject } from "./subject.js";
 
