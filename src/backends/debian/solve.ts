@@ -67,14 +67,19 @@ export async function lockPackages(resolved: Resolved, cache: Cache, options: So
     });
   }
   const apt = await aptOf(resolved, cache, options);
+  const root = await solve(apt, [ESSENTIAL, ...rootPackages(resolved)], resolved, options); // alone: it makes apt's cache
+  const [tools, kernel] = await Promise.all([
+    solve(apt, toolPackages(resolved), resolved, options),
+    kernelPackages(apt, kernelPackage(resolved.debianKernel), options),
+  ]);
   const lock: Lock = {
     format: 1,
     suite: resolved.profile.debian.suite,
     snapshot: resolved.profile.debian.snapshot ?? null,
     releases: await releases(apt),
-    root: await solve(apt, [ESSENTIAL, ...rootPackages(resolved)], resolved, options),
-    tools: await solve(apt, toolPackages(resolved), resolved, options),
-    kernel: await kernelPackages(apt, kernelPackage(resolved.debianKernel), options),
+    root,
+    tools,
+    kernel,
   };
   await writeWhole(cache, lockFile(resolved, cache), JSON.stringify(lock));
   return lock;
