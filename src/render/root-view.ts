@@ -132,6 +132,7 @@ export function rootView(resolved: Resolved): object {
   const enabled = new Set([
     ...resolved.enable,
     ...resolved.units.filter((unit) => unit.enable).map((unit) => unit.name),
+    ...(profile.ssh ? ["hal-ssh-keys.service"] : []),
     ...(debug ? ["serial-getty@ttyS0.service"] : []),
   ]);
   return {

@@ -13,7 +13,6 @@ type Escaper = (text: string, at: Location) => string;
  * @param at where the values come from, for a value that the language cannot represent
  */
 export function fill(name: string, view: object, at: Location): string {
-  const text = readFileSync(join(halRoot, "templates", `${name}.hbs`), "utf8");
   const language = (escaper: Escaper) => (value: unknown) => new Handlebars.SafeString(escaper(String(known(value, name)), at));
   const block = (helper: Handlebars.HelperDelegate): Handlebars.HelperDelegate =>
     function (this: unknown, value: unknown, ...rest: unknown[]) {
@@ -21,7 +20,8 @@ export function fill(name: string, view: object, at: Location): string {
     };
   const { each, if: when, unless } = Handlebars.helpers as Record<string, Handlebars.HelperDelegate>;
   if (each === undefined || when === undefined || unless === undefined) throw new Error("Handlebars without its block helpers");
-  return Handlebars.create().compile(text, { strict: true, noEscape: false })(view, {
+  return Handlebars.create().compile(source(name), { strict: true, noEscape: false })(view, {
+    partials: Object.fromEntries(partials.map((partial) => [partial, source(`board/hal/${partial}`)])),
     helpers: {
       each: block(each),
       if: block(when),
@@ -37,6 +37,13 @@ export function fill(name: string, view: object, at: Location): string {
       number: language(wholeNumber),
     },
   });
+}
+
+/** What both kinds of post-image.sh have. */
+const partials = ["post-image.uki", "post-image.disk"];
+
+function source(name: string): string {
+  return readFileSync(join(halRoot, "templates", `${name}.hbs`), "utf8");
 }
 
 /** Handlebars takes an unknown variable for an empty one in the place of a helper's argument. */

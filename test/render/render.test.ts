@@ -53,6 +53,18 @@ describe("rendering", () => {
     );
   });
 
+  test("an SSH server has host keys of its boot, and needs systemd", async () => {
+    const files = render(await resolve(fixture("verity"), { set: ["ssh=true"] })).files;
+    expect(files.find(({ path }) => path.endsWith("etc/ssh/ssh_host_ed25519_key"))?.link).toBe("/run/hal-ssh/ssh_host_ed25519_key");
+    const busybox = await resolve(fixture("ram"), { set: ["ssh=true"] });
+    expect(() => render(busybox)).toThrow(/ssh needs init: systemd/);
+  });
+
+  test("a file of the profile that is a directory of another is an input error", async () => {
+    const resolved = await resolve(fixture("verity"), { set: ["files=[{path: /etc/site/inner, content: x}]"] });
+    expect(() => render(resolved)).toThrow(expect.objectContaining({ kind: "input" }));
+  });
+
   test("an unknown variable in a template is an error", () => {
     expect(() => fill("board/hal/busybox.fragment", {}, { file: "x" })).toThrow(/does not have/);
     expect(() => fill("board/hal/overlay/etc/hosts", {}, { file: "x" })).toThrow(/does not have/);
@@ -70,14 +82,16 @@ describe("shell", () => {
   test("every rendered script passes shellcheck, debug or not", async () => {
     const scripts: string[] = [];
     for (const name of ["sev-snp", "sev-snp-ram", "nitro", "dev"]) {
-      for (const debug of [false, true]) {
-        const rendered = render(await resolve(name, { set: [`debug=${debug}`] }));
-        const tree = join(dir, `${name}-${debug}`);
+      for (const set of [["debug=false"], ["debug=true"], ["boot=uki"]]) {
+        const rendered = render(await resolve(name, { set }));
+        const tree = join(dir, `${name}-${set}`);
         await writeTree(rendered, tree);
-        const shell = rendered.files.filter(
-          ({ path, content }) => path.startsWith("board/") && new TextDecoder().decode(content).startsWith("#!/bin/sh\n"),
+        const isShell = (content: Uint8Array): boolean => new TextDecoder().decode(content).startsWith("#!/bin/sh\n");
+        scripts.push(
+          ...rendered.files
+            .filter(({ path, content }) => path.startsWith("board/") && isShell(content))
+            .map(({ path }) => join(tree, path)),
         );
-        scripts.push(...shell.map(({ path }) => join(tree, path)));
       }
     }
     expect(scripts.length).toBeGreaterThan(20);
