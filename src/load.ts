@@ -60,7 +60,7 @@ export function parseYaml(text: string, file: string): MapTree {
     if (depth > MAX_DEPTH) throw new HalError("input", `nested deeper than ${MAX_DEPTH} levels`, { at: here });
     if (node === null) return { type: "scalar", at: here, value: null };
     const tag = node.tag;
-    if (tag !== undefined && tag.startsWith("!") && tag !== "!replace") throw new HalError("input", `unknown tag ${tag}`, { at: here });
+    if (tag?.startsWith("!") && tag !== "!replace") throw new HalError("input", `unknown tag ${tag}`, { at: here });
     if (isAlias(node)) {
       const target = node.resolve(document);
       if (target === undefined) throw new HalError("input", `unknown anchor '${node.source}'`, { at: here });

@@ -5,7 +5,7 @@ import { Listr, ListrLogger, ProcessOutput } from "listr2";
 export interface Step {
   readonly title: string;
   /** Does the work; `report` shows what is happening right now; the result is shown after the title when done. */
-  readonly run: (report: (text: string) => void) => Promise<string | void>;
+  readonly run: (report: (text: string) => void) => Promise<unknown>;
 }
 
 const QUIET_MS = 5000;
@@ -42,7 +42,7 @@ export async function runSteps(steps: readonly Step[], timesFile: string): Promi
         const result = await step.run(show);
         const seconds = (performance.now() - began) / 1000;
         times[step.title] = Math.round(seconds * 10) / 10;
-        task.title = `${step.title}${result ? `: ${result}` : ""}${seconds < 0.1 ? "" : ` (${duration(seconds)})`}`;
+        task.title = `${step.title}${typeof result === "string" ? `: ${result}` : ""}${seconds < 0.1 ? "" : ` (${duration(seconds)})`}`;
       } finally {
         clearInterval(ticker);
       }
