@@ -21,6 +21,6 @@ export function inNamespace(command: Command): Command {
 
 /** Removes a tree of which some files may belong to other ids of the namespace. */
 export async function removeTree(dir: string): Promise<void> {
-  if (isRoot) await rm(dir, { recursive: true, force: true });
+  if (isRoot) await rm(dir, { recursive: true, force: true, maxRetries: 3 });
   else await runCommand(inNamespace({ tool: "rm", args: ["-rf", "--", dir] }));
 }

@@ -8,6 +8,7 @@ import type { Apt } from "./archive.js";
 import { type Cache, withScratch } from "./cache.js";
 import { ensureRoom, runOrExplain } from "./failures.js";
 import type { LockedPackage } from "./lock.js";
+import { inNamespace } from "./namespace.js";
 
 /** An archive keeps only its newest versions. */
 const GONE =
@@ -56,16 +57,14 @@ export async function download(packages: readonly LockedPackage[], options: Down
       if (line.startsWith("Get:")) report(`download ${++count} of ${wanted.length} packages (${total} in all)`);
     };
     const names = wanted.map((entry) => `${entry.name}=${entry.version}`);
+    const command = inNamespace({ tool: "apt-get", args: ["download", ...names], env: apt.env, cwd: dir });
     try {
-      await runOrExplain({ tool: "apt-get", args: ["download", ...names], env: apt.env, cwd: dir }, "downloading packages", {
-        log,
-        onLine,
-        signal,
-      });
+      await runOrExplain(command, "downloading packages", { log, onLine, signal, remedy: GONE });
     } finally {
-      for (const name of await readdir(dir)) {
-        const file = join(dir, name);
-        if (name.endsWith(".deb")) await rename(file, join(cache.pool, `${await sha256File(file)}.deb`));
+      const expected = new Set(wanted.map(({ sha256 }) => sha256));
+      for (const name of (await readdir(dir)).filter((file) => file.endsWith(".deb"))) {
+        const digest = await sha256File(join(dir, name));
+        if (expected.has(digest)) await rename(join(dir, name), join(cache.pool, `${digest}.deb`));
       }
     }
   });

@@ -5,6 +5,7 @@ import { shellQuote } from "../../tools.js";
 import { entry } from "./cache.js";
 import { runOrExplain } from "./failures.js";
 import { type Lock, packagesDigest } from "./lock.js";
+import { inNamespace } from "./namespace.js";
 import type { TreeTool } from "./packages.js";
 import { debFile } from "./pool.js";
 import type { TreeOptions } from "./root.js";
@@ -40,8 +41,8 @@ export function toolsTree(lock: Lock, tools: readonly TreeTool[], options: TreeO
 
 /** Unpacks packages into a directory as one command; nothing of them is run. */
 export async function unpack(debs: readonly string[], dir: string, { log, signal }: TreeOptions): Promise<void> {
-  const script = 'umask 022; dir=$1; shift; for deb; do dpkg-deb --extract "$deb" "$dir"; done';
-  await runOrExplain({ tool: "sh", args: ["-euc", script, "sh", dir, ...debs] }, "unpacking packages", { log, signal });
+  const script = 'dir=$1; shift; for deb; do dpkg-deb --extract "$deb" "$dir"; done';
+  await runOrExplain(inNamespace({ tool: "sh", args: ["-euc", script, "sh", dir, ...debs] }), "unpacking packages", { log, signal });
 }
 
 /** It names the tree by its final, absolute path: scripts call tools through links of their own (kmod as modprobe). */
