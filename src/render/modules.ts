@@ -45,12 +45,6 @@ export function modulesOf(resolved: Resolved): Modules {
   };
 }
 
-/** Every module that the root must have, with what it depends on. */
-export function allModules(resolved: Resolved): readonly string[] {
-  const { early, boot } = modulesOf(resolved);
-  return [...early, ...boot];
-}
-
 /** A module's one name: modprobe takes `-` and `_` alike. */
 function plain(names: readonly string[]): string[] {
   return [...new Set(names.map((name) => name.replaceAll("-", "_")))];
