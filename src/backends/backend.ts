@@ -1,5 +1,6 @@
 import type { BuildOptions } from "../build.js";
 import type { Resolved } from "../resolved.js";
+import type { Command } from "../tools.js";
 
 /** A package that is in the image, as the manifest lists it. */
 export interface BuiltPackage {
@@ -56,11 +57,14 @@ export class BuildStopped extends Error {
   readonly stage: string;
   /** The backend's build directory. */
   readonly directory: string;
+  /** What `--shell` runs now that the directory is ready. */
+  readonly shell: Command | undefined;
 
-  constructor(stage: string, directory: string) {
+  constructor(stage: string, directory: string, shell?: Command) {
     super(`stopped after ${stage}`);
     this.name = "BuildStopped";
     this.stage = stage;
     this.directory = directory;
+    this.shell = shell;
   }
 }

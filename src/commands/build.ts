@@ -4,6 +4,7 @@ import { HalError } from "../errors.js";
 import { note, print, printJson } from "../output.js";
 import { planBuild } from "../plan.js";
 import { resolve } from "../resolve.js";
+import { type Command, runInteractive } from "../tools.js";
 
 interface Options extends Omit<BuildOptions, "backendOptions" | "eifSigner"> {
   readonly profile: readonly string[];
@@ -36,9 +37,10 @@ export async function buildAll(options: Options): Promise<void> {
   const results: BuildResult[] = [];
   for (const resolved of matrix) {
     if (matrix.length > 1) note(`── ${resolved.name} (${results.length + 1} of ${matrix.length})`);
-    const result = await build(resolved, buildOptions).catch((error: unknown) => {
+    const result = await build(resolved, buildOptions).catch(async (error: unknown) => {
       if (!(error instanceof BuildStopped)) throw error;
-      note(`${resolved.name}: ${error.message}, as --until asks; the build directory is ${error.directory}`);
+      if (error.shell === undefined) note(`${resolved.name}: ${error.message}, as --until asks; the build directory is ${error.directory}`);
+      else await openShell(error.shell);
       return undefined;
     });
     if (result === undefined) continue;
@@ -51,4 +53,10 @@ export async function buildAll(options: Options): Promise<void> {
     }
   }
   if (options.json) printJson(results.map(({ dir, manifest, upToDate }) => ({ dir, upToDate, manifest })));
+}
+
+/** Its exit code is the last command's, which says nothing about hal. */
+async function openShell(shell: Command): Promise<void> {
+  note(`a shell in ${shell.cwd}: 'make TARGET' works there; leave it with 'exit'`);
+  await runInteractive(shell);
 }

@@ -32,6 +32,9 @@ const ERROR_LINES: readonly RegExp[] = [
   /Killed/,
   /No rule to make target/,
   /You have legacy configuration/,
+  // toolchain/helpers.mk: what an external toolchain has is not what the configuration says.
+  /^[^;"]* available in (?:C library|(?:external|this) toolchain)/,
+  /^(?:Incorrect (?:selection|ABI)|External toolchain|Distribution toolchains|Cannot execute cross-compiler|Unable to detect the toolchain)/,
 ];
 
 /** Make's own report; `.stamp_STEP` names the package's directory and the step. */

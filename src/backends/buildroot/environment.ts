@@ -12,8 +12,31 @@ export interface BuildrootDirs {
   readonly downloads: string;
 }
 
-export function buildrootDirs(workDir: string, externalTree: string, downloads = join(cacheRoot(), "dl")): BuildrootDirs {
+/** @param downloads default BR2_DL_DIR of the caller, as Buildroot's own make has it, else hal's cache */
+export function buildrootDirs(
+  workDir: string,
+  externalTree: string,
+  downloads = process.env.BR2_DL_DIR ?? join(cacheRoot(), "dl"),
+): BuildrootDirs {
   return { output: join(workDir, "buildroot"), external: externalTree, downloads };
+}
+
+/** The user's shell in the build directory, with the environment that make gets and the build's tools first on PATH. */
+export function shellCommand(tree: BuildrootTree, dirs: BuildrootDirs): Command {
+  const { env = {} } = makeCommand(tree, dirs, []);
+  const host = join(dirs.output, "host");
+  const places = { BUILD_DIR: "build", HOST_DIR: "host", STAGING_DIR: "staging", TARGET_DIR: "target", BINARIES_DIR: "images" };
+  return {
+    tool: process.env.SHELL ?? "/bin/sh",
+    args: [],
+    cwd: dirs.output,
+    env: {
+      ...env,
+      ...Object.fromEntries(Object.entries(places).map(([name, place]) => [name, join(dirs.output, place)])),
+      PATH: `${host}/bin:${host}/sbin:${env.PATH ?? ""}`,
+      TERM: process.env.TERM ?? "dumb",
+    },
+  };
 }
 
 /**

@@ -4,13 +4,14 @@ import { HalError } from "../../errors.js";
 import { gateExternalTree } from "../../gate.js";
 import { hostTools } from "../../host-tools.js";
 import { planRebuild, type RebuildStep } from "../../kconfig/rebuild.js";
+import { note } from "../../output.js";
 import { render } from "../../render.js";
 import type { Resolved } from "../../resolved.js";
 import { findTool, missingTool } from "../../tools.js";
 import { nearestOrigin } from "../../tree.js";
 import { type Backend, BuildStopped, type Prepared, type PrepareInput } from "../backend.js";
 import { drive } from "./drive.js";
-import { buildrootDirs, makeCommand } from "./environment.js";
+import { buildrootDirs, makeCommand, shellCommand } from "./environment.js";
 import { buildInputs, readInputs, serializeInputs, treeDigest } from "./inputs.js";
 import { gateKernel } from "./kernel-gate.js";
 import { imagePackages, showInfo } from "./show-info.js";
@@ -104,10 +105,12 @@ async function prepare({ resolved, externalTree, workDir, log, report, options }
   const now = await buildInputs(resolved, await render(resolved), tree, config, shown);
   const record = join(workDir, "buildroot-inputs.json");
   const until = options.backendOptions.until;
+  if (options.backendOptions.shell === true) throw new BuildStopped("configure", dirs.output, shellCommand(tree, dirs));
   if (until === "configure") throw new BuildStopped("configure", dirs.output);
 
   const steps = planRebuild(await readInputs(record), now);
-  for (const step of steps) report(`${step.target}: ${step.reason}`);
+  // Said before any of it starts, all of it: reports are thinned out where there is no terminal.
+  note(steps.length === 0 ? "Nothing to rebuild." : `To rebuild:\n${steps.map((step) => `  ${step.target}: ${step.reason}`).join("\n")}`);
   // What is half done when this build stops counts as done for the next: Buildroot's own stamps know better.
   for (const step of steps) await runStep(step, dirs.output, make);
   await writeFile(record, serializeInputs(now));
@@ -133,7 +136,8 @@ async function prepare({ resolved, externalTree, workDir, log, report, options }
 /** One step of the plan; the last, `all`, is what the build does anyway once the kernel's gate has passed. */
 async function runStep(step: RebuildStep, output: string, make: (targets: readonly string[]) => Promise<void>): Promise<void> {
   if (step.emptyTarget) await emptyTarget(output);
-  if (step.target !== "all") await make([step.target]);
+  // Forget what was configured, no more: the kernel must pass its gate before it is compiled again.
+  if (step.target !== "all") await make([step.target.replace(/-reconfigure$/, "-clean-for-reconfigure")]);
 }
 
 /** Empties TARGET_DIR so that finalization fills it anew from the per-package directories. */
