@@ -5,7 +5,7 @@ import type { RenderedFile, Resolved } from "../resolved.js";
 import { own } from "./own-files.js";
 
 /** Rendered files by path: what is set later replaces what was there. */
-export type Files = Map<string, RenderedFile>;
+type Files = Map<string, RenderedFile>;
 
 /**
  * The rootfs overlay: hal's own files, then overlays, units and files of features and profile, in order.
