@@ -20,7 +20,7 @@ const beforeRoot = new Set([
 const cryptography = ["dm_crypt", "dm_integrity", "aesni_intel", "xts", "authenc", "algif_skcipher", "algif_hash"];
 
 /** The modules of an image in loading order. All are loaded before module loading is locked. */
-interface Modules {
+export interface Modules {
   /** From the initramfs, before the root is mounted. */
   readonly early: readonly string[];
   /** From the verified root. */
