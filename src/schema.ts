@@ -26,49 +26,45 @@ interface Context {
   readonly origins: ReadonlyMap<string, Location>;
 }
 
-function makeAjv(complete: boolean): Ajv {
+/** One compiled validator does both jobs, because compiling takes longer than everything else that `hal check` does. */
+function makeAjv(): Ajv {
   const ajv = new Ajv({
     allErrors: true,
     verbose: true,
-    useDefaults: complete,
+    useDefaults: true,
     strict: false,
     passContext: true,
     meta: false,
     validateSchema: false,
     code: { optimize: false },
   });
-  if (complete) {
-    ajv.addKeyword({
-      keyword: "x-hal-path",
-      modifying: true,
-      // Relative paths are relative to the file that names them (DESIGN 4); after merging, only the origin knows which.
-      validate(
-        this: Context,
-        _schema: unknown,
-        value: string,
-        _parent: unknown,
-        context?: { instancePath: string; parentData: Record<string, unknown>; parentDataProperty: string | number },
-      ) {
-        if (context === undefined) return true;
-        const file = this.origins.get(context.instancePath)?.file;
-        const base = file === undefined || file.startsWith("--") ? process.cwd() : dirname(file);
-        context.parentData[context.parentDataProperty] = resolvePath(base, value);
-        return true;
-      },
-    });
-  }
+  ajv.addKeyword({
+    keyword: "x-hal-path",
+    modifying: true,
+    // Relative paths are relative to the file that names them (DESIGN 4); after merging, only the origin knows which.
+    validate(
+      this: Context,
+      _schema: unknown,
+      value: string,
+      _parent: unknown,
+      context?: { instancePath: string; parentData: Record<string, unknown>; parentDataProperty: string | number },
+    ) {
+      if (context === undefined) return true;
+      const file = this.origins.get(context.instancePath)?.file;
+      const base = file === undefined || file.startsWith("--") ? process.cwd() : dirname(file);
+      context.parentData[context.parentDataProperty] = resolvePath(base, value);
+      return true;
+    },
+  });
   for (const name of schemaNames()) ajv.addSchema(JSON.parse(schemaText(name)) as object);
   return ajv;
 }
 
-const validators = new Map<boolean, Ajv>();
+let ajv: Ajv | undefined;
 
-function validator(kind: string, complete: boolean): ValidateFunction {
-  let ajv = validators.get(complete);
-  if (ajv === undefined) {
-    ajv = makeAjv(complete);
-    validators.set(complete, ajv);
-  }
+/** The validator of a kind. It fills in defaults and paths: give it a copy of what must stay as it is. */
+function validator(kind: string): ValidateFunction {
+  ajv ??= makeAjv();
   const found = ajv.getSchema(`${kind}.schema.json`);
   if (found === undefined) throw new Error(`no schema for ${kind}`);
   return found;
@@ -76,13 +72,13 @@ function validator(kind: string, complete: boolean): ValidateFunction {
 
 /** Checks a tree against the schema of its kind; throws the first problem in file order. */
 export function validate(tree: MapTree, kind: DocumentKind): void {
-  const check = validator(kind, false);
-  if (!check(toPlain(tree))) throw located(tree, check.errors ?? []);
+  const check = validator(kind);
+  if (!check.call({ origins: new Map() } satisfies Context, toPlain(tree))) throw located(tree, check.errors ?? []);
 }
 
 /** The plain value with every default of the schema filled in and every host path made absolute. */
 export function complete<T>(tree: MapTree, kind: DocumentKind): T {
-  const check = validator(kind, true);
+  const check = validator(kind);
   const value = toPlain(tree);
   const context: Context = { origins: originsOf(tree) };
   if (!check.call(context, value)) throw located(tree, check.errors ?? []);
@@ -91,8 +87,8 @@ export function complete<T>(tree: MapTree, kind: DocumentKind): T {
 
 /** Checks a plain value that hal itself wrote (launch.json and the like); problems have JSON pointers, not lines. */
 export function validatePlain(value: unknown, kind: string, file: string): void {
-  const check = validator(kind, false);
-  if (check(value)) return;
+  const check = validator(kind);
+  if (check.call({ origins: new Map() } satisfies Context, structuredClone(value))) return;
   const [error] = check.errors ?? [];
   throw new HalError("input", `${error?.instancePath ?? ""}: ${error?.message ?? "does not match its schema"}`, { at: { file } });
 }
