@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { rootPackages } from "./backends/debian/packages.js";
 import { HalError } from "./errors.js";
 import { makeValue } from "./escape.js";
 import { formatConfigLine } from "./kconfig/dotconfig.js";
@@ -6,7 +7,6 @@ import { busyboxOptions } from "./render/busybox.js";
 import { buildrootSymbols } from "./render/implied.js";
 import { modulesOf } from "./render/modules.js";
 import { overlayOf } from "./render/overlay.js";
-import { debianPackagesOf } from "./render/packages.js";
 import { rootView } from "./render/root-view.js";
 import { staticFiles } from "./render/static.js";
 import { permissionsView, usersView } from "./render/tables.js";
@@ -80,7 +80,7 @@ function root(resolved: Resolved): RenderedFile[] {
     filled(resolved, "board/hal/busybox.fragment", { busybox: busyboxOptions }),
     filled(resolved, "board/hal/users.table", usersView(resolved)),
     filled(resolved, "board/hal/permissions.table", permissionsView(resolved)),
-    text("board/hal/debian/packages", `${debianPackagesOf(resolved).join("\n")}\n`),
+    text("board/hal/debian/packages", `${rootPackages(resolved).join("\n")}\n`),
     script(filled(resolved, "board/hal/post-build.sh", rootView(resolved))),
   ];
 }

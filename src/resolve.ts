@@ -33,7 +33,7 @@ export async function resolve(reference: string, options: ResolveOptions = {}): 
   const sources: string[] = [];
   const written = await loadWithParents(file, [], sources);
   const tree = applySettings(written, options.set ?? []);
-  const profile = complete<Profile>(tree, "profile");
+  const profile = withToolchainDefaults(complete<Profile>(tree, "profile"));
   const origins = originsOf(tree);
   const at = (pointer: string): Location => nearestOrigin(origins, pointer);
 
@@ -209,6 +209,16 @@ function relocate(tree: Tree, where: Location): Tree {
   );
   return { ...tree, at: place(tree.at), entries: new Map(entries) };
 }
+
+/** The schema's defaults of an external toolchain: ajv fills in none inside an alternative. */
+function withToolchainDefaults(profile: Profile): Profile {
+  const { toolchain } = profile.buildroot;
+  if (typeof toolchain === "string") return profile;
+  const whole = { ...externalToolchain, ...toolchain };
+  return { ...profile, buildroot: { ...profile.buildroot, toolchain: whole } };
+}
+
+const externalToolchain = { prefix: "x86_64-linux-gnu", gcc: 12, headers: "6.1", config: {} } as const;
 
 function withLayoutOptions(layout: Layout, profile: Profile, at: (pointer: string) => Location): Layout {
   const { rootSize, rwSize, swapSize, integrity } = profile.layoutOptions;
