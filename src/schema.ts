@@ -40,6 +40,7 @@ function makeAjv(): Ajv {
   });
   ajv.addKeyword({
     keyword: "x-hal-path",
+    type: "string",
     modifying: true,
     // Relative paths are relative to the file that names them (DESIGN 4); after merging, only the origin knows which.
     validate(

@@ -102,6 +102,7 @@ export const broken: readonly Broken[] = [
   one("overlay is a file", "overlays: [p.yaml]", /not a directory/),
   one("missing source file", "files:\n  - {path: /etc/x, source: nowhere}", /does not exist/, 8),
   one("source is a directory", "files:\n  - {path: /etc/x, source: .}", /not a regular file/, 8),
+  one("map where a path is wanted", "overlays: [{a: b}]", /must be text/),
   one("missing kernel fragment", "kernel: {fragments: [nowhere.config]}", /does not exist/),
   one("omit of a feature that is not there", "backends: {debian: {omit: [wasm]}}", /does not have/),
   // circles
