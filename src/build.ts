@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { chmod, copyFile, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { assemble } from "./assemble.js";
-import type { Backend, Prepared } from "./backends/backend.js";
+import { type Backend, BuildStopped, type Prepared } from "./backends/backend.js";
 import { backends } from "./backends/table.js";
 import { canonicalJson, digestFile, type FileDigest, sha256 } from "./digest.js";
 import { buildEif, type EifSigningFiles } from "./eif.js";
@@ -102,6 +102,8 @@ async function buildInto(
   const externalTree = join(staging.workDir, "external");
   let prepared: Prepared | undefined;
   let manifest: Manifest | undefined;
+  let stopped: BuildStopped | undefined;
+  const wanted = (): boolean => stopped === undefined;
   const ready = (): Prepared => {
     if (prepared === undefined) throw new Error("assembly before preparation");
     return prepared;
@@ -117,12 +119,27 @@ async function buildInto(
     {
       title: `Build kernel and root tree (${options.backend})`,
       run: async (report) => {
-        prepared = await backend.prepare({ resolved, externalTree, workDir: staging.workDir, cacheDir: cacheRoot(), log, report, options });
+        try {
+          prepared = await backend.prepare({
+            resolved,
+            externalTree,
+            workDir: staging.workDir,
+            cacheDir: cacheRoot(),
+            log,
+            report,
+            options,
+          });
+        } catch (error) {
+          if (!(error instanceof BuildStopped)) throw error;
+          stopped = error;
+          return error.message;
+        }
         return `${prepared.packages.length} packages`;
       },
     },
     {
       title: "Assemble images",
+      wanted,
       run: async (report) => {
         if (!ready().assembled)
           await assemble({
@@ -143,16 +160,19 @@ async function buildInto(
     },
     {
       title: "Measure and describe",
+      wanted,
       run: async () => {
         manifest = await describe(resolved, staging.stagingDir, inputs, ready(), options);
       },
     },
     {
       title: `Publish ${join(options.out, resolved.name)}`,
+      wanted,
       run: () => staging.publish(),
     },
   ];
   await runSteps(steps, join(staging.workDir, "times.json"));
+  if (stopped !== undefined) throw stopped;
   if (manifest === undefined) throw new Error("published without a manifest");
   return manifest;
 }

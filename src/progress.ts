@@ -6,6 +6,8 @@ export interface Step {
   readonly title: string;
   /** Does the work; `report` shows what is happening right now; the result is shown after the title when done. */
   readonly run: (report: (text: string) => void) => Promise<unknown>;
+  /** Asked when its turn comes; a step that is not wanted any more is left out. */
+  readonly wanted?: () => boolean;
 }
 
 const QUIET_MS = 5000;
@@ -23,6 +25,7 @@ export async function runSteps(steps: readonly Step[], timesFile: string): Promi
   const logger = new ListrLogger({ processOutput: new ProcessOutput(process.stderr, process.stderr) });
   const tasks = steps.map((step) => ({
     title: step.title,
+    ...(step.wanted === undefined ? {} : { enabled: step.wanted }),
     task: async (_: unknown, task: { title: string; output: string }): Promise<void> => {
       const began = performance.now();
       const expected = times[step.title];
