@@ -1,0 +1,196 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { drive } from "../../src/backends/buildroot/drive.js";
+import { type BuildrootDirs, buildrootDirs, makeCommand, shellCommand } from "../../src/backends/buildroot/environment.js";
+import { readInputs, serializeInputs, treeDigest } from "../../src/backends/buildroot/inputs.js";
+import { imagePackages, showInfo } from "../../src/backends/buildroot/show-info.js";
+import { versionOf } from "../../src/backends/buildroot/source.js";
+import type { HalError } from "../../src/errors.js";
+import { summarizeFailure } from "../../src/kconfig/failure.js";
+import type { BuildInputs } from "../../src/kconfig/rebuild.js";
+import { runCommand } from "../../src/tools.js";
+
+let dir: string;
+let dirs: BuildrootDirs;
+const signal = new AbortController().signal;
+
+/** A tree with a Makefile of our own: make itself is the real one. */
+function tree(makefile: string): { dir: string; version: string; commit: undefined } {
+  writeFileSync(join(dir, "Makefile"), `export BR2_VERSION := 2025.02.16\n${makefile}`);
+  return { dir, version: "2025.02.16", commit: undefined };
+}
+
+async function failureOf(work: Promise<unknown>): Promise<HalError> {
+  return work.then(
+    () => Promise.reject(new Error("no error")),
+    (error: unknown) => error as HalError,
+  );
+}
+
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "hal-buildroot-"));
+  dirs = { output: join(dir, "o"), external: join(dir, "external"), downloads: join(dir, "dl") };
+  mkdirSync(dirs.output);
+});
+
+afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+describe("the environment of make", () => {
+  it("has nothing of the caller's", async () => {
+    process.env.CFLAGS = "-Dleaked";
+    try {
+      const { stdout } = await runCommand(makeCommand(tree("all:\n\t@env\n"), dirs, ["-s"]));
+      expect(stdout).toContain(`BR2_DL_DIR=${dirs.downloads}\n`);
+      expect(stdout).not.toContain("leaked");
+    } finally {
+      delete process.env.CFLAGS;
+    }
+  });
+
+  it("sends every download to nowhere when offline", () => {
+    const { env } = makeCommand(tree(""), dirs, [], { offline: true });
+    expect(env).toMatchObject({ https_proxy: "http://127.0.0.1:9", GIT_ALLOW_PROTOCOL: "file" });
+  });
+
+  it("takes the download directory of the caller", () => {
+    process.env.BR2_DL_DIR = "/srv/dl";
+    try {
+      expect(buildrootDirs("/w", "/e").downloads).toBe("/srv/dl");
+    } finally {
+      delete process.env.BR2_DL_DIR;
+    }
+    expect(buildrootDirs("/w", "/e").downloads).toMatch(/\/dl$/);
+  });
+
+  it("is a shell's too, with the build's own tools first", async () => {
+    process.env.SHELL = "/bin/sh";
+    const shell = shellCommand(tree(""), dirs);
+    const { stdout } = await runCommand({ ...shell, args: ["-c", 'echo "$PWD $TARGET_DIR ${PATH%%:*}"'] });
+    expect(stdout).toBe(`${dirs.output} ${dirs.output}/target ${dirs.output}/host/bin\n`);
+  });
+});
+
+describe("the drive", () => {
+  const options = () => ({ log: join(dir, "log"), report: (text: string) => void reports.push(text), verbose: false, signal });
+  let reports: string[];
+  beforeEach(() => {
+    reports = [];
+  });
+
+  it("reports packages with their count", async () => {
+    const made = tree("all:\n\t@echo '>>> zlib 1.3 Building'\n\t@echo '>>>   Finalizing target directory'\n");
+    await drive(makeCommand(made, dirs, []), { ...options(), packages: ["zlib", "busybox"] });
+    expect(reports).toEqual(["zlib 1.3 (1 of 2): building", "Finalizing target directory"]);
+  });
+
+  it("names package, step, the lines that matter and the log", async () => {
+    const stamp = join(dirs.output, "build/zlib-1.3/.stamp_built");
+    const made = tree(`all: ${stamp}\n${stamp}:\n\t@echo '>>> zlib 1.3 Building'; echo 'a.c:1:2: error: no such thing'; exit 1\n`);
+    const error = await failureOf(drive(makeCommand(made, dirs, []), options()));
+    expect(error.kind).toBe("command");
+    expect(error.message).toBe("package zlib 1.3 failed while building");
+    expect(error.details).toEqual(["a.c:1:2: error: no such thing"]);
+    expect(error.remedy).toContain(join(dir, "log"));
+  });
+
+  it("stops make when it is interrupted", async () => {
+    const controller = new AbortController();
+    const made = tree("all:\n\t@echo '>>> zlib 1.3 Building'; sleep 60\n");
+    const began = performance.now();
+    const report = () => controller.abort();
+    const error = await failureOf(drive(makeCommand(made, dirs, []), { ...options(), report, signal: controller.signal }));
+    expect(error.kind).toBe("interrupted");
+    expect(performance.now() - began).toBeLessThan(20_000);
+  });
+});
+
+it("names what Buildroot's own check of an external toolchain says", () => {
+  // As 2025.02.16 printed it, commands shortened.
+  const { errors, step } = summarizeFailure([
+    ">>> toolchain-external-custom  Configuring",
+    "rsync -a --hard-links /o/per-package/skeleton/target/ /o/per-package/toolchain-external-custom/target",
+    "OpenMP support is selected but is not available in external toolchain",
+    "make: *** [package/pkg-generic.mk:263: /o/build/toolchain-external-custom/.stamp_configured] Error 1",
+    "make: *** Waiting for unfinished jobs....",
+  ]);
+  expect(errors).toEqual(["OpenMP support is selected but is not available in external toolchain"]);
+  expect(step).toBe("Configuring");
+});
+
+describe("show-info", () => {
+  const shown = {
+    zlib: {
+      type: "target",
+      version: "1.3",
+      virtual: false,
+      dependencies: ["toolchain"],
+      licenses: "Zlib",
+      package_dir: "package/zlib",
+      downloads: [
+        { source: "zlib-1.3.tar.xz", uris: ["https+https://a.example/zlib", "http|urlencode+http://sources.buildroot.net/zlib"] },
+      ],
+    },
+    "host-zlib": { type: "host", version: "1.3", virtual: false },
+    toolchain: { type: "target", virtual: true },
+    rootfs: { type: "rootfs" },
+  };
+
+  it("gives the packages of the image with source and hash", async () => {
+    writeFileSync(join(dir, "info.json"), JSON.stringify(shown));
+    mkdirSync(join(dir, "package/zlib"), { recursive: true });
+    writeFileSync(join(dir, "package/zlib/zlib.hash"), "# from upstream\nsha256  abcd  zlib-1.3.tar.xz\nsha256  ffff  LICENSE\n");
+    const made = tree("show-info:\n\t@cat info.json\n");
+    const packages = await showInfo(made, dirs, signal);
+    expect([...packages.keys()]).toEqual(["zlib", "host-zlib", "toolchain"]);
+    expect(await imagePackages(packages, made, new Map())).toEqual([
+      { name: "zlib", version: "1.3", license: "Zlib", sha256: "abcd", source: "https://a.example/zlib/zlib-1.3.tar.xz" },
+    ]);
+  });
+
+  it("does not claim Buildroot's version for a source tree of the user's", async () => {
+    writeFileSync(join(dir, "info.json"), JSON.stringify(shown));
+    const made = tree("show-info:\n\t@cat info.json\n");
+    const [zlib] = await imagePackages(await showInfo(made, dirs, signal), made, new Map([["zlib", "0123456789abcdef"]]));
+    expect(zlib).toMatchObject({ version: "override-0123456789ab", sha256: "0123456789abcdef" });
+  });
+});
+
+describe("inputs", () => {
+  const inputs: BuildInputs = {
+    buildroot: "2025.02.16 own tree",
+    config: new Map([["BR2_PACKAGE_ZLIB", "y"]]),
+    packages: new Map([["zlib", { type: "target", version: "1.3", dependencies: [] }]]),
+    recipes: new Map(),
+    fragments: new Map([["linux", "a"]]),
+    overlay: new Map([["/etc/motd", "b"]]),
+    layout: "c",
+    scripts: "d",
+  };
+
+  it("come back as they were", async () => {
+    writeFileSync(join(dir, "inputs.json"), serializeInputs(inputs));
+    expect(await readInputs(join(dir, "inputs.json"))).toEqual(inputs);
+  });
+
+  it("that nobody can read count as none", async () => {
+    writeFileSync(join(dir, "inputs.json"), serializeInputs(inputs).slice(0, 40));
+    expect(await readInputs(join(dir, "inputs.json"))).toBeUndefined();
+  });
+
+  it("of a source tree follow its contents and not its .git", async () => {
+    const digest = await treeDigest(dirs.output);
+    mkdirSync(join(dirs.output, ".git"));
+    writeFileSync(join(dirs.output, ".git/HEAD"), "x");
+    expect(await treeDigest(dirs.output)).toBe(digest);
+    writeFileSync(join(dirs.output, "a.c"), "x");
+    expect(await treeDigest(dirs.output)).not.toBe(digest);
+  });
+});
+
+it("says that a directory is no Buildroot tree", async () => {
+  const error = await failureOf(versionOf(dirs.output));
+  expect(error.kind).toBe("input");
+  expect(error.message).toBe("is not a Buildroot tree");
+});
