@@ -97,6 +97,6 @@ cpio --null --create --format=newc --reproducible --quiet < "$3" > "$2"`;
 async function makeCpio(resolved: Resolved, dirs: Dirs, { log, report, signal }: TreeOptions): Promise<void> {
   report("root archive");
   const env = contractEnvironment(dirs, resolved.profile.sourceDateEpoch);
-  const args = ["-euc", CPIO, "sh", dirs.targetDir, join(dirs.binariesDir, "rootfs.cpio"), join(dirs.buildDir, "cpio.list")];
+  const args = ["-euc", CPIO, "sh", dirs.targetDir, join(dirs.binariesDir, "rootfs.cpio"), join(dirs.buildDir, "hal-cpio.list")];
   await runOrExplain(inNamespace({ tool: "sh", args, env }), "cpio", { log, signal });
 }

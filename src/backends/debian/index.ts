@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { mkdir, readdir, readFile } from "node:fs/promises";
 import { userInfo } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { HalError } from "../../errors.js";
 import { hostTools } from "../../host-tools.js";
 import { cacheRoot } from "../../paths.js";
@@ -16,7 +16,7 @@ import { fullDisk } from "./failures.js";
 import { makeImages } from "./images.js";
 import { kernelTree, moduleFiles } from "./kernel.js";
 import { type Lock, type LockedPackage, packagesDigest } from "./lock.js";
-import { isRoot } from "./namespace.js";
+import { isRoot, removeTree } from "./namespace.js";
 import { rootPackages, treeTools } from "./packages.js";
 import { download, missing } from "./pool.js";
 import { rootKey, rootTree, type TreeOptions } from "./root.js";
@@ -133,7 +133,7 @@ async function prepareTrees({ resolved, externalTree, workDir, cacheDir, log, re
   const [rootTar, { hostDir, kernel, modules }] = await firstFailure(both);
 
   const at = (name: string): string => join(workDir, "debian", name);
-  const dirs = { targetDir: at("target"), binariesDir: at("images"), hostDir, buildDir: at("build") };
+  const dirs = { targetDir: at("target"), binariesDir: at("images"), hostDir, buildDir: await buildDirFor(at("build"), hostDir) };
   await makeTarget({ resolved, dirs, externalTree, rootTar, kernel, modules }, tree);
   await makeImages(resolved, dirs, kernel.image, tree);
   return {
@@ -142,6 +142,14 @@ async function prepareTrees({ resolved, externalTree, workDir, cacheDir, log, re
     details: { ...details(lock, resolved), releases: lock.releases, kernelVersion: kernel.version },
     assembled: false,
   };
+}
+
+/** BUILD_DIR is kept between builds with the same tools: other tools might make other bytes of the same input. */
+async function buildDirFor(builds: string, hostDir: string): Promise<string> {
+  const name = basename(hostDir);
+  await mkdir(builds, { recursive: true });
+  for (const other of await readdir(builds)) if (other !== name) await removeTree(join(builds, other));
+  return join(builds, name);
 }
 
 /** All results, or the error that came first: one that a stop caused is never it, unless the user asked for it. */

@@ -12,7 +12,7 @@ tar --create --file "$3" --null --no-recursion --files-from "$3.list" --owner=0 
 chroot "$2" tar -x -p -f - < "$3"`;
 
 /** The command that copies an overlay, as root's, over a root tree; directories that it makes have mode 0755. */
-export function applyOverlay(overlay: string, targetDir: string, buildDir: string): Command {
+export function applyOverlay(overlay: string, targetDir: string, scratch: string): Command {
   const env = cleanEnvironment({ LC_ALL: "C" });
-  return inNamespace({ tool: "sh", args: ["-euc", OVERLAY, "sh", overlay, targetDir, join(buildDir, "overlay.tar")], env });
+  return inNamespace({ tool: "sh", args: ["-euc", OVERLAY, "sh", overlay, targetDir, join(scratch, "overlay.tar")], env });
 }

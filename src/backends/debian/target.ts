@@ -48,13 +48,20 @@ const discarded = [
 ];
 const emptied = ["/dev", "/proc", "/sys", "/run", "/tmp", "/var/tmp", "/var/cache", "/var/log"];
 
+/** Emptied at the start of each build. */
+function scratchOf({ buildDir }: Dirs): string {
+  return join(buildDir, "hal-target");
+}
+
 /** TARGET_DIR: the cached root tree with modules, overlay, post-build.sh, users and permissions applied, in Buildroot's order. */
 export async function makeTarget(input: TargetInput, options: TreeOptions): Promise<void> {
   const { resolved, dirs, externalTree, rootTar, kernel } = input;
   const { targetDir, binariesDir, buildDir } = dirs;
   const board = join(externalTree, "board/hal");
   const epoch = resolved.profile.sourceDateEpoch;
-  for (const dir of [targetDir, binariesDir, buildDir]) {
+  const scratch = scratchOf(dirs);
+  await mkdir(buildDir, { recursive: true }); // stays: post-image.sh keeps in it what it need not make again
+  for (const dir of [targetDir, binariesDir, scratch]) {
     await removeTree(dir);
     await mkdir(dir, { recursive: true });
   }
@@ -84,7 +91,7 @@ export async function makeTarget(input: TargetInput, options: TreeOptions): Prom
 
   options.report("overlay, users, permissions");
   const overlay = join(board, "overlay");
-  if (existsSync(overlay)) await runOrExplain(applyOverlay(overlay, targetDir, buildDir), "applying the overlay", options);
+  if (existsSync(overlay)) await runOrExplain(applyOverlay(overlay, targetDir, scratch), "applying the overlay", options);
   const postBuild = join(board, "post-build.sh");
   if (existsSync(postBuild)) await run("post-build.sh", postBuild, [targetDir]);
   const commands = [
@@ -117,7 +124,7 @@ test "$(find "$3" -type f | wc -l)" -eq "$(wc -l < "$2")"`;
 
 async function installModules({ dirs, kernel, modules }: TargetInput, run: Run): Promise<void> {
   const known = ["modules.builtin", "modules.builtin.modinfo", "modules.order"].filter((name) => existsSync(join(kernel.modulesDir, name)));
-  const list = join(dirs.buildDir, "modules.list");
+  const list = join(scratchOf(dirs), "modules.list");
   await writeFile(list, [...known, ...modules].map((file) => `${file}\n`).join(""));
   await run("installing kernel modules", "sh", [
     "-euc",
@@ -127,7 +134,7 @@ async function installModules({ dirs, kernel, modules }: TargetInput, run: Run):
     list,
     join(dirs.targetDir, "usr/lib/modules", kernel.version),
   ]);
-  const config = join(dirs.buildDir, "depmod.d"); // empty: the host's must not be read
+  const config = join(scratchOf(dirs), "depmod.d"); // empty: the host's must not be read
   await mkdir(config);
   await run("depmod", join(dirs.hostDir, "bin/depmod"), ["-b", dirs.targetDir, "-C", config, kernel.version]);
 }
@@ -137,7 +144,7 @@ async function applyUsers({ dirs }: TargetInput, table: string, run: Run): Promi
   const text = await readFile(table, "utf8").catch(() => "");
   const accounts = parseUsersTable(text, table);
   if (accounts.length === 0) return [];
-  const copy = join(dirs.buildDir, "accounts");
+  const copy = join(scratchOf(dirs), "accounts");
   await mkdir(copy);
   await run("reading the account files", "sh", ["-euc", READ_ACCOUNTS, "sh", dirs.targetDir, copy]);
   const read = (name: keyof AccountFiles): Promise<string> => readFile(join(copy, name), "utf8");
