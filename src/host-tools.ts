@@ -9,7 +9,6 @@ export interface HostTool {
 
 export const hostTools: readonly HostTool[] = [
   { tool: "mmdebstrap", package: "mmdebstrap", for: "root and tools trees of the debian backend", stage: "debian" },
-  { tool: "apt-get", package: "apt", for: "solving and downloading the packages of the debian backend", stage: "debian" },
   { tool: "newuidmap", package: "uidmap", for: "building as an ordinary user", stage: "debian" },
   { tool: "unshare", package: "util-linux", for: "building as an ordinary user", stage: "debian" },
   { tool: "setpriv", package: "util-linux", for: "ending a build with hal", stage: "debian" },
