@@ -53,6 +53,8 @@ export interface BuildResult {
 export interface Inputs {
   readonly digest: string;
   readonly tree: string;
+  /** Every rendered file and its digest. */
+  readonly files: readonly (readonly [path: string, sha256: string])[];
   readonly details: Readonly<Record<string, unknown>>;
 }
 
@@ -206,7 +208,12 @@ async function describe(
     sourceDateEpoch: resolved.profile.sourceDateEpoch,
     omitted: [...(backend === "debian" ? resolved.debianOmitted : [])],
     hal: version,
-    inputs: { digest: inputs.digest, tree: inputs.tree, details: { ...inputs.details, ...prepared.details } },
+    inputs: {
+      digest: inputs.digest,
+      tree: inputs.tree,
+      files: inputs.files.map(([path, digest]) => [path, digest]),
+      details: { ...inputs.details, ...prepared.details },
+    },
     packages: [...prepared.packages].map((entry) => ({ ...entry })),
   };
   await writeFile(join(dir, "sbom.cdx.json"), sbom(whole));
@@ -233,9 +240,10 @@ async function digestAll(dir: string, known: readonly FileDigest[] = []): Promis
 
 /** Everything that decides the bytes. No path of this machine, no time, nothing of the environment. */
 function inputsOf(resolved: Resolved, rendered: Rendered, backend: string, details: Readonly<Record<string, unknown>>): Inputs {
-  const tree = sha256(
-    rendered.files.map((file) => `${file.path}\0${file.mode.toString(8)}\0${file.link ?? ""}\0${sha256(file.content)}\n`).join(""),
+  const files = rendered.files.map(
+    (file) => [file.path, file.link === undefined ? sha256(file.content) : sha256(`link ${file.link}`)] as const,
   );
+  const tree = sha256(rendered.files.map(({ path, mode }, index) => `${path}\0${mode.toString(8)}\0${files[index]?.[1]}\n`).join(""));
   const decided = {
     hal: version,
     backend,
@@ -250,7 +258,7 @@ function inputsOf(resolved: Resolved, rendered: Rendered, backend: string, detai
     omitted: resolved.debianOmitted,
     sourceDateEpoch: resolved.profile.sourceDateEpoch,
   };
-  return { digest: sha256(canonicalJson(decided)), tree, details };
+  return { digest: sha256(canonicalJson(decided)), tree, files, details };
 }
 
 /** The manifest of the published output when it was made from these inputs and its files are all there, in full size. */

@@ -106,9 +106,17 @@ function packageCauses(a: Side, b: Side): string[] {
   const names = [...new Set([...left.keys(), ...right.keys()])].filter((name) => left.get(name) !== right.get(name)).sort();
   const lines = names.slice(0, 8).map((name) => `  package ${name}: ${left.get(name) ?? "absent"} → ${right.get(name) ?? "absent"}`);
   if (names.length > 8) lines.push(`  and ${names.length - 8} more packages`);
-  const tree =
-    a.manifest.inputs.tree === b.manifest.inputs.tree ? [] : ["  the rendered tree (overlay, files, units, kernel options) differs"];
-  return [...lines, ...tree];
+  return [...lines, ...fileCauses(a, b)];
+}
+
+/** Files of the rendered tree that differ: overlay, units, kernel options, early boot. */
+function fileCauses(a: Side, b: Side): string[] {
+  const digests = ({ manifest }: Side) => new Map(manifest.inputs.files.map(([path = "", digest]) => [path, digest]));
+  const [left, right] = [digests(a), digests(b)];
+  const paths = [...new Set([...left.keys(), ...right.keys()])].filter((path) => left.get(path) !== right.get(path)).sort();
+  const what = (path: string): string => (!left.has(path) ? "added" : !right.has(path) ? "removed" : "changed");
+  const lines = paths.slice(0, 12).map((path) => `  ${path} ${what(path)}`);
+  return paths.length > 12 ? [...lines, `  and ${paths.length - 12} more rendered files`] : lines;
 }
 
 function short(value: unknown): string {

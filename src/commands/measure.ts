@@ -1,6 +1,7 @@
 import { HalError } from "../errors.js";
 import type { Measurements } from "../generated/types.js";
 import { type ExplainedValue, type MeasuredPlatform, type MeasureRequest, measure as predict, toMeasurements } from "../measure/measure.js";
+import type { Difference } from "../measure-diff.js";
 import { note, print, printJson, table } from "../output.js";
 
 interface Options {
@@ -35,16 +36,7 @@ export async function measure(dir: string | undefined, options: Options): Promis
       throw new HalError("input", "--diff compares two output directories", { remedy: "hal measure OUT/A --diff OUT/B" });
     const differences = await (await import("../measure-diff.js")).diffOutputs(dir, options.diff);
     if (options.json) printJson(differences);
-    else
-      print(
-        differences.length === 0
-          ? "no register differs"
-          : differences
-              .map(({ register, platform, because }) =>
-                [`${platform} ${register} differs`, ...because.map((line) => `  ${line}`)].join("\n"),
-              )
-              .join("\n"),
-      );
+    else print(differences.length === 0 ? "no register differs" : differenceText(differences));
     return;
   }
   const given = bareRequest(options);
@@ -119,6 +111,20 @@ function complete(given: Partial<MeasureRequest>, platform: MeasuredPlatform | u
     guest: platform === "tdx" ? "tdx" : "plain",
     ...given,
   };
+}
+
+/** What made each register differ, its banks together. */
+function differenceText(differences: readonly Difference[]): string {
+  const groups = new Map<string, { readonly banks: string[]; readonly because: readonly string[] }>();
+  for (const { platform, register, bank, because } of differences) {
+    const key = `${platform} ${register}`;
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, { banks: [bank], because });
+    else if (!group.banks.includes(bank)) group.banks.push(bank);
+  }
+  return [...groups]
+    .map(([key, { banks, because }]) => [`${key} (${banks.join(", ")}) differs`, ...because.map((line) => `  ${line}`)].join("\n"))
+    .join("\n");
 }
 
 /** One line per register: the value, and what it holds for. */

@@ -888,6 +888,10 @@ export interface Manifest {
      */
     tree: string;
     /**
+     * Every file of the rendered external tree with its SHA-256: one compact array of (file, checksum).
+     */
+    files: string[][];
+    /**
      * The backend's own inputs: suite, archive state, Buildroot version and commit, overrides.
      */
     details: {};
