@@ -1,20 +1,23 @@
-import { chmod, lstat, mkdir, readdir, readFile, readlink, rm, symlink, writeFile } from "node:fs/promises";
+import { chmod, lstat, mkdir, readFile, readlink, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Rendered, RenderedFile } from "./resolved.js";
 
+/** Names every file that hal has put into a tree: a later rendering removes those that it no longer has, and nothing else. */
+const RECORD = ".hal-rendered";
+
 /**
- * Makes a directory hold exactly the rendered files. What is already as it should be is not touched: make looks
- * at modification times, and a fragment that is merely newer would configure the kernel again.
+ * Writes rendered files into a directory. What is already as it should be is not touched: make looks at modification
+ * times, and a fragment that is merely newer would configure the kernel again. Files that somebody else put there stay.
  */
 export async function writeTree(rendered: Rendered, dir: string): Promise<void> {
   await mkdir(dir, { recursive: true });
-  const wanted = new Set<string>();
-  for (const { path } of rendered.files) {
-    for (let here = path; here !== "."; here = dirname(here)) wanted.add(here);
+  const wanted = new Set(rendered.files.map((file) => file.path));
+  const before = await readFile(join(dir, RECORD), "utf8").catch(() => "");
+  for (const path of before.split("\n")) {
+    // A name that leads out of the tree was not written by hal.
+    if (path !== "" && !wanted.has(path) && !path.split("/").includes("..")) await rm(join(dir, path), { force: true });
   }
-  for (const entry of await readdir(dir, { recursive: true })) {
-    if (!wanted.has(entry)) await rm(join(dir, entry), { recursive: true, force: true });
-  }
+  await writeFile(join(dir, RECORD), [...wanted].map((path) => `${path}\n`).join(""));
   for (const file of rendered.files) {
     const path = join(dir, file.path);
     if (await isWritten(file, path)) continue;

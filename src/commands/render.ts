@@ -7,13 +7,13 @@ import { render as renderTree } from "../render.js";
 import { resolve } from "../resolve.js";
 import { writeTree } from "../write-tree.js";
 
-/** Writes the external tree of a profile; an existing one is replaced, anything else is left alone. */
+/** Writes the external tree of a profile; one that hal rendered is brought up to date, anything else is left alone. */
 export async function render(reference: string, options: { output: string; set?: string[] }): Promise<void> {
   const resolved = await resolve(reference, options);
   const rendered = await renderTree(resolved);
   const occupied = existsSync(options.output) && (await readdir(options.output)).length > 0;
-  if (occupied && !existsSync(join(options.output, "external.desc"))) {
-    throw new HalError("input", "not empty, and not an external tree", { at: { file: options.output }, remedy: "give another directory" });
+  if (occupied && !existsSync(join(options.output, ".hal-rendered"))) {
+    throw new HalError("input", "not empty, and hal did not render it", { at: { file: options.output }, remedy: "give another directory" });
   }
   await writeTree(rendered, options.output);
   note(`${rendered.files.length} files in ${options.output}`);
