@@ -10,4 +10,4 @@ step "dead code";                npx knip
 step "generated files";          npx tsx scripts/generate.ts --check
 step "shell";                    shellcheck scripts/*.sh .ci/run
 step "tests";                    npx vitest run --project unit
-step "builds and boots";         npx vitest run --project image
+step "builds and boots";         npx vitest run --project image --reporter=verbose
