@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { stat } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
 import canonicalize from "canonicalize";
 
 /** SHA-256 of bytes or text, lower-case hex. */
@@ -8,10 +7,24 @@ export function sha256(data: Uint8Array | string): string {
   return createHash("sha256").update(data).digest("hex");
 }
 
-/** SHA-256 of a file of any size, streamed, lower-case hex. */
-export async function sha256File(file: string): Promise<string> {
+const CHUNK_BYTES = 4 * 1024 * 1024;
+
+/** SHA-256 of a file of any size, lower-case hex; the next chunk is read while one is hashed. */
+export async function sha256File(path: string): Promise<string> {
   const hash = createHash("sha256");
-  for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
+  const file = await open(path);
+  try {
+    let [full, free] = [Buffer.allocUnsafe(CHUNK_BYTES), Buffer.allocUnsafe(CHUNK_BYTES)];
+    let { bytesRead } = await file.read(full, 0, CHUNK_BYTES, null);
+    while (bytesRead > 0) {
+      const next = file.read(free, 0, CHUNK_BYTES, null);
+      hash.update(full.subarray(0, bytesRead));
+      ({ bytesRead } = await next);
+      [full, free] = [free, full];
+    }
+  } finally {
+    await file.close();
+  }
   return hash.digest("hex");
 }
 
