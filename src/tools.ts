@@ -23,6 +23,8 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   /** Milliseconds after which the command is killed. */
   readonly timeout?: number;
+  /** The command starts others: an abort ends all of them, not only the command itself. */
+  readonly group?: boolean;
   /** Return a non-zero exit as a result rather than an error. */
   readonly allowFailure?: boolean;
 }
@@ -96,7 +98,12 @@ export async function runCommand(command: Command, options: RunOptions = {}): Pr
     ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
     ...(options.timeout === undefined ? {} : { timeout: options.timeout }),
     forceKillAfterDelay: 5000,
+    ...(options.group ? { detached: true } : {}),
   });
+  if (options.group) {
+    const { pid } = child;
+    options.signal?.addEventListener("abort", () => endGroup(pid), { once: true });
+  }
   if (options.log !== undefined) {
     const log = createWriteStream(options.log, { flags: "a" });
     log.on("error", () => {}); // a full disk must surface as the command's own failure, not crash hal
@@ -134,6 +141,15 @@ export async function runCommand(command: Command, options: RunOptions = {}): Pr
     });
   }
   return { exitCode, stdout: result.stdout, stderr: result.stderr };
+}
+
+function endGroup(leader: number | undefined): void {
+  if (leader === undefined) return;
+  try {
+    process.kill(-leader, "SIGTERM");
+  } catch {
+    // all of them have ended already
+  }
 }
 
 /**

@@ -14,8 +14,8 @@ export interface BuildFailure {
 
 const LAST_LINES = 20;
 const MAX_ERRORS = 10;
-/** More than any package prints between the line that matters and make's own report. */
-const LOOK_BACK = 4000;
+/** More than any package prints between the line that matters and make's own report, while others go on. */
+const LOOK_BACK = 10_000;
 
 /** Lines that compilers, linkers, configure scripts, patch and Buildroot itself report an error with. */
 const ERROR_LINES: readonly RegExp[] = [
@@ -25,6 +25,7 @@ const ERROR_LINES: readonly RegExp[] = [
   /cannot find -l/,
   /No such file or directory/,
   /command not found/,
+  /: not found$/,
   /unable to resolve host address/,
   /No space left on device/,
   /Hunk #\d+ FAILED/,
@@ -87,13 +88,14 @@ export function summarizeFailure(output: readonly string[]): BuildFailure {
   // Only what was printed during the step that failed: earlier steps look for files that need not be there.
   const during = lines.slice(last?.index ?? 0, end < 0 ? lines.length : end + 1);
   const errors = [...new Set(during.filter((line) => ERROR_LINES.some((pattern) => pattern.test(line)) && !isMakeReport(line)))];
-  const said = [...errors, ...lines.slice(-LAST_LINES)].join("\n");
+  const said = [...errors, ...during.slice(-LAST_LINES)].join("\n");
   return {
     package: named?.package,
     version: named?.version,
     step: last?.event.step ?? STAMP_STEPS[stamp?.[3] ?? ""],
     errors: errors.slice(0, MAX_ERRORS),
-    lastLines: lines.filter((line) => line !== "").slice(-LAST_LINES),
+    // With several packages at once make's last lines are those of one that went on.
+    lastLines: during.filter((line) => line !== "").slice(-LAST_LINES),
     advice: ADVICE.find(([pattern]) => pattern.test(said))?.[1] ?? adviceFor(named?.package),
   };
 }

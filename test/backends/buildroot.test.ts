@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { drive } from "../../src/backends/buildroot/drive.js";
 import { type BuildrootDirs, buildrootDirs, makeCommand, shellCommand } from "../../src/backends/buildroot/environment.js";
-import { readInputs, serializeInputs, treeDigest } from "../../src/backends/buildroot/inputs.js";
+import { makeRecipes, readInputs, serializeInputs, treeDigest } from "../../src/backends/buildroot/inputs.js";
 import { imagePackages, showInfo } from "../../src/backends/buildroot/show-info.js";
 import { versionOf } from "../../src/backends/buildroot/source.js";
 import type { HalError } from "../../src/errors.js";
@@ -119,6 +119,18 @@ it("names what Buildroot's own check of an external toolchain says", () => {
   expect(step).toBe("Configuring");
 });
 
+it("shows the end of what failed, not of the package that went on meanwhile", () => {
+  const { package: name, lastLines } = summarizeFailure([
+    ">>> linux custom Building",
+    ">>> libaio 0.3.113 Extracting",
+    "tar: something odd",
+    "make: *** [package/pkg-generic.mk:213: /o/build/libaio-0.3.113/.stamp_extracted] Error 127",
+    ...Array.from({ length: 5000 }, (_, index) => `  CC      a${index}.o`),
+  ]);
+  expect(name).toBe("libaio");
+  expect(lastLines).toContain("tar: something odd");
+});
+
 describe("show-info", () => {
   const shown = {
     zlib: {
@@ -177,6 +189,16 @@ describe("inputs", () => {
   it("that nobody can read count as none", async () => {
     writeFileSync(join(dir, "inputs.json"), serializeInputs(inputs).slice(0, 40));
     expect(await readInputs(join(dir, "inputs.json"))).toBeUndefined();
+  });
+
+  it("know whose variable a make file of the user's sets", () => {
+    const text = "# ours\nZLIB_A = 1\noverride HOST_ZLIB_B = \\\n\t2\ndefine ZLIB_NG_C\n\tZLIB_A\nendef\nTAR = x\n";
+    expect(Object.fromEntries(makeRecipes(text, ["zlib", "host-zlib", "zlib-ng"]))).toEqual({
+      zlib: "ZLIB_A = 1\n",
+      "host-zlib": "override HOST_ZLIB_B = \\\n\t2\n",
+      "zlib-ng": "define ZLIB_NG_C\n\tZLIB_A\nendef\n",
+      toolchain: "TAR = x\n",
+    });
   });
 
   it("of a source tree follow its contents and not its .git", async () => {

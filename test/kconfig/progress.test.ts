@@ -69,7 +69,7 @@ describe("what failed", () => {
     expect(failure).toMatchObject({ package: "host-broken", version: "1.0", step: "Building" });
     expect(failure.errors).toEqual(["/o/build/host-broken-1.0/main.c:4:16: error: 'missing' undeclared (first use in this function)"]);
     expect(failure.advice).toContain("host-broken-dirclean host-broken");
-    expect(failure.lastLines.at(-1)).toBe("make: Leaving directory '/buildroot'");
+    expect(failure.lastLines.at(-1)).toContain(".stamp_built] Error 1");
   });
 
   test("a download", () => {

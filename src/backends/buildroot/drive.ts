@@ -14,7 +14,7 @@ export interface DriveOptions {
 }
 
 /** How many of make's lines are kept to explain a failure. */
-const KEEP_LINES = 5000;
+const KEEP_LINES = 10_000;
 
 /**
  * Runs one `make` and shows which package it is at.
@@ -33,7 +33,7 @@ export async function drive(command: Command, { log, report, verbose, signal, pa
     const count = state.total === undefined ? `${state.started}` : `${state.started} of ${state.total}`;
     report(name === undefined ? step : `${name} ${version ?? ""} (${count}): ${step.toLowerCase()}`);
   };
-  const { exitCode } = await runCommand(command, { log, onLine, signal, allowFailure: true });
+  const { exitCode } = await runCommand(command, { log, onLine, signal, group: true, allowFailure: true });
   if (exitCode === 0) return;
   const failure = summarizeFailure(lines);
   const who =

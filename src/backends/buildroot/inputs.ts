@@ -24,6 +24,12 @@ export async function buildInputs(
     recipes.set(name, sha256(`${recipes.get(name) ?? ""}${file.path}${sha256(file.content)}`));
   }
   for (const [name, dir] of Object.entries(resolved.profile.buildroot.overrides)) recipes.set(name, await treeDigest(dir));
+  const localMk = rendered.files.find((file) => file.path === "local.mk");
+  if (localMk !== undefined) {
+    for (const [name, text] of makeRecipes(new TextDecoder().decode(localMk.content), [...shown.keys()])) {
+      recipes.set(name, sha256(`${recipes.get(name) ?? ""}${text}`));
+    }
+  }
   const board = (names: readonly string[]) => digest(rendered.files.filter((file) => names.includes(file.path.replace("board/hal/", ""))));
   return {
     buildroot: `${tree.version} ${tree.commit ?? "own tree"}`,
@@ -38,6 +44,23 @@ export async function buildInputs(
     layout: board(["genimage.cfg", "init", "modules", "cmdline"]),
     scripts: board(["post-build.sh", "post-image.sh", "permissions.table", "users.table"]),
   };
+}
+
+/**
+ * The statements of a make file of package variables (BR2_PACKAGE_OVERRIDE_FILE), by the package whose
+ * variable they set. What no package's name begins may mean anything: it counts as the toolchain's.
+ */
+export function makeRecipes(text: string, packages: readonly string[]): ReadonlyMap<string, string> {
+  const byVariable = packages.map((name) => [`${name.toUpperCase().replaceAll(/[^A-Z0-9]/g, "_")}_`, name] as const);
+  byVariable.sort(([a], [b]) => b.length - a.length);
+  const recipes = new Map<string, string>();
+  for (const [statement] of text.matchAll(/^define\b[\s\S]*?^endef$|^(?:.*\\\n)*.*$/gm)) {
+    if (/^\s*(?:#.*)?$/.test(statement)) continue;
+    const variable = /^(?:override |export |define )*\s*([A-Z0-9_]+)/.exec(statement)?.[1] ?? "";
+    const owner = byVariable.find(([start]) => variable.startsWith(start))?.[1] ?? "toolchain";
+    recipes.set(owner, `${recipes.get(owner) ?? ""}${statement}\n`);
+  }
+  return recipes;
 }
 
 /** Digest of a source tree of the user's: names, kinds and contents; `.git` is not source. */
