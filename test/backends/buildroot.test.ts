@@ -156,15 +156,28 @@ describe("show-info", () => {
     const made = tree("show-info:\n\t@cat info.json\n");
     const packages = await showInfo(made, dirs, signal);
     expect([...packages.keys()]).toEqual(["zlib", "host-zlib", "toolchain"]);
-    expect(await imagePackages(packages, made, new Map())).toEqual([
+    expect(await imagePackages(packages, made, new Map(), dirs.downloads)).toEqual([
       { name: "zlib", version: "1.3", license: "Zlib", sha256: "abcd", source: "https://a.example/zlib/zlib-1.3.tar.xz" },
     ]);
+  });
+
+  it("takes the hash of the download where the .hash file has another kind, and keeps this machine's paths to itself", async () => {
+    const uris = ["file+file:///home/somebody"];
+    writeFileSync(
+      join(dir, "info.json"),
+      JSON.stringify({ zlib: { ...shown.zlib, dl_dir: "zl", downloads: [{ source: "z.tar", uris }] } }),
+    );
+    mkdirSync(join(dirs.downloads, "zl"), { recursive: true });
+    writeFileSync(join(dirs.downloads, "zl/z.tar"), "");
+    const made = tree("show-info:\n\t@cat info.json\n");
+    const [zlib] = await imagePackages(await showInfo(made, dirs, signal), made, new Map(), dirs.downloads);
+    expect(zlib).toMatchObject({ source: "z.tar", sha256: "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" });
   });
 
   it("does not claim Buildroot's version for a source tree of the user's", async () => {
     writeFileSync(join(dir, "info.json"), JSON.stringify(shown));
     const made = tree("show-info:\n\t@cat info.json\n");
-    const [zlib] = await imagePackages(await showInfo(made, dirs, signal), made, new Map([["zlib", "0123456789abcdef"]]));
+    const [zlib] = await imagePackages(await showInfo(made, dirs, signal), made, new Map([["zlib", "0123456789abcdef"]]), dirs.downloads);
     expect(zlib).toMatchObject({ version: "override-0123456789ab", sha256: "0123456789abcdef" });
   });
 });

@@ -127,7 +127,10 @@ async function prepare({ resolved, externalTree, workDir, log, report, options }
     binariesDir: join(dirs.output, "images"),
     hostDir: join(dirs.output, "host"),
     buildDir: join(dirs.output, "build"),
-    packages: await imagePackages(shown, tree, overriddenPackages(resolved, now.recipes)),
+    packages: (await imagePackages(shown, tree, overriddenPackages(resolved, now.recipes), dirs.downloads)).map((entry) =>
+      // Buildroot calls a kernel from an archive of the user's `custom`.
+      entry.name === "linux" ? { ...entry, version: resolved.profile.kernel.version } : entry,
+    ),
     details: { ...(await inputs(resolved, options)), rebuilt: steps.map((step) => step.target) },
     assembled: true,
   };

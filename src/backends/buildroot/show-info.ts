@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { sha256File } from "../../digest.js";
 import { runCommand } from "../../tools.js";
 import type { BuiltPackage } from "../backend.js";
 import { type BuildrootDirs, makeCommand } from "./environment.js";
@@ -12,8 +13,8 @@ export interface ShownPackage {
   readonly virtual: boolean;
   readonly dependencies: readonly string[];
   readonly licenses: string;
-  /** The first download: file name and address. */
-  readonly source: { readonly file: string; readonly uri: string } | undefined;
+  /** The first download: file name, address, and its place in the download directory. */
+  readonly source: { readonly file: string; readonly uri: string; readonly path: string } | undefined;
   /** The package's folder in the Buildroot tree or the external tree, for its .hash file. */
   readonly folder: string | undefined;
 }
@@ -25,6 +26,7 @@ interface Shown {
   readonly dependencies?: readonly string[];
   readonly licenses?: string;
   readonly package_dir?: string;
+  readonly dl_dir?: string;
   readonly downloads?: readonly { readonly source?: string; readonly uris?: readonly string[] }[];
 }
 
@@ -46,7 +48,10 @@ export async function showInfo(tree: BuildrootTree, dirs: BuildrootDirs, signal:
             virtual: entry.virtual ?? false,
             dependencies: entry.dependencies ?? [],
             licenses: entry.licenses ?? "",
-            source: download?.source === undefined ? undefined : { file: download.source, uri: uri.replace(/^[a-z]+\+/, "") },
+            source:
+              download?.source === undefined
+                ? undefined
+                : { file: download.source, uri: uri.replace(/^[a-z]+\+/, ""), path: join(entry.dl_dir ?? name, download.source) },
             folder: entry.package_dir,
           } satisfies ShownPackage,
         ];
@@ -57,11 +62,13 @@ export async function showInfo(tree: BuildrootTree, dirs: BuildrootDirs, signal:
 /**
  * The packages of the image for the manifest. show-info keeps reporting Buildroot's own version of a package
  * whose source is overridden: those are marked with the override instead.
+ * @param downloads BR2_DL_DIR: a .hash file may have no sha256 of an archive, but Buildroot has checked it
  */
 export async function imagePackages(
   shown: ReadonlyMap<string, ShownPackage>,
   tree: BuildrootTree,
   overridden: ReadonlyMap<string, string>,
+  downloads: string,
 ): Promise<BuiltPackage[]> {
   const built: BuiltPackage[] = [];
   for (const [name, entry] of [...shown].sort(([a], [b]) => (a < b ? -1 : 1))) {
@@ -78,12 +85,15 @@ export async function imagePackages(
       });
       continue;
     }
-    const digest = entry.source === undefined ? undefined : await sourceHash(tree, entry.folder, entry.source.file);
+    const digest =
+      entry.source === undefined
+        ? undefined
+        : ((await sourceHash(tree, entry.folder, entry.source.file)) ?? (await downloaded(join(downloads, entry.source.path))));
     built.push({
       name,
       version: entry.version === "" ? "none" : entry.version,
       ...(digest === undefined ? {} : { sha256: digest }),
-      ...(entry.source === undefined ? {} : { source: `${entry.source.uri}/${entry.source.file}` }),
+      ...(entry.source === undefined ? {} : { source: address(entry.source) }),
       ...license,
     });
   }
@@ -100,4 +110,13 @@ async function sourceHash(tree: BuildrootTree, folder: string | undefined, file:
     if (kind === "sha256" && named === file) return digest;
   }
   return undefined;
+}
+
+async function downloaded(file: string): Promise<string | undefined> {
+  return sha256File(file).catch(() => undefined);
+}
+
+/** Where a file of this machine's lies is nobody else's business, and no part of what the image is. */
+function address({ uri, file }: { readonly uri: string; readonly file: string }): string {
+  return uri.startsWith("file:") ? file : `${uri}/${file}`;
 }
