@@ -1,5 +1,5 @@
-import { createHash } from "node:crypto";
-import { open, stat } from "node:fs/promises";
+import { createHash, type Hash } from "node:crypto";
+import { type FileHandle, open, stat } from "node:fs/promises";
 import canonicalize from "canonicalize";
 
 /** SHA-256 of bytes or text, lower-case hex. */
@@ -8,24 +8,61 @@ export function sha256(data: Uint8Array | string): string {
 }
 
 const CHUNK_BYTES = 4 * 1024 * 1024;
+const BLOCK_BYTES = 4096;
 
-/** SHA-256 of a file of any size, lower-case hex; the next chunk is read while one is hashed. */
+/**
+ * SHA-256 of a file of any size, lower-case hex. The next chunk is read while one is hashed, and holes are not
+ * read at all: a disk image is mostly holes, and the kernel would fill its page cache with their zeros.
+ */
 export async function sha256File(path: string): Promise<string> {
   const hash = createHash("sha256");
   const file = await open(path);
   try {
-    let [full, free] = [Buffer.allocUnsafe(CHUNK_BYTES), Buffer.allocUnsafe(CHUNK_BYTES)];
-    let { bytesRead } = await file.read(full, 0, CHUNK_BYTES, null);
-    while (bytesRead > 0) {
-      const next = file.read(free, 0, CHUNK_BYTES, null);
-      hash.update(full.subarray(0, bytesRead));
-      ({ bytesRead } = await next);
-      [full, free] = [free, full];
+    const { size, blocks } = await file.stat();
+    const sparse = size > CHUNK_BYTES && blocks * 512 < size / 2;
+    let position = 0;
+    for (const { start, end } of (sparse ? await dataRanges(path, size) : undefined) ?? [{ start: 0, end: size }]) {
+      hashZeros(hash, start - position);
+      await hashRange(hash, file, start, end);
+      position = end;
     }
+    hashZeros(hash, size - position);
   } finally {
     await file.close();
   }
   return hash.digest("hex");
+}
+
+async function hashRange(hash: Hash, file: FileHandle, start: number, end: number): Promise<void> {
+  let [full, free] = [Buffer.allocUnsafe(CHUNK_BYTES), Buffer.allocUnsafe(CHUNK_BYTES)];
+  const read = (buffer: Buffer, position: number) => file.read(buffer, 0, Math.min(CHUNK_BYTES, end - position), position);
+  let { bytesRead } = await read(full, start);
+  for (let position = start; bytesRead > 0; ) {
+    position += bytesRead;
+    const next = position < end ? read(free, position) : Promise.resolve({ bytesRead: 0 });
+    hash.update(full.subarray(0, bytesRead));
+    ({ bytesRead } = await next);
+    [full, free] = [free, full];
+  }
+}
+
+function hashZeros(hash: Hash, bytes: number): void {
+  const zeros = Buffer.alloc(Math.min(bytes, CHUNK_BYTES));
+  for (let left = bytes; left > 0; left -= zeros.length) hash.update(left < zeros.length ? zeros.subarray(0, left) : zeros);
+}
+
+/** Where a sparse file has data, in order, from filefrag (e2fsprogs; FIEMAP); undefined where that cannot be known. */
+async function dataRanges(path: string, size: number): Promise<{ start: number; end: number }[] | undefined> {
+  const { findTool, runCommand } = await import("./tools.js"); // few who digest have a sparse file
+  if ((await findTool("filefrag")) === undefined) return undefined;
+  const { exitCode, stdout } = await runCommand({ tool: "filefrag", args: ["-e", `-b${BLOCK_BYTES}`, path] }, { allowFailure: true });
+  if (exitCode !== 0 || !stdout.includes("logical_offset")) return undefined;
+  const ranges = [...stdout.matchAll(/^\s*[0-9]+:\s*([0-9]+)\.\.\s*([0-9]+):/gm)].map(([, first, last]) => ({
+    start: Math.min(Number(first) * BLOCK_BYTES, size),
+    end: Math.min((Number(last) + 1) * BLOCK_BYTES, size),
+  }));
+  const ordered = ranges.every(({ start, end }, index) => start <= end && start >= (ranges[index - 1]?.end ?? 0));
+  return ordered ? ranges : undefined;
 }
 
 /** JSON whose bytes are a function of the value alone (RFC 8785), with a newline. */
