@@ -82,6 +82,8 @@ function toolchain(resolved: Resolved): Pairs {
     [`BR2_TOOLCHAIN_EXTERNAL_HEADERS_${chosen.headers.replace(".", "_")}`, "y"],
     ["BR2_TOOLCHAIN_EXTERNAL_CUSTOM_GLIBC", "y"],
     ["BR2_TOOLCHAIN_EXTERNAL_CXX", "y"],
+    // Buildroot assumes it of every glibc and then refuses the toolchain; glibc has had none since 2.32.
+    ["BR2_TOOLCHAIN_EXTERNAL_INET_RPC", "n"],
   ];
   const own = Object.entries(chosen.config).map(([symbol, value]) => [symbol, plainValue(value, at)] as const);
   return [...implied.filter(([symbol]) => !(symbol in chosen.config)), ...own];
