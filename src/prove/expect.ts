@@ -289,7 +289,7 @@ const kernel: Rule = ({ debug }, { facts }) => {
   return [
     check(
       "module loading",
-      refusedEarly && (locked === "1" || locked === "none"),
+      locked === "none" || (refusedEarly && locked === "1"),
       "off",
       locked === "none" ? "not in this kernel" : locked === "1" ? lastWords(load?.answer ?? "") : "on",
     ),
