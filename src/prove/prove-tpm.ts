@@ -12,7 +12,9 @@ import { compareTpm, readTpm, withTpmProbe } from "./tpm.js";
 
 /** Debian's ovmf package: the one firmware whose generation the host can tell. */
 const FIRMWARE = "/usr/share/ovmf/OVMF.fd";
-const MEMORY = 2 ** 30;
+const GiB = 2 ** 30;
+/** A root in RAM is there compressed and unpacked at the same time. */
+const UNPACKED = 6;
 
 /**
  * Boots the image's kernel, command line and initrd with OVMF and a software TPM, and compares every predicted
@@ -27,18 +29,20 @@ export async function proveTpm(subject: Subject, { accel, signal }: ProveOptions
     // The probe is part of the initrd that boots, so the prediction is for that one.
     const initrd = join(scratch, "initrd");
     await writeFile(initrd, await withTpmProbe(await readFile(join(dir, launch.initrd?.path ?? "")), launch.cmdline));
+    const measured = await measureFile(initrd);
+    const memory = Math.ceil(1 + (UNPACKED * measured.size) / GiB) * GiB;
     const { values } = predictVtpm({
       boot: "direct",
       kernel: { file: kernel, bytes: await readFile(kernel) },
-      initrd: await measureFile(initrd),
+      initrd: measured,
       cmdline: launch.cmdline,
-      memory: MEMORY,
+      memory,
       qemuVersion: `${major}.${minor}`,
       firmwareVersion: version,
     });
     const reading = await readTpm(
       { boot: "direct", kernel, initrd, cmdline: launch.cmdline },
-      { firmware: FIRMWARE, memory: MEMORY, accel, ...(signal === undefined ? {} : { signal }) },
+      { firmware: FIRMWARE, memory, accel, ...(signal === undefined ? {} : { signal }) },
     );
     return compareTpm(values, reading).map(({ register, bank, predicted, read, equal }) => ({
       name: `${register} ${bank}`,

@@ -102,7 +102,7 @@ export async function readTpm(files: TpmBootFiles, machine: TpmMachine): Promise
     await waitForSocket(join(dir, "swtpm"), tpm);
     const flash = await copyFlash(dir, machine);
     const { tool, args } = qemuCommand(dir, files, machine, flash);
-    const seconds = machine.seconds ?? 180;
+    const seconds = machine.seconds ?? 300;
     const result = await runCommand(
       { tool, args },
       { allowFailure: true, timeout: seconds * 1000, ...(machine.signal === undefined ? {} : { signal: machine.signal }) },
