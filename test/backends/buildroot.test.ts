@@ -174,6 +174,13 @@ describe("show-info", () => {
     expect(zlib).toMatchObject({ source: "z.tar", sha256: "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" });
   });
 
+  it("does not claim Buildroot's version for what a make file of the user's replaces", async () => {
+    writeFileSync(join(dir, "info.json"), JSON.stringify({ zlib: { ...shown.zlib, stamp_dir: "build/zlib-custom" } }));
+    const made = tree("show-info:\n\t@cat info.json\n");
+    const [zlib] = await imagePackages(await showInfo(made, dirs, signal), made, new Map(), dirs.downloads);
+    expect(zlib).toEqual({ name: "zlib", version: "custom", source: "a source tree of the builder's", license: "Zlib" });
+  });
+
   it("does not claim Buildroot's version for a source tree of the user's", async () => {
     writeFileSync(join(dir, "info.json"), JSON.stringify(shown));
     const made = tree("show-info:\n\t@cat info.json\n");

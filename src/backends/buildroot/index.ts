@@ -131,7 +131,7 @@ async function prepare({ resolved, externalTree, workDir, log, report, options }
       // Buildroot calls a kernel from an archive of the user's `custom`.
       entry.name === "linux" ? { ...entry, version: resolved.profile.kernel.version } : entry,
     ),
-    details: { ...(await inputs(resolved, options)), rebuilt: steps.map((step) => step.target) },
+    details: await inputs(resolved, options),
     assembled: true,
   };
 }

@@ -15,6 +15,8 @@ export interface ShownPackage {
   readonly licenses: string;
   /** The first download: file name, address, and its place in the download directory. */
   readonly source: { readonly file: string; readonly uri: string; readonly path: string } | undefined;
+  /** Built from a source tree that a make file of the user's names (OVERRIDE_SRCDIR); version and source say nothing then. */
+  readonly replaced: boolean;
   /** The package's folder in the Buildroot tree or the external tree, for its .hash file. */
   readonly folder: string | undefined;
 }
@@ -27,6 +29,7 @@ interface Shown {
   readonly licenses?: string;
   readonly package_dir?: string;
   readonly dl_dir?: string;
+  readonly stamp_dir?: string;
   readonly downloads?: readonly { readonly source?: string; readonly uris?: readonly string[] }[];
 }
 
@@ -52,6 +55,7 @@ export async function showInfo(tree: BuildrootTree, dirs: BuildrootDirs, signal:
               download?.source === undefined
                 ? undefined
                 : { file: download.source, uri: uri.replace(/^[a-z]+\+/, ""), path: join(entry.dl_dir ?? name, download.source) },
+            replaced: entry.version !== "custom" && (entry.stamp_dir ?? "").endsWith(`/${name}-custom`),
             folder: entry.package_dir,
           } satisfies ShownPackage,
         ];
