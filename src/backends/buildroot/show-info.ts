@@ -89,6 +89,10 @@ export async function imagePackages(
       });
       continue;
     }
+    if (entry.replaced) {
+      built.push({ name, version: "custom", source: "a source tree of the builder's", ...license });
+      continue;
+    }
     const digest =
       entry.source === undefined
         ? undefined
