@@ -1,5 +1,5 @@
 /**
- * Ratios of one run, side by side: `npx tsx bench/build.ts [PROFILE]` (default dev). Needs an empty cache for the
+ * Ratios of one run, side by side: `npx tsx bench/build.ts [PROFILE]` (default sev-snp). Needs an empty cache for the
  * first build, so it uses one of its own. Prints what each figure is compared with; asserts nothing.
  */
 import { execFileSync } from "node:child_process";
