@@ -5,6 +5,8 @@ export interface HostTool {
   readonly for: string;
   /** Which kind of work needs it: `build` with the debian backend, `run`, `test`, or a buildroot build. */
   readonly stage: "debian" | "buildroot" | "run" | "proof" | "develop";
+  /** hal's own tests run it too, though its stage is another. */
+  readonly tests?: true;
 }
 
 export const hostTools: readonly HostTool[] = [
@@ -16,7 +18,7 @@ export const hostTools: readonly HostTool[] = [
   { tool: "busybox", package: "busybox-static", for: "the probe of hal test", stage: "proof" },
   { tool: "debugfs", package: "e2fsprogs", for: "where hal test --hostile damages a root", stage: "proof" },
   { tool: "swtpm", package: "swtpm", for: "hal test --tpm", stage: "proof" },
-  { tool: "make", package: "make", for: "buildroot", stage: "buildroot" },
+  { tool: "make", package: "make", for: "buildroot", stage: "buildroot", tests: true },
   { tool: "gcc", package: "gcc", for: "buildroot", stage: "buildroot" },
   { tool: "g++", package: "g++", for: "buildroot", stage: "buildroot" },
   { tool: "rsync", package: "rsync", for: "buildroot", stage: "buildroot" },
