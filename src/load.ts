@@ -15,10 +15,17 @@ const MAX_DEPTH = 64;
  * @throws HalError "input" at file:line:col: unreadable, not YAML, not of that kind, unknown key, wrong value.
  */
 export async function load(file: string, kind: DocumentKind): Promise<MapTree> {
-  const tree = parseYaml(await readText(file), file);
+  const text = await readText(file);
+  const known = loaded.get(file);
+  if (known?.text === text && known.kind === kind) return known.tree;
+  const tree = parseYaml(text, file);
   validate(tree, kind);
+  loaded.set(file, { text, kind, tree });
   return tree;
 }
+
+/** Every profile of a run shares its parents and features with others: parsed and checked once, as long as the text is the same. */
+const loaded = new Map<string, { readonly text: string; readonly kind: DocumentKind; readonly tree: MapTree }>();
 
 async function readText(file: string): Promise<string> {
   let bytes: Buffer;

@@ -1,39 +1,112 @@
-import type { BuildEvent } from "./progress.js";
+import type { Phase } from "./progress.js";
 
-/** When each step of a build began, in milliseconds after its start, and how long all of it took. */
-export interface BuildTimes {
-  readonly total: number;
-  readonly starts: Readonly<Record<string, number>>;
+/** The stamp that Buildroot leaves in the directory of a package that is complete (package/pkg-generic.mk). */
+export const COMPLETE = ".stamp_installed";
+
+/** The phases of a package, in order; one is done when one of its stamps is there. A source tree of the user's is only synced. */
+const PHASES: readonly (readonly [Phase, readonly string[]])[] = [
+  ["download", [".stamp_downloaded", ".stamp_rsynced"]],
+  ["extract", [".stamp_extracted", ".stamp_rsynced"]],
+  ["patch", [".stamp_patched", ".stamp_rsynced"]],
+  ["configure", [".stamp_configured"]],
+  ["build", [".stamp_built"]],
+  ["install", [COMPLETE]],
+];
+
+/** The steps that Buildroot's log names otherwise. */
+const STEP_PHASES: Readonly<Record<string, Phase>> = { "actual-download": "download", rsync: "extract" };
+
+export interface PhaseTime {
+  readonly seconds: number;
+  /** What it added to the whole: of each second in which n steps ran at once, an n-th. */
+  readonly share: number;
 }
 
-/** Below this a step's own start says nothing about how fast the machine is today. */
-const WARM_UP = 20_000;
+/** By package and phase. */
+export type PhaseTimes = Readonly<Record<string, Readonly<Partial<Record<Phase, PhaseTime>>>>>;
 
-/** Records a build's times for the next build of the same packages; the clock is the caller's. */
-export class TimeRecorder {
-  readonly #starts: Record<string, number> = {};
-
-  /** @param elapsed milliseconds since the build began */
-  note(event: BuildEvent, elapsed: number): void {
-    this.#starts[keyOf(event)] ??= elapsed;
-  }
-
-  times(total: number): BuildTimes {
-    return { total, starts: this.#starts };
-  }
+interface Interval {
+  readonly name: string;
+  readonly step: string;
+  readonly from: number;
+  readonly to: number;
 }
 
 /**
- * Milliseconds that a build has still to go, from where the last one was when it began the same step, and
- * how much faster or slower this one has been so far. Undefined for a step that the last build did not have.
+ * How long each package's phases took, from the `build-time.log` that Buildroot writes: lines
+ * `epoch:start|end:step:package`. What ran more than once counts as it ran last, what never ended does not count.
  */
-export function timeLeft(last: BuildTimes, event: BuildEvent, elapsed: number): number | undefined {
-  const start = last.starts[keyOf(event)];
-  if (start === undefined || start > last.total) return undefined;
-  const pace = start < WARM_UP ? 1 : elapsed / start;
-  return Math.round((last.total - start) * pace);
+export function readPhaseTimes(log: string): PhaseTimes {
+  const ran = intervals(log);
+  const last = new Map(ran.map((interval) => [`${interval.name} ${interval.step}`, interval]));
+  const shares = sharesOf(ran);
+  const times: Record<string, Partial<Record<Phase, PhaseTime>>> = {};
+  for (const interval of last.values()) {
+    const { name, step, from, to } = interval;
+    const phase = STEP_PHASES[step] ?? (step.startsWith("install") ? "install" : (step as Phase));
+    times[name] ??= {};
+    const sofar = times[name][phase] ?? { seconds: 0, share: 0 };
+    times[name][phase] = { seconds: sofar.seconds + to - from, share: sofar.share + (shares.get(interval) ?? 0) };
+  }
+  return times;
 }
 
-function keyOf({ package: name, step }: BuildEvent): string {
-  return `${name ?? ""} ${step}`;
+function intervals(log: string): readonly Interval[] {
+  const open = new Map<string, number>();
+  const found: Interval[] = [];
+  for (const [, at, edge, step = "", name = ""] of log.matchAll(/^([\d.]+):(start|end) *: *(\S+) *: *(\S+)$/gm)) {
+    const key = `${name} ${step}`;
+    if (edge === "start") open.set(key, Number(at));
+    else found.push({ name, step, from: open.get(key) ?? Number(at), to: Number(at) });
+  }
+  return found;
+}
+
+function sharesOf(ran: readonly Interval[]): ReadonlyMap<Interval, number> {
+  const edges = ran.flatMap((interval) => [
+    { at: interval.from, interval, open: true },
+    { at: interval.to, interval, open: false },
+  ]);
+  edges.sort((a, b) => a.at - b.at);
+  const shares = new Map<Interval, number>();
+  const running = new Set<Interval>();
+  let before = 0;
+  for (const { at, interval, open } of edges) {
+    for (const other of running) shares.set(other, (shares.get(other) ?? 0) + (at - before) / running.size);
+    if (open) running.add(interval);
+    else running.delete(interval);
+    before = at;
+  }
+  return shares;
+}
+
+/** What is still to do for a package, and since when it does it. */
+export interface Remaining {
+  readonly name: string;
+  readonly phases: readonly Phase[];
+  /** Seconds for which each of them has been running. */
+  readonly running: Readonly<Partial<Record<Phase, number>>>;
+}
+
+/** The phases of a package that its directory has no stamp of. */
+export function remainingPhases(hasStamp: (stamp: string) => boolean): readonly Phase[] {
+  if (hasStamp(COMPLETE)) return [];
+  return PHASES.filter(([, stamps]) => !stamps.some(hasStamp)).map(([phase]) => phase);
+}
+
+/**
+ * Seconds that the remaining work took last time. Undefined when one of the packages has never been built.
+ * @param finish what comes after the packages: finalization and images
+ */
+export function secondsLeft(last: PhaseTimes, remaining: readonly Remaining[], finish: number): number | undefined {
+  let left = finish;
+  for (const { name, phases, running } of remaining) {
+    const times = last[name];
+    if (times === undefined) return undefined;
+    for (const phase of phases) {
+      const { seconds, share } = times[phase] ?? { seconds: 0, share: 0 };
+      left += share * Math.max(0, 1 - (seconds === 0 ? 1 : (running[phase] ?? 0) / seconds));
+    }
+  }
+  return left;
 }

@@ -20,8 +20,8 @@ export function fill(name: string, view: object, at: Location): string {
     };
   const { each, if: when, unless } = Handlebars.helpers as Record<string, Handlebars.HelperDelegate>;
   if (each === undefined || when === undefined || unless === undefined) throw new Error("Handlebars without its block helpers");
-  return Handlebars.create().compile(source(name), { strict: true, noEscape: false })(view, {
-    partials: Object.fromEntries(partials.map((partial) => [partial, source(`board/hal/${partial}`)])),
+  return compiled(name)(view, {
+    partials: Object.fromEntries(partials.map((partial) => [partial, compiled(`board/hal/${partial}`)])),
     helpers: {
       each: block(each),
       if: block(when),
@@ -42,8 +42,18 @@ export function fill(name: string, view: object, at: Location): string {
 /** What both kinds of post-image.sh have. */
 const partials = ["post-image.uki", "post-image.disk"];
 
-function source(name: string): string {
-  return readFileSync(join(halRoot, "templates", `${name}.hbs`), "utf8");
+/** An instance of its own: helpers are given with each filling, and nothing else can register one. */
+const handlebars = Handlebars.create();
+const templates = new Map<string, Handlebars.TemplateDelegate>();
+
+/** A template, compiled once for all the profiles that `hal check` renders. */
+function compiled(name: string): Handlebars.TemplateDelegate {
+  const found = templates.get(name);
+  if (found !== undefined) return found;
+  const source = readFileSync(join(halRoot, "templates", `${name}.hbs`), "utf8");
+  const template = handlebars.compile(source, { strict: true, noEscape: false });
+  templates.set(name, template);
+  return template;
 }
 
 /** Handlebars takes an unknown variable for an empty one in the place of a helper's argument. */
