@@ -135,6 +135,7 @@ export function program(signal: AbortSignal): Command {
     .option("--hostile", "boot damaged copies: each must power off without running anything", false)
     .addOption(new Option("--case <name>", "with --hostile: only this case; again for more").argParser(append).default([]))
     .option("--tpm", "boot with OVMF and a TPM: every predicted PCR must be what the TPM holds", false)
+    .option("--save <dir>", "with --tpm: keep the event log, the PCRs and what booted")
     .addOption(new Option("--accel <accel>", "acceleration").choices(["auto", "kvm", "tcg"]).default("auto"))
     .addOption(json())
     .action(async (dir, options) => (await import("./commands/test.js")).test(dir, { ...options, signal }));
@@ -145,6 +146,9 @@ export function program(signal: AbortSignal): Command {
     .argument("<dir>", "output directory of a build, such as out/sev-snp")
     .option("--eventlog <file>", "compare a TCG2 or CCEL event log with the prediction")
     .option("--registers <file>", "with --eventlog: the reported values; the log must yield them")
+    .addOption(new Option("--platform <platform>", "with --eventlog: none for a machine without the TEE").choices(["none"]))
+    .option("--initrd <file>", "with --eventlog: the initrd, where it is not the image's")
+    .option("--uki <file>", "with --eventlog: the unified kernel image, where it is not the image's")
     .option("--memory <size>", "with --eventlog: RAM, where it is not the profile's")
     .option("--qemu-version <version>", "with --eventlog: QEMU release")
     .option("--firmware-version <version>", "with --eventlog: edk2 release")

@@ -7,11 +7,13 @@ import { proveTpm } from "../prove/prove-tpm.js";
 import { readSubject, type Subject } from "../prove/subject.js";
 import { checkTable, figureLine } from "../prove/table.js";
 import { chooseAccel } from "../run.js";
+import { formatCommand } from "../tools.js";
 
 interface Options {
   readonly hostile: boolean;
   readonly case: readonly string[];
   readonly tpm: boolean;
+  readonly save?: string;
   readonly accel: "auto" | "kvm" | "tcg";
   readonly json?: boolean;
   readonly signal: AbortSignal;
@@ -23,6 +25,7 @@ export async function test(dir: string, options: Options): Promise<void> {
     throw new HalError("input", "--case names a case of --hostile", { remedy: "add --hostile" });
   if (options.tpm && options.hostile)
     throw new HalError("input", "--tpm and --hostile are two tests", { remedy: "run one after the other" });
+  if (options.save !== undefined && !options.tpm) throw new HalError("input", "--save keeps what --tpm reads", { remedy: "add --tpm" });
   const subject = await readSubject(dir);
   const accel = await chooseAccel(options.accel);
   const { manifest, promises } = subject;
@@ -31,11 +34,20 @@ export async function test(dir: string, options: Options): Promise<void> {
   await (options.tpm ? tpm : options.hostile ? hostile : plain)(subject, accel, options);
 }
 
-async function tpm(subject: Subject, accel: "kvm" | "tcg", { json, signal }: Options): Promise<void> {
-  const checks = await proveTpm(subject, { accel, signal });
+async function tpm(subject: Subject, accel: "kvm" | "tcg", { json, save, signal }: Options): Promise<void> {
+  const { checks, verify } = await proveTpm(subject, { accel, signal, ...(save === undefined ? {} : { save }) });
   const different = checks.filter(({ ok }) => !ok);
-  if (json) printJson({ profile: subject.promises.name, platform: "none", accel, ok: different.length === 0, checks });
+  if (json)
+    printJson({
+      profile: subject.promises.name,
+      platform: "none",
+      accel,
+      ok: different.length === 0,
+      checks,
+      ...(verify === undefined ? {} : { verify }),
+    });
   else print(checkTable(checks));
+  if (verify !== undefined) note(`To judge what was saved: ${formatCommand({ tool: "hal", args: verify })}`);
   if (different.length > 0)
     throw new HalError("check", `${different.length} of ${checks.length} registers are not what was predicted`, {
       at: { file: subject.dir },

@@ -10,6 +10,9 @@ interface Options {
   readonly memory?: string;
   readonly qemuVersion?: string;
   readonly firmwareVersion?: string;
+  readonly platform?: "none";
+  readonly initrd?: string;
+  readonly uki?: string;
 }
 
 /** Recomputes every claim about an output directory, or holds an event log against the prediction; exit 5 when one does not hold. */

@@ -1,59 +1,145 @@
-import { readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import { HalError } from "../errors.js";
-import { measureFile } from "../measure/banks.js";
-import { predictVtpm } from "../measure/vtpm.js";
+import type { Launch } from "../generated/types.js";
+import { withoutTee } from "../launch/without-tee.js";
+import { readLaunch } from "../manifest.js";
+import type { Bank } from "../measure/banks.js";
+import type { RegisterValue } from "../measure/boot-events.js";
+import { readEventLog } from "../measure/eventlog.js";
+import { divergences, unexplained } from "../measure/eventlog-compare.js";
+import { type MeasureRequest, measure } from "../measure/measure.js";
+import { launchRequest } from "../measure-output.js";
 import { qemuVersion } from "../run.js";
 import { runCommand } from "../tools.js";
 import type { Check } from "./expect.js";
-import { inScratch, type ProveOptions } from "./prove.js";
+import { copyDrives, inScratch, type ProveOptions } from "./prove.js";
 import type { Subject } from "./subject.js";
-import { compareTpm, readTpm, withTpmProbe } from "./tpm.js";
+import { compareTpm, readTpm, type TpmBootFiles, type TpmReading } from "./tpm.js";
+import { replaceOnDisk, ukiWithTpmProbe, withTpmProbe } from "./tpm-probe.js";
 
-/** Debian's ovmf package: the one firmware whose generation the host can tell. */
+/** Debian's ovmf package: the firmware whose release the host can tell. */
 const FIRMWARE = "/usr/share/ovmf/OVMF.fd";
 const GiB = 2 ** 30;
 /** A root in RAM is there compressed and unpacked at the same time. */
 const UNPACKED = 6;
 
+export interface ProveTpmOptions extends ProveOptions {
+  /** A directory for the event log, the PCRs, and the file that had the probe in it. */
+  readonly save?: string;
+}
+
+export interface TpmProof {
+  readonly checks: readonly Check[];
+  /** hal's arguments to judge what was saved. */
+  readonly verify?: readonly string[];
+}
+
+/** What boots instead of the image's own: one file with the probe in it. */
+interface Probed {
+  readonly files: TpmBootFiles;
+  /** What is measured of it, laid over what launch.json says. */
+  readonly request: Partial<MeasureRequest>;
+  readonly option: "--initrd" | "--uki";
+  readonly bytes: Uint8Array;
+}
+
 /**
- * Boots the image's kernel, command line and initrd with OVMF and a software TPM, and compares every predicted
- * PCR in every bank with what the TPM held when the first process started.
+ * Boots the image as launch.json does, without a TEE (kernel, initrd and command line, or its disk), with OVMF and a software TPM, and
+ * compares every predicted PCR in every bank with what the TPM held when the first process started, and the event log with the prediction.
  */
-export async function proveTpm(subject: Subject, { accel, signal }: ProveOptions): Promise<Check[]> {
-  const { launch, dir } = subject;
-  const kernel = join(dir, launch.kernel?.path ?? "bzImage");
-  const version = await firmwareVersion();
+export async function proveTpm(subject: Subject, { accel, signal, save }: ProveTpmOptions): Promise<TpmProof> {
+  const described = await readLaunch(subject.dir);
+  const launch = described.boot === "disk" ? withoutTee(described) : subject.launch;
+  const dir = resolve(subject.dir);
+  const firmware = await chooseFirmware(launch, dir);
   const [major, minor] = await qemuVersion();
   return inScratch(dir, async (scratch) => {
-    // The probe is part of the initrd that boots, so the prediction is for that one.
-    const initrd = join(scratch, "initrd");
-    await writeFile(initrd, await withTpmProbe(await readFile(join(dir, launch.initrd?.path ?? "")), launch.cmdline));
-    const measured = await measureFile(initrd);
-    const memory = Math.ceil(1 + (UNPACKED * measured.size) / GiB) * GiB;
-    const { values } = predictVtpm({
-      boot: "direct",
-      kernel: { file: kernel, bytes: await readFile(kernel) },
-      initrd: measured,
-      cmdline: launch.cmdline,
-      memory,
-      qemuVersion: `${major}.${minor}`,
-      firmwareVersion: version,
+    const probed = await (launch.boot === "disk" ? probedDisk(subject, launch, scratch) : probedInitrd(launch, dir, scratch));
+    const gib = Math.ceil(1 + (UNPACKED * probed.bytes.length) / GiB);
+    const machine = { memory: `${gib}G`, qemuVersion: `${major}.${minor}`, firmwareVersion: firmware.version };
+    const { values } = await measure({ ...launchRequest(launch, dir, "vtpm"), ...machine, ...probed.request });
+    const predicted = values.map((value): RegisterValue => ({ ...value, bank: value.bank as Bank, steps: value.steps() }));
+    const reading = await readTpm(probed.files, {
+      ...firmware.flash,
+      memory: gib * GiB,
+      accel,
+      ...(signal === undefined ? {} : { signal }),
     });
-    const reading = await readTpm(
-      { boot: "direct", kernel, initrd, cmdline: launch.cmdline },
-      { firmware: FIRMWARE, memory, accel, ...(signal === undefined ? {} : { signal }) },
-    );
-    return compareTpm(values, reading).map(({ register, bank, predicted, read, equal }) => ({
+    const registers = compareTpm(predicted, reading).map(({ register, bank, predicted: expected, read, equal }) => ({
       name: `${register} ${bank}`,
       ok: equal,
-      expected: predicted,
+      expected,
       found: read,
     }));
+    const checks = [...registers, logCheck(reading, predicted)];
+    if (save === undefined) return { checks };
+    const kept = await keep(save, probed, reading);
+    const words = Object.entries(machine).flatMap(([key, value]) => [
+      `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
+      value,
+    ]);
+    return { checks, verify: ["verify", subject.dir, "--platform", "none", ...kept, ...words] };
   });
 }
 
-async function firmwareVersion(): Promise<string> {
+/** The log must yield what the TPM holds, and be the predicted one event by event. */
+function logCheck(reading: TpmReading, predicted: readonly RegisterValue[]): Check {
+  const log = readEventLog(reading.eventLog, "binary_bios_measurements", "tpm");
+  const given = log.banks.flatMap((bank) => (reading.banks[bank] ?? []).map((value, index) => ({ register: `pcr${index}`, bank, value })));
+  const wrong = [...unexplained(log, given), ...divergences(log, predicted).map(({ what }) => what)];
+  const expected = `${log.events.length} events that yield the TPM's values and are the predicted ones`;
+  return { name: "event log", ok: wrong.length === 0, expected, found: wrong[0] ?? expected };
+}
+
+async function probedInitrd(launch: Launch, dir: string, scratch: string): Promise<Probed> {
+  const initrd = join(scratch, "initrd");
+  const bytes = await withTpmProbe(await readFile(join(dir, launch.initrd?.path ?? "")), launch.cmdline);
+  await writeFile(initrd, bytes);
+  const kernel = join(dir, launch.kernel?.path ?? "bzImage");
+  return {
+    files: { boot: "direct", kernel, initrd, cmdline: launch.cmdline },
+    request: { initrds: [initrd] },
+    option: "--initrd",
+    bytes,
+  };
+}
+
+async function probedDisk(subject: Subject, launch: Launch, scratch: string): Promise<Probed> {
+  const file = join(subject.dir, "boot.efi");
+  const original = await readFile(file);
+  const bytes = await ukiWithTpmProbe(original, file, launch.cmdline);
+  const uki = join(scratch, "boot.efi");
+  await writeFile(uki, bytes);
+  const [disk = ""] = Object.values(await copyDrives({ ...subject, launch }, scratch));
+  await replaceOnDisk(disk, original, bytes);
+  return { files: { boot: "uki-disk", disk }, request: { uki, disk }, option: "--uki", bytes };
+}
+
+/** Writes what the machine showed and what it ran, and returns the options with which `hal verify` reads them. */
+async function keep(dir: string, { option, bytes }: Probed, { banks, eventLog }: TpmReading): Promise<string[]> {
+  await mkdir(dir, { recursive: true });
+  const log = join(dir, "binary_bios_measurements");
+  const registers = join(dir, "pcrs.txt");
+  const probed = join(dir, option === "--uki" ? "boot.efi" : "initrd");
+  const lines = Object.entries(banks).flatMap(([bank, values]) => values.map((value, index) => `pcr${index} ${bank} ${value}\n`));
+  await writeFile(log, eventLog);
+  await writeFile(registers, lines.join(""));
+  await writeFile(probed, bytes);
+  return ["--eventlog", log, "--registers", registers, option, probed];
+}
+
+/** The image's own where launch.json starts it without a TEE and tells its release, else the host's. */
+async function chooseFirmware(launch: Launch, dir: string) {
+  const { path, packageVersion, vars } = launch.firmware ?? {};
+  if (path !== undefined && packageVersion !== undefined) {
+    const flash = { firmware: resolve(dir, path), ...(vars === undefined ? {} : { vars: resolve(dir, vars.path) }) };
+    return { flash, version: packageVersion };
+  }
+  return { flash: { firmware: FIRMWARE }, version: await installedFirmware() };
+}
+
+async function installedFirmware(): Promise<string> {
   const { exitCode, stdout } = await runCommand(
     { tool: "dpkg-query", args: ["--show", "--showformat=${Version}", "ovmf"] },
     { allowFailure: true },

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { HalError } from "../errors.js";
 import type { RegisterValue } from "../measure/boot-events.js";
-import { findTool, missingTool, runCommand } from "../tools.js";
-import { newc } from "./cpio.js";
+import { runCommand } from "../tools.js";
+import { pcrCount } from "./tpm-probe.js";
 
 /** What to boot in front of a TPM; every file is left as it is. */
 export type TpmBootFiles =
@@ -39,54 +39,6 @@ export interface TpmReading {
   readonly console: string;
   /** Wall clock from QEMU's start to its end. */
   readonly seconds: number;
-}
-
-const pcrCount = 24;
-
-/**
- * The first process of the guest: prints every PCR and the event log to the second serial port and powers off. It takes the place of the
- * image's own, so that nothing extends a PCR after the kernel did. The kernel must have built in: the TPM driver (CONFIG_TCG_TIS or
- * CONFIG_TCG_CRB), CONFIG_SECURITYFS, two 8250 serial ports, CONFIG_DEVTMPFS.
- */
-const probe = `#!/hal-tpm/busybox sh
-export PATH=/hal-tpm
-/hal-tpm/busybox --install -s /hal-tpm
-mkdir -p /proc /sys /dev
-mount -t proc proc /proc
-mount -t sysfs sys /sys
-mount -t devtmpfs dev /dev
-mount -t securityfs sec /sys/kernel/security
-stty -F /dev/ttyS1 raw -echo
-{
-  echo # OVMF's own console output is on this port too
-  for bank in /sys/class/tpm/tpm0/pcr-*; do
-    n=0
-    while [ $n -lt ${pcrCount} ]; do
-      echo "pcr \${bank##*-} $n $(cat $bank/$n)"
-      n=$((n + 1))
-    done
-  done
-  echo log
-  base64 /sys/kernel/security/tpm0/binary_bios_measurements
-  echo end
-} > /dev/ttyS1
-poweroff -f
-`;
-
-/**
- * An initrd with the probe appended (Linux Documentation/driver-api/early-userspace/buffer-format.rst: a later archive's files replace an
- * earlier's). The command line stays as it is; the initrd's digest does not, so predict for the initrd that is returned.
- */
-export async function withTpmProbe(initrd: Uint8Array, cmdline: string): Promise<Buffer> {
-  const busybox = await findTool("busybox");
-  if (busybox === undefined) throw missingTool("busybox");
-  const init = /(?:^| )rdinit=\/?(\S+)/.exec(cmdline)?.[1] ?? "init";
-  const archive = newc([
-    { path: "hal-tpm", mode: 0o040755 },
-    { path: "hal-tpm/busybox", mode: 0o100755, content: await readFile(busybox) },
-    { path: init, mode: 0o100755, content: Buffer.from(probe) },
-  ]);
-  return Buffer.concat([initrd, Buffer.alloc((4 - (initrd.length % 4)) % 4), archive]);
 }
 
 /**

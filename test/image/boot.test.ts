@@ -1,6 +1,7 @@
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { build, out, succeed } from "./harness.js";
+import { build, emptyDir, hal, out, succeed } from "./harness.js";
 
 interface Check {
   readonly name: string;
@@ -29,12 +30,51 @@ test("sev-snp withstands a hostile host in every case", async () => {
   expect(cases.length).toBeGreaterThanOrEqual(12);
 });
 
-test.each(["sev-snp", "sev-snp-ram"])("%s: every predicted PCR is what a real TPM holds", async (profile) => {
-  const { stdout } = await succeed(["test", join(out, profile), "--tpm", "--json"]);
-  const { checks } = JSON.parse(stdout) as { checks: Check[] };
-  console.log(`${profile}: ${checks.length} PCR values equal`);
-  expect(checks.length).toBeGreaterThanOrEqual(14);
+interface TpmReport {
+  readonly checks: readonly Check[];
+  readonly verify: readonly string[];
+}
+
+/** Boots an image before a TPM and gives its event log to `hal verify`; returns the arguments of that, for other predictions. */
+async function withTpm(name: string, dir: string): Promise<readonly string[]> {
+  const { stdout } = await succeed(["test", dir, "--tpm", "--save", await emptyDir(`tpm-${name}`), "--json"]);
+  const { checks, verify } = JSON.parse(stdout) as TpmReport;
+  console.log(`${name}: ${checks.length} PCR values and event logs equal`);
+  expect(checks.length).toBeGreaterThanOrEqual(20);
+  await succeed(verify);
+  return verify;
+}
+
+test("a UKI started from its disk: every predicted PCR is what a real TPM holds", async () => {
+  const { dir } = await build("dev", ["--out", await emptyDir("uki"), "--set", "boot=uki", "--set", "launch.firmware.package=ovmf"]);
+  const verify = await withTpm("uki", dir);
+  // The log is of the image with the probe in it: of the image itself, the first other event is the UKI.
+  const { exitCode, stdout } = await hal([...verify, "--uki", join(dir, "boot.efi")]);
+  expect(exitCode).toBe(5);
+  expect(stdout).toContain("event 3 of pcr4: the log has EV_EFI_BOOT_SERVICES_APPLICATION, but predicted was unified kernel image");
+  expect(stdout).toContain("event 8 of pcr11: the log has EV_IPL '.initrd', but predicted was section .initrd");
 });
+
+test.each(["sev-snp", "sev-snp-ram"])(
+  "%s: every predicted PCR is what a real TPM holds, and its log names what is another",
+  async (profile) => {
+    const dir = join(out, profile);
+    const verify = await withTpm(profile, dir);
+    const other = await emptyDir(`tpm-${profile}/other`);
+    const launch = await readFile(join(dir, "launch.json"), "utf8");
+    await writeFile(join(other, "launch.json"), launch.replaceAll("panic=-1", "panic=0"));
+    const kernel = await readFile(join(dir, "bzImage"));
+    kernel.writeUInt8(kernel.readUInt8(kernel.length >> 1) ^ 1, kernel.length >> 1);
+    await writeFile(join(other, "bzImage"), kernel);
+    const { exitCode, stdout } = await hal(verify.map((word) => (word === dir ? other : word)));
+    expect(exitCode).toBe(5);
+    const [, first = "", second = ""] = stdout.split("\n");
+    expect(first).toMatch(/event 1 of pcr4: the log has EV_EFI_BOOT_SERVICES_APPLICATION, but predicted was kernel/);
+    expect(second).toMatch(
+      /event 1 of pcr9: the log has EV_EVENT_TAG 'LOADED_IMAGE::LoadOptions', but predicted was load options '[^']*panic=0/,
+    );
+  },
+);
 
 test("nitro: the enclave image is measured as its own file says", async () => {
   await build("nitro");

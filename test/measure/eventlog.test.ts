@@ -33,6 +33,11 @@ describe("replay", () => {
     expect(first).toMatch(/^pcr4 in sha1: the log yields [0-9a-f]{40}, but the register holds 1{40}$/);
   });
 
+  test("asks nothing of PCR 10, which IMA logs elsewhere, and knows that 17 to 22 start with ones", () => {
+    const given = [10, 16, 17, 22, 23].map((index) => ({ register: `pcr${index}`, bank: "sha256" as const, value: "ff".repeat(32) }));
+    expect(unexplained(log, given).map((line) => line.slice(0, 5))).toEqual(["pcr16", "pcr23"]);
+  });
+
   test("leaves out EV_NO_ACTION, and starts PCR 0 with the locality that one of them names", () => {
     const locality: BuiltEvent = { index: 0, type: 3, data: Buffer.concat([Buffer.from("StartupLocality\0"), Buffer.from([3])]) };
     const event = text(0, "first");
@@ -53,9 +58,7 @@ describe("replay", () => {
 
 describe("the first event that is not as predicted", () => {
   const differ = (events: readonly BuiltEvent[]) =>
-    divergences(readEventLog(buildEventLog(events), "log", "tpm"), [...pcr4, ...pcr5])
-      .filter(({ bank }) => bank === "sha256")
-      .map(({ what }) => what.replace(/ with [0-9a-f]+/g, ""));
+    divergences(readEventLog(buildEventLog(events), "log", "tpm"), [...pcr4, ...pcr5]).map(({ what }) => what);
 
   test("none", () => {
     expect(divergences(log, [...pcr4, ...pcr5])).toEqual([]);
