@@ -17,7 +17,7 @@ const DEFAULT_POLICY = "0x30000";
 
 /**
  * The launch metadata with an ID block that is signed over the predicted launch digest: the processor itself
- * then refuses to start anything else. Signatures differ each time, so this is made at launch and never stored.
+ * then refuses to start anything else. It is made at launch: an image is built without anybody's key.
  * @param base the folder of launch.json
  */
 export async function signLaunch(launch: Launch, base: string, keys: IdKeyFiles): Promise<Launch> {

@@ -1,7 +1,8 @@
-import { createPrivateKey, type KeyObject, sign, verify, X509Certificate } from "node:crypto";
+import { createPrivateKey, type KeyObject, verify, X509Certificate } from "node:crypto";
 import { ByteReader } from "../bytes.js";
 import { HalError } from "../errors.js";
 import { type Cbor, decodeCbor, encodeCbor } from "./cbor.js";
+import { signP384 } from "./ecdsa-p384.js";
 import type { Eif } from "./eif.js";
 
 /** COSE algorithm -35, ES384: ECDSA on P-384 with SHA-384 (RFC 9053, 2.1); header label 1 is `alg`. */
@@ -25,7 +26,7 @@ export interface EifSignature {
 /**
  * The contents of a signature section: an array of one map with the certificate and a COSE_Sign1 (RFC 9052, 4.2) over PCR 0, untagged, both
  * as arrays of integers because AWS's tool serializes byte vectors so (aws-nitro-enclaves-image-format, src/utils/eif_signer.rs).
- * ECDSA takes a random number: these bytes differ at each call, and are the only ones of an EIF that do. No register measures them.
+ * The same PCR 0, key and certificate give the same bytes. No register measures them.
  */
 export function signEif(pcr0: string, { certificate, key: pem }: EifSigner): Uint8Array {
   const key = readKey(pem);
@@ -37,7 +38,7 @@ export function signEif(pcr0: string, { certificate, key: pem }: EifSigner): Uin
       ["register_value", [...Buffer.from(pcr0, "hex")]],
     ]),
   );
-  const signature = sign("sha384", toBeSigned(payload), { key, dsaEncoding: "ieee-p1363" });
+  const signature = signP384(toBeSigned(payload), key);
   const cose = encodeCbor([protectedHeader, new Map(), payload, signature]);
   return encodeCbor([
     new Map([

@@ -34,7 +34,7 @@ const latestTime = 253_402_300_799;
 
 /**
  * An EIF of version 4 as parts to be written one after the other, so that large ramdisks are not copied (aws-nitro-enclaves-image-format,
- * EifBuilder). The same contents give the same bytes, but for the signature of a signed image.
+ * EifBuilder). The same contents and signer give the same bytes.
  */
 export function writeEif({ kernel, cmdline, ramdisks, metadata, arm64, signer }: EifContents): readonly Uint8Array[] {
   if (ramdisks.length === 0) throw new HalError("input", "EIF: it needs a ramdisk");

@@ -1,5 +1,6 @@
-import { createPublicKey, hash, type KeyObject, sign } from "node:crypto";
+import { createPublicKey, hash, type KeyObject } from "node:crypto";
 import { HalError } from "../errors.js";
+import { signP384 } from "./ecdsa-p384.js";
 
 const idBlockVersion = 1;
 /** ECDSA P-384 with SHA-384, and the curve's number in a key structure (AMD SEV-SNP ABI 56860, chapter "Digital Signatures"). */
@@ -49,7 +50,7 @@ export interface SignedIdBlock {
 /**
  * The ID block with which the processor refuses to start any guest but the predicted one, and its signatures
  * (AMD SEV-SNP ABI 56860, SNP_LAUNCH_FINISH, tables "ID Block" and "ID Authentication Information Structure").
- * ECDSA signatures differ each time; everything else is a function of the input. Kind "input" error for a key that is not P-384.
+ * Everything is a function of the input. Kind "input" error for a key that is not P-384.
  */
 export function signIdBlock(input: IdBlockInput): SignedIdBlock {
   const { idKey, authorKey } = input;
@@ -112,7 +113,7 @@ function publicKey(key: KeyObject, what: string): Buffer {
 
 /** {R, S}, 512 bytes. */
 function signature(data: Uint8Array, key: KeyObject): Buffer {
-  const rs = sign("sha384", data, { key, dsaEncoding: "ieee-p1363" });
+  const rs = signP384(data, key);
   const structure = Buffer.alloc(signatureSize);
   littleEndian(rs.subarray(0, coordinateSize)).copy(structure, 0);
   littleEndian(rs.subarray(coordinateSize)).copy(structure, fieldSize);

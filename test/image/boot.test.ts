@@ -62,7 +62,7 @@ test.each(["sev-snp", "sev-snp-ram"])(
     const verify = await withTpm(profile, dir);
     const other = await emptyDir(`tpm-${profile}/other`);
     const launch = await readFile(join(dir, "launch.json"), "utf8");
-    await writeFile(join(other, "launch.json"), launch.replaceAll("panic=-1", "panic=0"));
+    await writeFile(join(other, "launch.json"), launch.replaceAll("console=null", "console=hvc0"));
     const kernel = await readFile(join(dir, "bzImage"));
     kernel.writeUInt8(kernel.readUInt8(kernel.length >> 1) ^ 1, kernel.length >> 1);
     await writeFile(join(other, "bzImage"), kernel);
@@ -71,7 +71,7 @@ test.each(["sev-snp", "sev-snp-ram"])(
     const [, first = "", second = ""] = stdout.split("\n");
     expect(first).toMatch(/event 1 of pcr4: the log has EV_EFI_BOOT_SERVICES_APPLICATION, but predicted was kernel/);
     expect(second).toMatch(
-      /event 1 of pcr9: the log has EV_EVENT_TAG 'LOADED_IMAGE::LoadOptions', but predicted was load options '[^']*panic=0/,
+      /event 1 of pcr9: the log has EV_EVENT_TAG 'LOADED_IMAGE::LoadOptions', but predicted was load options '[^']*console=hvc0/,
     );
   },
 );

@@ -138,11 +138,9 @@ describe("signatures", () => {
     expect(values.PCR8).toBe(hash("sha384", Buffer.concat([Buffer.alloc(48), hash("sha384", der, "buffer")])));
   });
 
-  test("are the only bytes that differ between two builds", () => {
+  test("are the same in every build", () => {
     expect(Buffer.concat(writeEif(contents))).toEqual(unsigned);
-    const section = readEif(signed, "signed.eif").signature?.offset ?? 0;
-    const again = Buffer.concat(writeEif({ ...contents, signer: p384 }));
-    expect(again.subarray(548, section)).toEqual(signed.subarray(548, section));
+    expect(Buffer.concat(writeEif({ ...contents, signer: p384 }))).toEqual(signed);
   });
 
   test("of another PCR 0 are refused", () => {

@@ -1,0 +1,13 @@
+import type { KeyObject } from "node:crypto";
+import { p384 } from "@noble/curves/nist.js";
+
+/**
+ * ECDSA on P-384 with SHA-384 and the nonce of RFC 6979: the same key and data give the same 96 bytes, r ‖ s, big-endian. OpenSSL takes a
+ * random nonce, which would make a signed file differ from build to build.
+ * @param key a private key on P-384; the caller has checked that
+ */
+export function signP384(data: Uint8Array, key: KeyObject): Buffer {
+  const { d = "" } = key.export({ format: "jwk" });
+  // lowS is Bitcoin's rule against a second valid signature; RFC 6979, OpenSSL and the SEV firmware do not have it.
+  return Buffer.from(p384.sign(data, Buffer.from(d, "base64url"), { prehash: true, lowS: false }));
+}
