@@ -120,6 +120,7 @@ async function buildInto(
     },
     {
       title: `Build kernel and root tree (${options.backend})`,
+      tellsTimeLeft: backend.tellsTimeLeft === true,
       run: async (report) => {
         try {
           prepared = await backend.prepare({

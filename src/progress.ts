@@ -5,10 +5,15 @@ import { Listr, ListrLogger, ProcessOutput } from "listr2";
 export interface Step {
   readonly title: string;
   /** Does the work; `report` shows what is happening right now; the result is shown after the title when done. */
-  readonly run: (report: (text: string) => void) => Promise<unknown>;
+  readonly run: (report: Report) => Promise<unknown>;
+  /** The work itself says how long it still takes: the time it took last would mislead. */
+  readonly tellsTimeLeft?: boolean;
   /** Asked when its turn comes; a step that is not wanted any more is left out. */
   readonly wanted?: () => boolean;
 }
+
+/** What is happening, and the seconds that the whole step still takes when the work knows. */
+export type Report = (text: string, left?: number) => void;
 
 const QUIET_MS = 5000;
 
@@ -28,11 +33,12 @@ export async function runSteps(steps: readonly Step[], timesFile: string): Promi
     ...(step.wanted === undefined ? {} : { enabled: step.wanted }),
     task: async (_: unknown, task: { title: string; output: string }): Promise<void> => {
       const began = performance.now();
-      const expected = times[step.title];
+      let expected = step.tellsTimeLeft === true ? undefined : times[step.title];
       let last = "";
       let shown = began;
-      const show = (text: string): void => {
+      const show = (text: string, left?: number): void => {
         last = text;
+        if (left !== undefined) expected = (performance.now() - began) / 1000 + left;
         // Without a terminal every report is a line that stays: one in a while is enough.
         if (!interactive && performance.now() - shown < QUIET_MS) return;
         shown = performance.now();

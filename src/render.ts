@@ -27,7 +27,7 @@ type Section = (resolved: Resolved) => readonly RenderedFile[];
  *     board/hal/init  modules  cmdline                    how it boots
  *     board/hal/post-image.sh  genimage.cfg               what the images are made of
  */
-const sections: readonly Section[] = [staticFiles, defconfig, kernelHash, overrides, kernelFragments, root, boot, assembly, overlayOf];
+const sections: readonly Section[] = [staticFiles, defconfig, kernelHash, makeVariables, kernelFragments, root, boot, assembly, overlayOf];
 
 /**
  * Renders the external tree: the same input always gives the same bytes.
@@ -59,14 +59,17 @@ function kernelHash({ profile }: Resolved): RenderedFile[] {
   return [text("patches/linux/linux.hash", `sha256  ${sha256}  ${name}\n`)];
 }
 
-function overrides(resolved: Resolved): RenderedFile[] {
+/** What Buildroot's make reads before all packages. Its own SOURCE_DATE_EPOCH would be the date of whatever git repository it lies in. */
+function makeVariables(resolved: Resolved): RenderedFile[] {
+  const { boot, sourceDateEpoch } = resolved.profile;
+  if (boot === "uki") return [];
   const { overrides, localMk } = resolved.profile.buildroot;
   const sources = Object.entries(overrides).map(([name, directory]) => {
     const variable = name.replaceAll(/[^A-Za-z0-9]/g, "_").toUpperCase();
     return `${variable}_OVERRIDE_SRCDIR = ${makeValue(directory, originOf(resolved, `/buildroot/overrides/${name}`))}\n`;
   });
   const own = localMk === undefined ? "" : readFileSync(localMk, "utf8");
-  return sources.length === 0 && own === "" ? [] : [text("local.mk", sources.join("") + own)];
+  return [text("local.mk", `export SOURCE_DATE_EPOCH := ${sourceDateEpoch}\n${sources.join("")}${own}`)];
 }
 
 function kernelFragments(resolved: Resolved): RenderedFile[] {

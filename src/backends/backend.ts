@@ -1,6 +1,8 @@
 import type { BuildOptions } from "../build.js";
+import type { Report } from "../progress.js";
 import type { Resolved } from "../resolved.js";
 import type { Command } from "../tools.js";
+import type { Layers } from "./debian/namespace.js";
 
 /** A package that is in the image, as the manifest lists it. */
 export interface BuiltPackage {
@@ -22,14 +24,15 @@ export interface PrepareInput {
   /** Shared by all builds of this user. */
   readonly cacheDir: string;
   readonly log: string;
-  /** Shows what is happening right now. */
-  readonly report: (text: string) => void;
+  readonly report: Report;
   readonly options: BuildOptions;
 }
 
 /** Buildroot's own contract: what `post-image.sh` finds, and what went into it. */
 export interface Prepared {
   readonly targetDir: string;
+  /** What has to be mounted for targetDir to have its files. */
+  readonly layers?: Layers | undefined;
   /** Has bzImage and rootfs.ext4, or rootfs.cpio for an image that lives in RAM. */
   readonly binariesDir: string;
   readonly hostDir: string;
@@ -50,6 +53,8 @@ export interface Backend {
   /** The steps that a build would take, in words, for `--dry-run`. */
   plan(resolved: Resolved, options: BuildOptions): Promise<readonly string[]>;
   prepare(input: PrepareInput): Promise<Prepared>;
+  /** prepare() reports the time left itself: two builds of one profile can differ too much for a guess. */
+  readonly tellsTimeLeft?: true;
 }
 
 /** The build ended where `--until` asked: all is well, and there is no image to publish. */

@@ -3,6 +3,8 @@ import { type BuildEvent, parseBuildLine, stripEscapes } from "./progress.js";
 export interface BuildFailure {
   readonly package: string | undefined;
   readonly version: string | undefined;
+  /** Where the package was being built, when make's report says. */
+  readonly directory: string | undefined;
   /** What the package was doing when it failed. */
   readonly step: string | undefined;
   /** The lines that say what is wrong, each once, in order. */
@@ -39,7 +41,7 @@ const ERROR_LINES: readonly RegExp[] = [
 ];
 
 /** Make's own report; `.stamp_STEP` names the package's directory and the step. */
-const STAMP = /\[(?:[^\]]*: )?(\S*\/build\/([^/\]\s]+)\/\.stamp_([a-z_]+))\] Error/;
+const STAMP = /\[(?:[^\]]*: )?((?:\S.*)?\/build\/([^/\]\s]+))\/\.stamp_([a-z_]+)\] Error/;
 const STAMP_STEPS: Readonly<Record<string, string>> = {
   downloaded: "Downloading",
   actual_downloaded: "Downloading",
@@ -61,7 +63,10 @@ const STAMP_STEPS: Readonly<Record<string, string>> = {
 const ADVICE: readonly (readonly [RegExp, string])[] = [
   [/No space left on device/, "free disk space; the next build goes on where this one stopped"],
   [/legacy configuration/, "run the Kconfig gate: it names each legacy symbol and what replaces it"],
-  [/has wrong (?:sha|md)|hash/i, "the download is not what its .hash file says: remove it from the download directory and try again"],
+  [
+    /has wrong (?:sha|md)|ERROR: No hash found/,
+    "the download is not what its .hash file says: remove it from the download directory and try again",
+  ],
   [
     /unable to resolve host address/,
     "the source could not be downloaded: fetch it on a machine with a network, or name a primary site that has it",
@@ -69,6 +74,11 @@ const ADVICE: readonly (readonly [RegExp, string])[] = [
   [/Killed/, "the machine ran out of memory: build with fewer --jobs"],
   [/Hunk #\d+ FAILED/, "a patch does not fit this version: look at the global patch directory"],
 ];
+
+/** The directory of the package that failed, when the line is make's report of it. */
+export function failedDirectory(line: string): string | undefined {
+  return STAMP.exec(line)?.[1];
+}
 
 /**
  * What failed, from everything that make printed. With several packages at once the failed one is the one
@@ -87,11 +97,14 @@ export function summarizeFailure(output: readonly string[]): BuildFailure {
   const named = last?.event ?? splitDirectory(directory);
   // Only what was printed during the step that failed: earlier steps look for files that need not be there.
   const during = lines.slice(last?.index ?? 0, end < 0 ? lines.length : end + 1);
-  const errors = [...new Set(during.filter((line) => ERROR_LINES.some((pattern) => pattern.test(line)) && !isMakeReport(line)))];
+  const errors = [
+    ...new Set(during.filter((line) => ERROR_LINES.some((pattern) => pattern.test(line)) && failedDirectory(line) === undefined)),
+  ];
   const said = [...errors, ...during.slice(-LAST_LINES)].join("\n");
   return {
     package: named?.package,
     version: named?.version,
+    directory: stamp?.[1],
     step: last?.event.step ?? STAMP_STEPS[stamp?.[3] ?? ""],
     errors: errors.slice(0, MAX_ERRORS),
     // With several packages at once make's last lines are those of one that went on.
@@ -103,10 +116,6 @@ export function summarizeFailure(output: readonly string[]): BuildFailure {
 function adviceFor(name: string | undefined): string {
   if (name === undefined) return "look at the whole log";
   return `look at the whole log, then try: hal make PROFILE -- ${name}-dirclean ${name}`;
-}
-
-function isMakeReport(line: string): boolean {
-  return STAMP.test(line);
 }
 
 /** Where Buildroot builds the package of an event, under build/. */

@@ -57,32 +57,8 @@ export function parseBuildLine(line: string): BuildEvent | undefined {
   return { package: name === "" ? undefined : name, version: version === "" ? undefined : version, step, phase };
 }
 
-export interface BuildProgress {
-  /** Packages seen so far and, when known, all that will be built. */
-  readonly started: number;
-  readonly total: number | undefined;
-  readonly current: BuildEvent | undefined;
-}
-
-/**
- * Follows a build by its lines.
- * @param packages names that this build will go through (from `make show-build-order`), when known
- */
-export class ProgressReader {
-  readonly #expected: ReadonlySet<string> | undefined;
-  readonly #seen = new Set<string>();
-  #current: BuildEvent | undefined;
-
-  constructor(packages?: readonly string[]) {
-    this.#expected = packages === undefined ? undefined : new Set(packages);
-  }
-
-  /** The new state when the line announces a step, else undefined. */
-  read(line: string): BuildProgress | undefined {
-    const event = parseBuildLine(line);
-    if (event === undefined) return undefined;
-    this.#current = event;
-    if (event.package !== undefined && (this.#expected?.has(event.package) ?? true)) this.#seen.add(event.package);
-    return { started: this.#seen.size, total: this.#expected?.size, current: this.#current };
-  }
+/** What a person is shown of it: `busybox 1.37.0: building`. */
+export function eventText({ package: name, version, step }: BuildEvent): string {
+  if (name === undefined) return step;
+  return `${name}${version === undefined ? "" : ` ${version}`}: ${step.charAt(0).toLowerCase()}${step.slice(1)}`;
 }

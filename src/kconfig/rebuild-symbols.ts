@@ -10,7 +10,7 @@ const EFFECTS: readonly (readonly [RegExp, SymbolEffect])[] = [
   ],
   [/^BR2_(?:HAVE_DOT_CONFIG|VERSION|HOSTARCH|EXTERNAL_|LEGACY|DOWNLOAD_FORCE|PACKAGE_OVERRIDE_FILE|GLOBAL_PATCH_DIR|NEEDS_)/, "nothing"],
   [/^BR2_HOST_GCC_/, "nothing"],
-  // Read at finalization and by the images only, or by the packages of READERS as well.
+  // Read at finalization and by the images, and by packages whose make file names them.
   [/^BR2_ROOTFS_(?:SKELETON|MERGED|DEVICE_CREATION)/, "everything"],
   [/^BR2_(?:ROOTFS_|TARGET_ROOTFS_|TARGET_GENERIC_|TARGET_ENABLE_ROOT_LOGIN|TARGET_TZ|TARGET_LOCALTIME)/, "images"],
   [/^BR2_(?:SYSTEM_DHCP|SYSTEM_DEFAULT_PATH|SYSTEM_BIN_SH|ENABLE_LOCALE_)/, "images"],
@@ -20,21 +20,6 @@ const EFFECTS: readonly (readonly [RegExp, SymbolEffect])[] = [
   [/^BR2_(?:LINUX_KERNEL|PACKAGE_.*)_(?:CONFIG_FRAGMENT_FILES|CUSTOM_CONFIG_FILE)$|^BR2_PACKAGE_BUSYBOX_CONFIG$/, "configuration"],
   [/^BR2_(?:LINUX_KERNEL|PACKAGE_|TARGET_)/, "package"],
 ];
-
-/** Packages that read a system option while they are built or installed (`grep SYMBOL` over Buildroot 2026.02's *.mk). */
-const READERS: readonly (readonly [RegExp, readonly string[]])[] = [
-  [/^BR2_TARGET_GENERIC_HOSTNAME$/, ["systemd"]],
-  [/^BR2_TARGET_GENERIC_GETTY/, ["openrc", "systemd", "sysvinit"]],
-  [/^BR2_TARGET_GENERIC_REMOUNT_ROOTFS_RW$/, ["skeleton-init-openrc", "skeleton-init-systemd", "systemd"]],
-  [/^BR2_TARGET_GENERIC_PASSWD_/, ["busybox", "shadow"]],
-  [/^BR2_SYSTEM_DHCP$/, ["ifupdown-scripts", "netifrc", "systemd"]],
-  [/^BR2_SYSTEM_DEFAULT_PATH$/, ["dropbear", "openssh", "skeleton-init-common"]],
-];
-
-/** Packages that must be built again when the symbol changes, although it is none of their options. */
-export function readersOf(symbol: string): readonly string[] {
-  return READERS.find(([pattern]) => pattern.test(symbol))?.[1] ?? [];
-}
 
 export function symbolEffect(symbol: string): SymbolEffect {
   return EFFECTS.find(([pattern]) => pattern.test(symbol))?.[1] ?? "everything";

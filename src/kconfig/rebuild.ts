@@ -1,21 +1,27 @@
-import { changedKeys, packageOfSymbol, readersOf, type SymbolEffect, symbolEffect } from "./rebuild-symbols.js";
+import { changedKeys, packageOfSymbol, type SymbolEffect, symbolEffect } from "./rebuild-symbols.js";
 
 /** A package that is part of a build, as `make show-info` lists it. */
 export interface BuiltPackage {
   readonly type: "target" | "host";
   readonly version: string;
   readonly dependencies: readonly string[];
+  /** Where it is built, below the output directory. */
+  readonly directory: string;
 }
 
 /** Everything that decides what a Buildroot output directory must contain. Digests are of contents. */
 export interface BuildInputs {
   /** Version and commit of the Buildroot tree. */
   readonly buildroot: string;
+  /** Buildroot's output directory: its path is in what it holds. */
+  readonly output: string;
   /** The resolved .config: symbol to value as written. */
   readonly config: ReadonlyMap<string, string>;
   readonly packages: ReadonlyMap<string, BuiltPackage>;
   /** Digest of a package's recipe, patches, hashes and overridden source, where hal or the user provides them. */
   readonly recipes: ReadonlyMap<string, string>;
+  /** The symbols that each package's make file reads. */
+  readonly reads: ReadonlyMap<string, readonly string[]>;
   /** Digest of a package's Kconfig file and fragments: linux, busybox, uclibc. */
   readonly fragments: ReadonlyMap<string, string>;
   /** Digest of every file of the overlays, by its path in the image. */
@@ -29,9 +35,12 @@ export interface RebuildStep {
   /** A target of Buildroot's make. */
   readonly target: string;
   readonly reason: string;
+  /** The directory of a package that the configuration no longer has: its own recipe may be gone with it. */
+  readonly removes?: string;
   /**
    * Empty TARGET_DIR first: with per-package directories Buildroot copies every package into it again at
-   * finalization but never deletes, so a file that is no longer installed would stay in the image.
+   * finalization but never deletes, so a file that is no longer installed, or that an overlay or script of
+   * before put there, would stay in the image.
    */
   readonly emptyTarget?: true;
 }
@@ -50,6 +59,7 @@ export function planRebuild(old: BuildInputs | undefined, now: BuildInputs): rea
   const configured = reconfiguredPackages(old, now);
   const again = rebuiltPackages(old, now, [...configured.keys()]);
   const reconfigured = [...configured].filter(([name]) => !again.has(name));
+  const removed = [...old.packages].filter(([name]) => !now.packages.has(name));
   const clean = [...cleanReasons(old, now), ...foundationChanges(old, now), ...staleFiles(old, now, again)];
   if (clean.length > 0) {
     return [
@@ -59,15 +69,15 @@ export function planRebuild(old: BuildInputs | undefined, now: BuildInputs): rea
   }
   const added = [...now.packages.keys()].filter((name) => !old.packages.has(name)).sort();
   const steps: RebuildStep[] = [
+    ...removed.map(([name, { directory }]) => ({ target: `${name}-dirclean`, reason: `${name} is removed`, removes: directory })),
     ...[...again].map(([name, reason]) => ({ target: `${name}-dirclean`, reason })),
     ...reconfigured.map(([name, reason]) => ({ target: `${name}-reconfigure`, reason })),
     ...added.map((name) => ({ target: name, reason: `${name} is new` })),
   ];
   const images = imageReasons(old, now);
   if (steps.length === 0 && images.length === 0) return [];
-  const stale = again.size + reconfigured.length + removedFiles(old, now).length + finalSymbols(old, now).length > 0;
   const reason = images.length > 0 ? `finalize and images: ${summarize(images)}` : "finalize and images";
-  return [...steps, { target: "all", reason, ...(stale && perPackage(now) ? { emptyTarget: true as const } : {}) }];
+  return [...steps, { target: "all", reason, ...(perPackage(now) ? { emptyTarget: true as const } : {}) }];
 }
 
 function perPackage({ config }: BuildInputs): boolean {
@@ -76,10 +86,9 @@ function perPackage({ config }: BuildInputs): boolean {
 
 /** Each one alone makes every package doubtful. */
 function cleanReasons(old: BuildInputs, now: BuildInputs): readonly string[] {
-  const removed = [...old.packages].filter(([name, { type }]) => type === "target" && !now.packages.has(name));
   return [
     ...(old.buildroot === now.buildroot ? [] : [`Buildroot changed from ${old.buildroot} to ${now.buildroot}`]),
-    ...removed.map(([name]) => `${name} is removed`),
+    ...(old.output === now.output ? [] : [`the build directory was ${old.output}, and what was built knows that path`]),
     ...symbolsWith("everything", old, now).map((name) => `${name} ${change(old, now, name)}`),
   ];
 }
@@ -98,14 +107,19 @@ function foundationChanges(old: BuildInputs, now: BuildInputs): readonly string[
 function staleFiles(old: BuildInputs, now: BuildInputs, again: ReadonlyMap<string, string>): readonly string[] {
   if (perPackage(now)) return [];
   const stays = "and without per-package directories old files stay in the image";
+  const removed = [...old.packages].filter(([name, { type }]) => type === "target" && !now.packages.has(name));
   return [
+    ...removed.map(([name]) => `${name} is removed, ${stays}`),
     ...removedFiles(old, now).map((path) => `${path} left the overlay, ${stays}`),
     ...[...again.values()].map((why) => `${why}, ${stays}`),
   ];
 }
 
-/** Packages whose Kconfig file or fragments changed: Buildroot merges them anew and compiles what that changes. */
-function reconfiguredPackages(old: BuildInputs, now: BuildInputs): ReadonlyMap<string, string> {
+/** Built by Kbuild, which compiles what a changed configuration changes and installs all modules anew. */
+const INCREMENTAL = "linux";
+
+/** Packages whose Kconfig file or fragments changed. */
+function configuredAnew(old: BuildInputs, now: BuildInputs): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
   for (const name of changedKeys(old.fragments, now.fragments)) found.set(name, `the configuration of ${name} changed`);
   for (const symbol of symbolsWith("configuration", old, now)) {
@@ -115,6 +129,11 @@ function reconfiguredPackages(old: BuildInputs, now: BuildInputs): ReadonlyMap<s
   return new Map([...found].filter(([name]) => old.packages.has(name) && now.packages.has(name)));
 }
 
+/** Those of them that need not start over: others would leave behind what they no longer install, such as BusyBox its applets. */
+function reconfiguredPackages(old: BuildInputs, now: BuildInputs): ReadonlyMap<string, string> {
+  return new Map([...configuredAnew(old, now)].filter(([name]) => name === INCREMENTAL));
+}
+
 /**
  * Packages to build from scratch, with the reason: their own change first, then everything that depends on a
  * changed one. That is needed even where the dependency is one of order: each package's own target tree
@@ -122,7 +141,8 @@ function reconfiguredPackages(old: BuildInputs, now: BuildInputs): ReadonlyMap<s
  */
 function rebuiltPackages(old: BuildInputs, now: BuildInputs, reconfigured: readonly string[]): ReadonlyMap<string, string> {
   const again = new Map<string, string>();
-  const options = changedOptions(old, now);
+  const anew = [...configuredAnew(old, now)].filter(([name]) => name !== INCREMENTAL);
+  const options = new Map([...anew, ...changedOptions(old, now)]);
   const recipes = new Set(changedKeys(old.recipes, now.recipes));
   for (const [name, { version, dependencies }] of [...now.packages].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const before = old.packages.get(name);
@@ -146,13 +166,14 @@ function rebuiltPackages(old: BuildInputs, now: BuildInputs, reconfigured: reado
   return again;
 }
 
-/** The package that each changed option belongs to, or those that read it while they are built. */
+/** The package that each changed option belongs to, and those whose make file reads it. */
 function changedOptions(old: BuildInputs, now: BuildInputs): ReadonlyMap<string, string> {
   const options = new Map<string, string>();
   const names = [...now.packages.keys()];
-  for (const symbol of changedSymbols(old, now)) {
+  for (const symbol of [...symbolsWith("package", old, now), ...symbolsWith("images", old, now)]) {
     const owner = symbolEffect(symbol) === "package" ? packageOfSymbol(symbol, names) : undefined;
-    for (const name of owner === undefined ? readersOf(symbol) : [owner]) {
+    const readers = names.filter((name) => now.reads.get(name)?.includes(symbol));
+    for (const name of owner === undefined ? readers : [owner, ...readers]) {
       if (!options.has(name)) options.set(name, `${symbol} ${change(old, now, symbol)}`);
     }
   }

@@ -40,7 +40,7 @@ function impliedSymbols(resolved: Resolved): SymbolRequest[] {
 }
 
 function build(resolved: Resolved): Pairs {
-  const { overrides, localMk, primarySite } = resolved.profile.buildroot;
+  const { primarySite } = resolved.profile.buildroot;
   const at = nearestOrigin(resolved.origins, "/buildroot");
   return [
     ["BR2_REPRODUCIBLE", "y"],
@@ -48,9 +48,7 @@ function build(resolved: Resolved): Pairs {
     ["BR2_DOWNLOAD_FORCE_CHECK_HASHES", "y"],
     ["BR2_GLOBAL_PATCH_DIR", external("patches")],
     ...(primarySite === undefined ? [] : ([["BR2_PRIMARY_SITE", kconfigString(primarySite, at)]] as const)),
-    ...(localMk === undefined && Object.keys(overrides).length === 0
-      ? []
-      : ([["BR2_PACKAGE_OVERRIDE_FILE", external("local.mk")]] as const)),
+    ["BR2_PACKAGE_OVERRIDE_FILE", external("local.mk")],
   ];
 }
 

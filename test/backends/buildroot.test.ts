@@ -1,12 +1,13 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { drive } from "../../src/backends/buildroot/drive.js";
 import { type BuildrootDirs, buildrootDirs, makeCommand, shellCommand } from "../../src/backends/buildroot/environment.js";
 import { makeRecipes, readInputs, serializeInputs, treeDigest } from "../../src/backends/buildroot/inputs.js";
 import { imagePackages, showInfo } from "../../src/backends/buildroot/show-info.js";
 import { versionOf } from "../../src/backends/buildroot/source.js";
+import { Tracker } from "../../src/backends/buildroot/tracker.js";
 import type { HalError } from "../../src/errors.js";
 import { summarizeFailure } from "../../src/kconfig/failure.js";
 import type { BuildInputs } from "../../src/kconfig/rebuild.js";
@@ -79,10 +80,52 @@ describe("the drive", () => {
     reports = [];
   });
 
-  it("reports packages with their count", async () => {
-    const made = tree("all:\n\t@echo '>>> zlib 1.3 Building'\n\t@echo '>>>   Finalizing target directory'\n");
-    await drive(makeCommand(made, dirs, []), { ...options(), packages: ["zlib", "busybox"] });
-    expect(reports).toEqual(["zlib 1.3 (1 of 2): building", "Finalizing target directory"]);
+  const packages = new Map(["zlib", "busybox"].map((name) => [name, `build/${name}-1`]));
+  const track = () => Tracker.open(dirs.output, join(dir, "times.json"), packages);
+  /** A recipe line that does one phase of zlib as Buildroot would. */
+  const phase = (step: string, stamp: string, seconds = 0) =>
+    `\t@echo '>>> zlib 1 ${step}'; mkdir -p $(O)/build/zlib-1; echo "$$(date +%s.%N):start:${stamp}               : zlib" >>$(O)/build/build-time.log; ` +
+    `sleep ${seconds}; echo "$$(date +%s.%N):end  :${stamp}               : zlib" >>$(O)/build/build-time.log; touch $(O)/build/zlib-1/.stamp_${stamp}\n`;
+
+  it("counts the packages that are done, also those of a build before", async () => {
+    mkdirSync(join(dirs.output, "build/busybox-1"), { recursive: true });
+    writeFileSync(join(dirs.output, "build/busybox-1/.stamp_installed"), "");
+    const made = tree(
+      `all:\n${phase("Building", "built")}${phase("Installing to target", "installed")}\t@echo '>>>   Finalizing target directory'\n`,
+    );
+    const tracker = await track();
+    expect(tracker.incomplete()).toEqual(["zlib"]);
+    await drive(makeCommand(made, dirs, []), { ...options(), tracker });
+    expect(reports).toEqual([
+      "zlib 1: building (1 of 2 packages done)",
+      "zlib 1: installing to target (1 of 2 packages done)",
+      "Finalizing target directory (2 of 2 packages done)",
+    ]);
+    expect(tracker.incomplete()).toEqual([]);
+  });
+
+  it("tells the time left from what it took last time", async () => {
+    const alone = new Map([["zlib", "build/zlib-1"]]);
+    const open = () => Tracker.open(dirs.output, join(dir, "times.json"), alone);
+    const made = tree(
+      `all:\n${phase("Building", "build", 0.4)}${phase("Installing to target", "installed")}\t@echo '>>>   Finalizing target directory'; sleep 0.3\n`,
+    );
+    const first = await open();
+    expect(first.left()).toBeUndefined();
+    await drive(makeCommand(made, dirs, []), { ...options(), tracker: first });
+    await first.finished();
+    rmSync(join(dirs.output, "build"), { recursive: true });
+    const second = await open();
+    const left: (number | undefined)[] = [second.left()];
+    await drive(makeCommand(made, dirs, []), { ...options(), report: (_, seconds) => left.push(seconds), tracker: second });
+    // Before it begins, as it begins to build, to install, and to finalize.
+    const [before = 0, building = 0, installing = 0, finalizing = 0] = left;
+    expect(before).toBeGreaterThan(0.7);
+    expect(before).toBeLessThan(1.5);
+    expect(building).toBeGreaterThan(0.6);
+    expect(installing).toBeLessThan(building - 0.3);
+    expect(finalizing).toBeGreaterThan(0.2);
+    expect(finalizing).toBeLessThan(0.6);
   });
 
   it("names package, step, the lines that matter and the log", async () => {
@@ -93,6 +136,29 @@ describe("the drive", () => {
     expect(error.message).toBe("package zlib 1.3 failed while building");
     expect(error.details).toEqual(["a.c:1:2: error: no such thing"]);
     expect(error.remedy).toContain(join(dir, "log"));
+  });
+
+  it("tells a failure at once when others are still at work", async () => {
+    const stamp = join(dirs.output, "build/zlib-1.3/.stamp_built");
+    const made = tree(
+      `all: ${stamp} other\n${stamp}:\n\t@echo '>>> zlib 1.3 Building'; echo 'a.c:1:2: error: no such thing'; exit 1\nother:\n\t@sleep 4\n`,
+    );
+    const written: string[] = [];
+    const stderr = vi.spyOn(process.stderr, "write").mockImplementation((text) => written.push(String(text)) > 0);
+    const began = performance.now();
+    const tell = new Promise<number>((resolve) => {
+      const look = setInterval(() => {
+        if (written.length === 0) return;
+        clearInterval(look);
+        resolve(performance.now() - began);
+      }, 50);
+    });
+    const error = await failureOf(drive(makeCommand(made, dirs, [], { jobs: 2 }), options()));
+    const ended = performance.now() - began;
+    stderr.mockRestore();
+    expect(error.message).toBe("package zlib 1.3 failed while building");
+    expect(await tell).toBeLessThan(ended - 500);
+    expect(written.join("")).toContain("package zlib 1.3 failed while building:\n  a.c:1:2: error: no such thing\n");
   });
 
   it("stops make when it is interrupted", async () => {
@@ -192,9 +258,11 @@ describe("show-info", () => {
 describe("inputs", () => {
   const inputs: BuildInputs = {
     buildroot: "2025.02.16 own tree",
+    output: "/o",
     config: new Map([["BR2_PACKAGE_ZLIB", "y"]]),
-    packages: new Map([["zlib", { type: "target", version: "1.3", dependencies: [] }]]),
+    packages: new Map([["zlib", { type: "target", version: "1.3", dependencies: [], directory: "build/zlib-1.3" }]]),
     recipes: new Map(),
+    reads: new Map([["zlib", ["BR2_PACKAGE_ZLIB"]]]),
     fragments: new Map([["linux", "a"]]),
     overlay: new Map([["/etc/motd", "b"]]),
     layout: "c",
@@ -208,6 +276,8 @@ describe("inputs", () => {
 
   it("that nobody can read count as none", async () => {
     writeFileSync(join(dir, "inputs.json"), serializeInputs(inputs).slice(0, 40));
+    expect(await readInputs(join(dir, "inputs.json"))).toBeUndefined();
+    writeFileSync(join(dir, "inputs.json"), serializeInputs(inputs).replace('"format":', '"was":'));
     expect(await readInputs(join(dir, "inputs.json"))).toBeUndefined();
   });
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { summarizeFailure } from "../../src/kconfig/failure.js";
-import { ProgressReader, parseBuildLine } from "../../src/kconfig/progress.js";
+import { failedDirectory, summarizeFailure } from "../../src/kconfig/failure.js";
+import { eventText, parseBuildLine } from "../../src/kconfig/progress.js";
 
 const BOLD = "\u001b[7m";
 const RESET = "\u001b[27m";
@@ -33,14 +33,14 @@ describe("lines that announce a step", () => {
   });
 });
 
-test("counts packages, each once, and those that were announced only", () => {
-  const reader = new ProgressReader(["a", "b"]);
-  const states = [">>> a 1 Building", "noise", ">>> a 1 Installing to target", ">>> other 1 Building", ">>> b  Building"].map((line) =>
-    reader.read(line),
-  );
-  expect(states.map((state) => state?.started)).toEqual([1, undefined, 1, 1, 2]);
-  expect(states.at(-1)?.total).toBe(2);
-  expect(new ProgressReader().read(">>> a 1 Building")).toMatchObject({ started: 1, total: undefined });
+test.each([
+  [">>> linux 6.12.91 Building", "linux 6.12.91: building"],
+  [">>> host-skeleton  Extracting", "host-skeleton: extracting"],
+  [">>> busybox 1.37.0 Syncing from source dir /src/My", "busybox 1.37.0: syncing from source dir /src/My"],
+  [">>>   Finalizing target directory", "Finalizing target directory"],
+])("%s, as a person is shown it", (line, text) => {
+  const event = parseBuildLine(line);
+  expect(event && eventText(event)).toBe(text);
 });
 
 // Recorded from Buildroot 2026.02.3; only directories and hosts are shortened.
@@ -70,6 +70,18 @@ describe("what failed", () => {
     expect(failure.errors).toEqual(["/o/build/host-broken-1.0/main.c:4:16: error: 'missing' undeclared (first use in this function)"]);
     expect(failure.advice).toContain("host-broken-dirclean host-broken");
     expect(failure.lastLines.at(-1)).toContain(".stamp_built] Error 1");
+  });
+
+  test("the line that tells of it, and the directory that it names", () => {
+    expect(compileError.map(failedDirectory).filter((found) => found !== undefined)).toEqual(["/o/build/host-broken-1.0"]);
+    expect(failedDirectory("make: *** [package/pkg-generic.mk:273: /a b/build/zlib-1.3/.stamp_built] Error 2")).toBe("/a b/build/zlib-1.3");
+    expect(failedDirectory("make[3]: *** [Makefile:9: all] Error 2")).toBeUndefined();
+    expect(summarizeFailure(compileError).directory).toBe("/o/build/host-broken-1.0");
+  });
+
+  test("a package that compiles a hash.c has no wrong hash", () => {
+    const failure = summarizeFailure([">>> zlib 1.3.1 Building", "  CC hash.o", "a.c:1: error: no"]);
+    expect(failure.advice).toContain("zlib-dirclean zlib");
   });
 
   test("a download", () => {

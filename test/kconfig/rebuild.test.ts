@@ -1,8 +1,21 @@
 import { describe, expect, test } from "vitest";
 import { type BuildInputs, planRebuild } from "../../src/kconfig/rebuild.js";
 
+const packages: readonly (readonly [name: string, version: string, dependencies: readonly string[]])[] = [
+  ["toolchain", "", []],
+  ["linux-headers", "6.12.91", []],
+  ["busybox", "1.37.0", ["toolchain"]],
+  ["linux", "6.12.91", ["host-kmod", "toolchain"]],
+  ["host-kmod", "34", []],
+  ["openssl", "3.5.1", ["toolchain"]],
+  ["libcurl", "8.14", ["busybox", "openssl"]],
+  ["git", "2.50", ["libcurl"]],
+  ["cocos-agent", "0.4", ["toolchain"]],
+];
+
 const base: BuildInputs = {
   buildroot: "2026.02.3",
+  output: "/o",
   config: new Map([
     ["BR2_x86_64", "y"],
     ["BR2_PER_PACKAGE_DIRECTORIES", "y"],
@@ -12,17 +25,13 @@ const base: BuildInputs = {
     ["BR2_TARGET_GENERIC_HOSTNAME", '"a"'],
     ["BR2_JLEVEL", "0"],
   ]),
-  packages: new Map([
-    ["toolchain", { type: "target", version: "", dependencies: [] }],
-    ["linux-headers", { type: "target", version: "6.12.91", dependencies: [] }],
-    ["busybox", { type: "target", version: "1.37.0", dependencies: ["toolchain"] }],
-    ["linux", { type: "target", version: "6.12.91", dependencies: ["host-kmod", "toolchain"] }],
-    ["host-kmod", { type: "host", version: "34", dependencies: [] }],
-    ["openssl", { type: "target", version: "3.5.1", dependencies: ["toolchain"] }],
-    ["libcurl", { type: "target", version: "8.14", dependencies: ["busybox", "openssl"] }],
-    ["git", { type: "target", version: "2.50", dependencies: ["libcurl"] }],
-    ["cocos-agent", { type: "target", version: "0.4", dependencies: ["toolchain"] }],
-  ]),
+  packages: new Map(
+    packages.map(([name, version, dependencies]) => [
+      name,
+      { type: name.startsWith("host-") ? "host" : "target", version, dependencies, directory: `build/${name}-${version}` },
+    ]),
+  ),
+  reads: new Map([["libcurl", ["BR2_PACKAGE_LIBCURL", "BR2_PACKAGE_ZLIB", "BR2_TARGET_GENERIC_HOSTNAME"]]]),
   recipes: new Map([["cocos-agent", "r1"]]),
   fragments: new Map([
     ["linux", "k1"],
@@ -47,7 +56,7 @@ function withConfig(changes: Readonly<Record<string, string | undefined>>, from 
 
 function withPackage(name: string, change: { version?: string; dependencies?: readonly string[] } | undefined, from = base): BuildInputs {
   const packages = new Map(from.packages);
-  const before = packages.get(name) ?? { type: "target" as const, version: "1", dependencies: [] };
+  const before = packages.get(name) ?? { type: "target" as const, version: "1", dependencies: [], directory: `build/${name}-1` };
   if (change === undefined) packages.delete(name);
   else packages.set(name, { ...before, ...change });
   return { ...from, packages };
@@ -59,20 +68,25 @@ const cases: readonly (readonly [string, BuildInputs, readonly string[], RegExp]
   [
     "an overlay file",
     { ...base, overlay: new Map([...base.overlay, ["/etc/motd", "m2"]]) },
-    ["all"],
+    ["all!"],
     /the overlay changed \(\/etc\/motd\)/,
   ],
-  ["an overlay file is new", { ...base, overlay: new Map([...base.overlay, ["/etc/new", "n"]]) }, ["all"], /\/etc\/new/],
+  ["an overlay file is new", { ...base, overlay: new Map([...base.overlay, ["/etc/new", "n"]]) }, ["all!"], /\/etc\/new/],
   ["an overlay file is gone", { ...base, overlay: new Map([["/etc/motd", "m1"]]) }, ["all!"], /\/etc\/issue/],
-  ["the layout", { ...base, layout: "l2" }, ["all"], /the layout changed/],
-  ["the board scripts", { ...base, scripts: "s2" }, ["all"], /board scripts/],
+  ["the layout", { ...base, layout: "l2" }, ["all!"], /the layout changed/],
+  ["the board scripts", { ...base, scripts: "s2" }, ["all!"], /board scripts/],
   [
     "an option of the images",
     withConfig({ BR2_TARGET_ROOTFS_EXT2_SIZE: '"60M"' }),
     ["all!"],
     /BR2_TARGET_ROOTFS_EXT2_SIZE changed from n to "60M"/,
   ],
-  ["the host name", withConfig({ BR2_TARGET_GENERIC_HOSTNAME: '"b"' }), ["all!"], /HOSTNAME/],
+  [
+    "the host name, which one package reads",
+    withConfig({ BR2_TARGET_GENERIC_HOSTNAME: '"b"' }),
+    ["libcurl-dirclean", "git-dirclean", "all!"],
+    /HOSTNAME/,
+  ],
   [
     "a kernel fragment",
     { ...base, fragments: new Map([...base.fragments, ["linux", "k2"]]) },
@@ -82,8 +96,8 @@ const cases: readonly (readonly [string, BuildInputs, readonly string[], RegExp]
   [
     "busybox's configuration",
     { ...base, fragments: new Map([...base.fragments, ["busybox", "b2"]]) },
-    ["libcurl-dirclean", "git-dirclean", "busybox-reconfigure", "all!"],
-    /libcurl was built on top of busybox/,
+    ["busybox-dirclean", "libcurl-dirclean", "git-dirclean", "all!"],
+    /the configuration of busybox changed/,
   ],
   [
     "a kernel fragment more",
@@ -106,19 +120,31 @@ const cases: readonly (readonly [string, BuildInputs, readonly string[], RegExp]
     ["linux-dirclean", "all!"],
     /LIBELF changed from n to y/,
   ],
-  ["a package is added", withConfig({ BR2_PACKAGE_BASH: "y" }, withPackage("bash", {})), ["bash", "all"], /bash is new/],
+  ["a package is added", withConfig({ BR2_PACKAGE_BASH: "y" }, withPackage("bash", {})), ["bash", "all!"], /bash is new/],
+  [
+    "a package is added that another one's make file asks for, without depending on it",
+    withConfig({ BR2_PACKAGE_ZLIB: "y" }, withPackage("zlib", {})),
+    ["libcurl-dirclean", "git-dirclean", "zlib", "all!"],
+    /BR2_PACKAGE_ZLIB changed from n to y/,
+  ],
   [
     "a package is added that another then uses",
     withPackage("libcurl", { dependencies: ["busybox", "openssl", "zlib"] }, withPackage("zlib", {})),
     ["libcurl-dirclean", "git-dirclean", "zlib", "all!"],
     /libcurl is built with zlib, which is new to it/,
   ],
-  ["a package is removed", withConfig({ BR2_PACKAGE_GIT: "n" }, withPackage("git", undefined)), ["clean", "all"], /git is removed/],
+  ["a package is removed", withConfig({ BR2_PACKAGE_GIT: "n" }, withPackage("git", undefined)), ["git-dirclean", "all!"], /git is removed/],
+  [
+    "a package is removed that another one used",
+    withPackage("libcurl", { dependencies: ["busybox"] }, withPackage("openssl", undefined)),
+    ["openssl-dirclean", "libcurl-dirclean", "git-dirclean", "all!"],
+    /openssl is removed/,
+  ],
   [
     "a host package is removed",
     withPackage("linux", { dependencies: ["toolchain"] }, withPackage("host-kmod", undefined)),
-    ["linux-dirclean", "all!"],
-    /no host-kmod any more/,
+    ["host-kmod-dirclean", "linux-dirclean", "all!"],
+    /host-kmod is removed/,
   ],
   [
     "an option of a package",
@@ -152,6 +178,7 @@ const cases: readonly (readonly [string, BuildInputs, readonly string[], RegExp]
   ["compiler flags", withConfig({ BR2_TARGET_OPTIMIZATION: '"-O3"' }), ["clean", "all"], /BR2_TARGET_OPTIMIZATION/],
   ["the kernel headers' series", withConfig({ BR2_PACKAGE_HOST_LINUX_HEADERS_CUSTOM_6_12: "y" }), ["clean", "all"], /HEADERS_CUSTOM_6_12/],
   ["the kernel headers' version", withPackage("linux-headers", { version: "6.12.92" }), ["clean", "all"], /linux-headers changed/],
+  ["the build directory", { ...base, output: "/p" }, ["clean", "all"], /was \/o, and what was built knows that path/],
   ["Buildroot", { ...base, buildroot: "2026.05" }, ["clean", "all"], /Buildroot changed from 2026.02.3 to 2026.05/],
   ["a symbol that no row knows", withConfig({ BR2_UNHEARD_OF: "y" }), ["clean", "all"], /BR2_UNHEARD_OF/],
   ["the number of jobs", withConfig({ BR2_JLEVEL: "4" }), [], /^$/],
@@ -193,6 +220,17 @@ describe("what is made again when this changes", () => {
     expect(planRebuild(old, now).map(({ target }) => target)).toEqual(["clean", "all"]);
   });
 
+  test("what is removed says where it was built, as its recipe may be gone too", () => {
+    const [step] = planRebuild(base, withPackage("cocos-agent", undefined));
+    expect(step).toEqual({ target: "cocos-agent-dirclean", reason: "cocos-agent is removed", removes: "build/cocos-agent-0.4" });
+  });
+
+  test("without per-package directories a removed package needs a clean build", () => {
+    const old = withConfig({ BR2_PER_PACKAGE_DIRECTORIES: undefined });
+    expect(planRebuild(old, withPackage("git", undefined, old)).map(({ target }) => target)).toEqual(["clean", "all"]);
+    expect(planRebuild(old, withPackage("host-kmod", undefined, old)).map(({ target }) => target)).toEqual(["host-kmod-dirclean", "all"]);
+  });
+
   test("without per-package directories nor does a package that is built again", () => {
     const old = withConfig({ BR2_PER_PACKAGE_DIRECTORIES: undefined });
     expect(planRebuild(old, { ...old, recipes: new Map([["cocos-agent", "r2"]]) }).map(({ target }) => target)).toEqual(["clean", "all"]);
@@ -200,14 +238,6 @@ describe("what is made again when this changes", () => {
     expect(reconfigured.map(({ target, emptyTarget }) => [target, emptyTarget])).toEqual([
       ["linux-reconfigure", undefined],
       ["all", undefined],
-    ]);
-  });
-
-  test("packages that read a system option while they are built are built again", () => {
-    const old = withPackage("systemd", {});
-    expect(planRebuild(old, withConfig({ BR2_TARGET_GENERIC_HOSTNAME: '"b"' }, old)).map(({ target }) => target)).toEqual([
-      "systemd-dirclean",
-      "all",
     ]);
   });
 });

@@ -1,47 +1,72 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { HalError } from "../../errors.js";
-import { summarizeFailure } from "../../kconfig/failure.js";
-import { ProgressReader } from "../../kconfig/progress.js";
+import { type BuildFailure, failedDirectory, summarizeFailure } from "../../kconfig/failure.js";
+import { eventText, parseBuildLine } from "../../kconfig/progress.js";
 import { note } from "../../output.js";
 import { type Command, runCommand } from "../../tools.js";
+import type { Tracker } from "./tracker.js";
 
 export interface DriveOptions {
   readonly log: string;
-  readonly report: (text: string) => void;
+  readonly report: (text: string, left?: number) => void;
   readonly verbose: boolean;
   readonly signal: AbortSignal;
-  /** Packages that this run goes through, when known. */
-  readonly packages?: readonly string[];
+  /** Counts packages and tells the time left. */
+  readonly tracker?: Tracker;
 }
 
 /** How many of make's lines are kept to explain a failure. */
 const KEEP_LINES = 10_000;
+/** Make ends as soon as a package fails, unless others are at work: only then is the failure told twice. */
+const OTHERS_AT_WORK_MS = 2000;
 
 /**
- * Runs one `make` and shows which package it is at.
+ * Runs one `make` and shows which package it is at. A failed package is told at once, and again as the error
+ * when make has ended what else it had begun.
  * @throws HalError "command" with package, step, the lines that matter and what to try
  */
-export async function drive(command: Command, { log, report, verbose, signal, packages }: DriveOptions): Promise<void> {
-  const progress = new ProgressReader(packages);
+export async function drive(command: Command, { log, report, verbose, signal, tracker }: DriveOptions): Promise<void> {
   const lines: string[] = [];
+  let failed: BuildFailure | undefined;
+  let told: NodeJS.Timeout | undefined;
+  const fail = (failure: BuildFailure): void => {
+    failed = failure;
+    told = setTimeout(() => {
+      note([`${whatFailed(failure)}:`, ...linesOf(failure).map((line) => `  ${line}`)].join("\n"));
+      note("make still ends what else it has begun; Ctrl-C stops that too, and the next build goes on from there");
+    }, OTHERS_AT_WORK_MS);
+  };
   const onLine = (line: string): void => {
     lines.push(line);
     if (lines.length > 2 * KEEP_LINES) lines.splice(0, KEEP_LINES);
     if (verbose) note(line);
-    const state = progress.read(line);
-    if (state?.current === undefined) return;
-    const { package: name, version, step } = state.current;
-    const count = state.total === undefined ? `${state.started}` : `${state.started} of ${state.total}`;
-    report(name === undefined ? step : `${name} ${version ?? ""} (${count}): ${step.toLowerCase()}`);
+    if (failed === undefined && failedDirectory(line) !== undefined) fail(summarizeFailure(lines));
+    const event = parseBuildLine(line);
+    if (event === undefined) return;
+    const state = tracker?.read(event);
+    report(`${eventText(event)}${state?.count ?? ""}`, state?.left);
   };
-  const { exitCode } = await runCommand(command, { log, onLine, signal, group: true, allowFailure: true });
+  const { exitCode } = await runCommand(command, { log, onLine, signal, group: true, allowFailure: true }).finally(() =>
+    clearTimeout(told),
+  );
   if (exitCode === 0) return;
-  const failure = summarizeFailure(lines);
-  const who =
-    failure.package === undefined
-      ? "Buildroot's make"
-      : `package ${failure.package}${failure.version === undefined ? "" : ` ${failure.version}`}`;
-  throw new HalError("command", `${who} failed${failure.step === undefined ? "" : ` while ${failure.step.toLowerCase()}`}`, {
-    details: failure.errors.length > 0 ? failure.errors : failure.lastLines,
-    remedy: `${failure.advice}\n  the whole output is in ${log}`,
+  const failure = failed ?? summarizeFailure(lines);
+  const its =
+    failure.directory === undefined
+      ? []
+      : ["", "config.log", "CMakeFiles/CMakeError.log"].map((name) => join(failure.directory ?? "", name));
+  throw new HalError("command", whatFailed(failure), {
+    details: linesOf(failure),
+    remedy: [failure.advice, `the whole output is in ${log}`, ...its.filter(existsSync).map((path) => `see also ${path}`)].join("\n  "),
   });
+}
+
+function whatFailed({ package: name, version, step }: BuildFailure): string {
+  const who = name === undefined ? "Buildroot's make" : `package ${name}${version === undefined ? "" : ` ${version}`}`;
+  return `${who} failed${step === undefined ? "" : ` while ${step.toLowerCase()}`}`;
+}
+
+function linesOf({ errors, lastLines }: BuildFailure): readonly string[] {
+  return errors.length > 0 ? errors : lastLines;
 }

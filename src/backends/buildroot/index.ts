@@ -1,10 +1,12 @@
+import { existsSync } from "node:fs";
 import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { HalError } from "../../errors.js";
 import { gateExternalTree } from "../../gate.js";
 import { hostTools } from "../../host-tools.js";
-import { planRebuild, type RebuildStep } from "../../kconfig/rebuild.js";
+import { type BuildInputs, planRebuild, type RebuildStep } from "../../kconfig/rebuild.js";
 import { note } from "../../output.js";
+import { duration } from "../../progress.js";
 import { render } from "../../render.js";
 import type { Resolved } from "../../resolved.js";
 import { findTool, missingTool } from "../../tools.js";
@@ -16,13 +18,14 @@ import { buildInputs, readInputs, serializeInputs, treeDigest } from "./inputs.j
 import { gateKernel } from "./kernel-gate.js";
 import { imagePackages, showInfo } from "./show-info.js";
 import { buildrootTree, type SourceOptions, versionOf } from "./source.js";
+import { Tracker } from "./tracker.js";
 
 /**
  * Kernel and root tree from source.
  *
  *   tree ─▶ configure ─▶ gate ─▶ what must be rebuilt ─▶ toolchain ─▶ kernel's configuration ─▶ gate ─▶ make ─▶ images
  */
-export const buildroot: Backend = { check, inputs, plan, prepare };
+export const buildroot: Backend = { check, inputs, plan, prepare, tellsTimeLeft: true };
 
 type Options = PrepareInput["options"];
 
@@ -90,38 +93,43 @@ async function prepare({ resolved, externalTree, workDir, log, report, options }
   const dirs = buildrootDirs(workDir, externalTree);
   await mkdir(dirs.downloads, { recursive: true });
   await mkdir(dirs.output, { recursive: true });
-  const make = (targets: readonly string[], packages?: readonly string[]): Promise<void> =>
-    drive(makeCommand(tree, dirs, targets, { jobs, offline }), {
-      log,
-      report,
-      verbose,
-      signal,
-      ...(packages === undefined ? {} : { packages }),
-    });
-
   report("configuring");
   const config = await gateExternalTree(resolved, externalTree, tree.dir, dirs.output, signal);
   const shown = await showInfo(tree, dirs, signal);
-  const now = await buildInputs(resolved, await render(resolved), tree, config, shown);
+  const now = await buildInputs(resolved, await render(resolved), tree, dirs.output, config, shown);
   const record = join(workDir, "buildroot-inputs.json");
+  const old = await readInputs(record);
+  const untouched = old === undefined && !existsSync(join(dirs.output, "per-package"));
   const until = options.backendOptions.until;
-  if (options.backendOptions.shell === true) throw new BuildStopped("configure", dirs.output, shellCommand(tree, dirs));
-  if (until === "configure") throw new BuildStopped("configure", dirs.output);
-
-  const steps = planRebuild(await readInputs(record), now);
-  // Said before any of it starts, all of it: reports are thinned out where there is no terminal.
-  note(steps.length === 0 ? "Nothing to rebuild." : `To rebuild:\n${steps.map((step) => `  ${step.target}: ${step.reason}`).join("\n")}`);
-  // What is half done when this build stops counts as done for the next: Buildroot's own stamps know better.
-  for (const step of steps) await runStep(step, dirs.output, make);
-  await writeFile(record, serializeInputs(now));
-  await make(["toolchain", "linux-configure"], [...shown.keys()]);
-  await gateKernel(resolved, dirs.output, shown.get("linux")?.version ?? resolved.profile.kernel.version);
-  const targets = typeof until === "string" ? stages[until] : undefined;
-  if (targets !== undefined) {
-    await make(targets, [...shown.keys()]);
-    throw new BuildStopped(String(until), dirs.output);
+  if (until === "configure" || options.backendOptions.shell === true) {
+    if (untouched) await writeFile(record, serializeInputs(now)); // what is made by hand from here on is made from these
+    throw new BuildStopped("configure", dirs.output, options.backendOptions.shell === true ? shellCommand(tree, dirs) : undefined);
   }
-  await make(["all"], [...shown.keys()]);
+
+  const steps = old === undefined && !untouched ? unknownState : planRebuild(old, now);
+  const directories = new Map([...shown].map(([name, { directory }]) => [name, directory]));
+  const tracker = await Tracker.open(dirs.output, join(workDir, "buildroot-times.json"), directories);
+  const make = (targets: readonly string[]): Promise<void> =>
+    drive(makeCommand(tree, dirs, targets, { jobs, offline }), { log, report, verbose, signal, tracker });
+  // Said before any of it starts, all of it: reports are thinned out where there is no terminal.
+  if (steps.length > 0) note(`To rebuild:\n${steps.map((step) => `  ${step.target}: ${step.reason}`).join("\n")}`);
+  await prepareRebuild(steps, now, dirs.output, make);
+  // What is half done when this build stops counts as done for the next: Buildroot's own stamps know better.
+  await writeFile(record, serializeInputs(now));
+  note(workLeft(tracker.incomplete().length, shown.size, tracker.left()));
+  try {
+    await make(["toolchain", "linux-configure"]);
+    await gateKernel(resolved, dirs.output, shown.get("linux")?.directory ?? "build/linux");
+    const targets = typeof until === "string" ? stages[until] : undefined;
+    if (targets !== undefined) {
+      await make(targets);
+      throw new BuildStopped(String(until), dirs.output);
+    }
+    await make(["all"]);
+    await tracker.finished();
+  } finally {
+    await tracker.save();
+  }
   return {
     targetDir: join(dirs.output, "target"),
     binariesDir: join(dirs.output, "images"),
@@ -136,19 +144,53 @@ async function prepare({ resolved, externalTree, workDir, log, report, options }
   };
 }
 
-/** One step of the plan; the last, `all`, is what the build does anyway once the kernel's gate has passed. */
-async function runStep(step: RebuildStep, output: string, make: (targets: readonly string[]) => Promise<void>): Promise<void> {
-  if (step.emptyTarget) await emptyTarget(output);
-  // Forget what was configured, no more: the kernel must pass its gate before it is compiled again.
-  if (step.target !== "all") await make([step.target.replace(/-reconfigure$/, "-clean-for-reconfigure")]);
+/** There is a build, but no record of what it was made from. */
+const unknownState: readonly RebuildStep[] = [
+  { target: "clean", reason: "it is not known what the build directory was made from" },
+  { target: "all", reason: "a clean build" },
+];
+
+/**
+ * Forgets what is stale, no more: the kernel must pass its gate before it is compiled again. The last step,
+ * `all`, is what the build does anyway.
+ */
+async function prepareRebuild(
+  steps: readonly RebuildStep[],
+  now: BuildInputs,
+  output: string,
+  make: (targets: readonly string[]) => Promise<void>,
+): Promise<void> {
+  const remove = (path: string): Promise<void> => rm(join(output, path), { recursive: true, force: true });
+  const targets: string[] = [];
+  for (const { target, removes, emptyTarget } of steps) {
+    if (emptyTarget) {
+      for (const name of await readdir(join(output, "target")).catch(() => [])) await remove(`target/${name}`);
+      for (const name of (await readdir(join(output, "images")).catch(() => [])).filter(isMadeImage)) await remove(`images/${name}`);
+    }
+    if (removes !== undefined) {
+      await remove(removes);
+      await remove(`per-package/${target.replace(/-dirclean$/, "")}`);
+    } else if (target.endsWith("-reconfigure")) {
+      const name = target.replace(/-reconfigure$/, "");
+      // Filled anew from its dependencies when it is configured; what it installed before would stay.
+      await remove(`per-package/${name}/target`);
+      targets.push(`${name}-clean-for-reconfigure`);
+    } else if (now.packages.has(target)) {
+      targets.push(`${target}-dirclean`); // new to the configuration, perhaps not to the directory
+    } else if (target !== "all") targets.push(target);
+  }
+  if (targets.length > 0) await make(targets);
 }
 
-/** Empties TARGET_DIR so that finalization fills it anew from the per-package directories. */
-async function emptyTarget(output: string): Promise<void> {
-  const target = join(output, "target");
-  for (const name of await readdir(target).catch(() => [])) await rm(join(target, name), { recursive: true, force: true });
+/** What the last steps of every build make, and not what a package installs there. */
+function isMadeImage(name: string): boolean {
+  return /^(?:rootfs|initramfs|disk|cmdline)\b|\.(?:eif|efi)$/.test(name);
 }
 
+function workLeft(incomplete: number, total: number, seconds: number | undefined): string {
+  const time = seconds === undefined || seconds < 1 ? "" : `, about ${duration(seconds)} as the last time`;
+  return `${incomplete} of ${total} packages to build${time}`;
+}
 function overriddenPackages(resolved: Resolved, recipes: ReadonlyMap<string, string>): Map<string, string> {
   return new Map(Object.keys(resolved.profile.buildroot.overrides).map((name) => [name, recipes.get(name) ?? ""]));
 }

@@ -1,5 +1,5 @@
 import { readdir, readFile, readlink } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve as resolvePath } from "node:path";
 import { sha256 } from "../../digest.js";
 import type { DotConfig } from "../../kconfig/dotconfig.js";
 import type { BuildInputs } from "../../kconfig/rebuild.js";
@@ -12,6 +12,7 @@ export async function buildInputs(
   resolved: Resolved,
   rendered: Rendered,
   tree: BuildrootTree,
+  output: string,
   config: DotConfig,
   shown: ReadonlyMap<string, ShownPackage>,
 ): Promise<BuildInputs> {
@@ -30,20 +31,44 @@ export async function buildInputs(
       recipes.set(name, sha256(`${recipes.get(name) ?? ""}${text}`));
     }
   }
+  const makeFiles = await readMakeFiles(tree, shown);
+  const fixups = (name: string): string => fixupsOf(name, makeFiles);
   const board = (names: readonly string[]) => digest(rendered.files.filter((file) => names.includes(file.path.replace("board/hal/", ""))));
   return {
     buildroot: `${tree.version} ${tree.commit ?? "own tree"}`,
+    output,
     config: new Map([...config.entries].map(([symbol, line]) => [symbol, line.value])),
-    packages: new Map([...shown].map(([name, { type, version, dependencies }]) => [name, { type, version, dependencies }])),
+    packages: new Map(
+      [...shown].map(([name, { type, version, dependencies, directory }]) => [name, { type, version, dependencies, directory }]),
+    ),
     recipes,
+    reads: new Map([...makeFiles].map(([name, text]) => [name, [...new Set(text.match(/\bBR2_\w+/g))].sort()])),
     fragments: new Map([
-      ["linux", digest(under("board/hal/kernel/"))],
-      ["busybox", board(["busybox.fragment"])],
+      ["linux", digest(under("board/hal/kernel/")) + fixups("LINUX")],
+      ["busybox", board(["busybox.fragment"]) + fixups("BUSYBOX")],
     ]),
     overlay: new Map(under("board/hal/overlay/").map((file) => [file.path.replace("board/hal/overlay", ""), digest([file])])),
     layout: board(["genimage.cfg", "init", "modules", "cmdline"]),
     scripts: board(["post-build.sh", "post-image.sh", "permissions.table", "users.table"]),
   };
+}
+
+/** The make files of every package's folder, as one text. */
+async function readMakeFiles(tree: BuildrootTree, shown: ReadonlyMap<string, ShownPackage>): Promise<ReadonlyMap<string, string>> {
+  const texts = new Map<string, string>();
+  for (const [name, { folder }] of shown) {
+    if (folder === undefined) continue;
+    const dir = resolvePath(tree.dir, folder);
+    const files = (await readdir(dir).catch(() => [])).filter((file) => file.endsWith(".mk")).sort();
+    texts.set(name, (await Promise.all(files.map((file) => readFile(join(dir, file), "utf8")))).join(""));
+  }
+  return texts;
+}
+
+/** Packages may change the configuration of the kernel and of BusyBox (`FOO_LINUX_CONFIG_FIXUPS`): a digest of those that do. */
+function fixupsOf(configured: string, makeFiles: ReadonlyMap<string, string>): string {
+  const found = [...makeFiles].filter(([name, text]) => !name.startsWith("host-") && text.includes(`_${configured}_CONFIG_FIXUPS`));
+  return found.length === 0 ? "" : sha256(found.map(([name, text]) => `${name} ${sha256(text)}\n`).join(""));
 }
 
 /**
@@ -80,9 +105,12 @@ export async function treeDigest(dir: string): Promise<string> {
   return sha256(lines.join("\n"));
 }
 
+/** Changes with what a record has. */
+const FORMAT = 2;
+
 /** The inputs as JSON, for the next build to compare with. */
 export function serializeInputs(inputs: BuildInputs): string {
-  return `${JSON.stringify(inputs, (_, value: unknown) => (value instanceof Map ? { map: [...value] } : value))}\n`;
+  return `${JSON.stringify({ format: FORMAT, ...inputs }, (_, value: unknown) => (value instanceof Map ? { map: [...value] } : value))}\n`;
 }
 
 /** The inputs of the last build; undefined when there was none, or nobody can read what it left. */
@@ -90,7 +118,8 @@ export async function readInputs(file: string): Promise<BuildInputs | undefined>
   try {
     const text = await readFile(file, "utf8");
     const revive = (_: string, value: unknown): unknown => (isMap(value) ? new Map(value.map) : value);
-    return JSON.parse(text, revive) as BuildInputs;
+    const { format, ...inputs } = JSON.parse(text, revive) as BuildInputs & { readonly format: unknown };
+    return format === FORMAT ? inputs : undefined;
   } catch {
     return undefined;
   }

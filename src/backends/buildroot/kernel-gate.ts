@@ -14,11 +14,12 @@ export function kernelRequests(resolved: Resolved): readonly SymbolRequest[] {
 
 /**
  * The gate on the kernel: every line of every fragment against the kernel's final `.config`.
- * @param output Buildroot's `O=`, with the kernel configured
+ * @param output Buildroot's `O=`
+ * @param directory where in it the kernel is configured
  * @throws HalError "check" with every lost line
  */
-export async function gateKernel(resolved: Resolved, output: string, version: string): Promise<void> {
-  const source = join(output, `build/linux-${version}`);
+export async function gateKernel(resolved: Resolved, output: string, directory: string): Promise<void> {
+  const source = join(output, directory);
   const path = join(source, ".config");
   const config = readDotConfig(await readFile(path, "utf8"), path, "CONFIG_");
   const requested = kernelRequests(resolved);

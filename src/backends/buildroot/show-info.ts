@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { sha256File } from "../../digest.js";
 import { runCommand } from "../../tools.js";
 import type { BuiltPackage } from "../backend.js";
@@ -17,7 +17,9 @@ export interface ShownPackage {
   readonly source: { readonly file: string; readonly uri: string; readonly path: string } | undefined;
   /** Built from a source tree that a make file of the user's names (OVERRIDE_SRCDIR); version and source say nothing then. */
   readonly replaced: boolean;
-  /** The package's folder in the Buildroot tree or the external tree, for its .hash file. */
+  /** Where it is built, below Buildroot's output directory. */
+  readonly directory: string;
+  /** The package's folder, with its make and .hash files: relative to the Buildroot tree, or of an external tree. */
   readonly folder: string | undefined;
 }
 
@@ -56,6 +58,7 @@ export async function showInfo(tree: BuildrootTree, dirs: BuildrootDirs, signal:
                 ? undefined
                 : { file: download.source, uri: uri.replace(/^[a-z]+\+/, ""), path: join(entry.dl_dir ?? name, download.source) },
             replaced: entry.version !== "custom" && (entry.stamp_dir ?? "").endsWith(`/${name}-custom`),
+            directory: entry.stamp_dir ?? `build/${name}`,
             folder: entry.package_dir,
           } satisfies ShownPackage,
         ];
@@ -112,7 +115,7 @@ export async function imagePackages(
 async function sourceHash(tree: BuildrootTree, folder: string | undefined, file: string): Promise<string | undefined> {
   if (folder === undefined) return undefined;
   const name = folder.split("/").at(-1) ?? "";
-  const text = await readFile(join(tree.dir, folder, `${name}.hash`), "utf8").catch(() => "");
+  const text = await readFile(resolve(tree.dir, folder, `${name}.hash`), "utf8").catch(() => "");
   for (const line of text.split("\n")) {
     const [kind, digest, named] = line.trim().split(/\s+/);
     if (kind === "sha256" && named === file) return digest;
