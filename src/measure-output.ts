@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import { HalError } from "./errors.js";
 import type { Launch } from "./generated/types.js";
 import { readLaunch } from "./manifest.js";
-import type { MeasuredPlatform, MeasureRequest } from "./measure/measure.js";
+import type { MeasuredPlatform, MeasureRequest } from "./measure/inputs.js";
 
 /** What each platform's guest can show a verifier. The vTPM is the TEE's own (COCONUT-SVSM), or any TPM of a machine without TEE. */
 const measuredOn: Readonly<Record<Launch["platform"], readonly MeasuredPlatform[]>> = {

@@ -7,7 +7,8 @@ import { type Bank, banks } from "./measure/banks.js";
 import type { RegisterValue } from "./measure/boot-events.js";
 import { type EventLogKind, readEventLog } from "./measure/eventlog.js";
 import { divergences, unexplained } from "./measure/eventlog-compare.js";
-import { type MeasureRequest, measure } from "./measure/measure.js";
+import type { MeasureRequest } from "./measure/inputs.js";
+import { measure } from "./measure/measure.js";
 import { launchRequest } from "./measure-output.js";
 import type { Finding } from "./verify.js";
 

@@ -1,6 +1,7 @@
 import { HalError } from "../errors.js";
 import type { Measurements } from "../generated/types.js";
-import { type ExplainedValue, type MeasuredPlatform, type MeasureRequest, measure as predict, toMeasurements } from "../measure/measure.js";
+import type { ExplainedValue, MeasuredPlatform, MeasureRequest } from "../measure/inputs.js";
+import { measure as predict, toMeasurements } from "../measure/measure.js";
 import type { Difference } from "../measure-diff.js";
 import { note, print, printJson, table } from "../output.js";
 

@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { hash } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
@@ -10,6 +10,7 @@ import { decodeCbor, encodeCbor } from "../../src/measure/cbor.js";
 import { readEif } from "../../src/measure/eif.js";
 import { readEifSignature } from "../../src/measure/eif-signature.js";
 import { type EifContents, writeEif } from "../../src/measure/eif-write.js";
+import { measure } from "../../src/measure/measure.js";
 import { predictNitro } from "../../src/measure/nitro.js";
 import vectors from "../vectors/eif.json" with { type: "json" };
 import { fuzz } from "./fuzz.js";
@@ -141,6 +142,30 @@ describe("signatures", () => {
   test("are the same in every build", () => {
     expect(Buffer.concat(writeEif(contents))).toEqual(unsigned);
     expect(Buffer.concat(writeEif({ ...contents, signer: p384 }))).toEqual(signed);
+  });
+
+  test("in a file give PCR 8, and are refused when they sign another image", async () => {
+    const file = join(dir, "signed.eif");
+    const request = {
+      platforms: ["nitro"],
+      eif: file,
+      initrds: [],
+      vcpus: [1],
+      boot: "direct",
+      nativeZero: false,
+      guest: "plain",
+    } as const;
+    writeFileSync(file, signed);
+    const { values, notPredicted } = await measure(request);
+    expect(values.map(({ register }) => register)).toEqual(["pcr0", "pcr1", "pcr2", "pcr8"]);
+    expect(notPredicted.map(({ register }) => register)).toEqual(["pcr3", "pcr4"]);
+    const other = Buffer.from(signed);
+    const kernel = readEif(signed, "signed.eif").kernel;
+    kernel.forEach((byte, index) => {
+      other.writeUInt8(byte ^ 1, kernel.byteOffset - signed.byteOffset + index);
+    });
+    writeFileSync(file, repaired(other));
+    await expect(measure(request)).rejects.toThrow(/EIF signature.*signs PCR 0/);
   });
 
   test("of another PCR 0 are refused", () => {

@@ -1,0 +1,169 @@
+import { open } from "node:fs/promises";
+import { sha256, sha256File } from "../digest.js";
+import { HalError } from "../errors.js";
+import type { Measurements } from "../generated/types.js";
+import { parseSize } from "../size.js";
+import { type MeasuredFile, measureFile } from "./banks.js";
+import type { NotPredicted, RegisterValue } from "./boot-events.js";
+import { type Firmware, readFirmware } from "./firmware.js";
+import type { NamedBytes } from "./kernel-boot.js";
+import type { MeasuredStep } from "./steps.js";
+import type { MrtdOrder } from "./tdx.js";
+
+export type MeasuredPlatform = "sev" | "sev-es" | "sev-snp" | "tdx" | "vtpm" | "nitro";
+
+/** What is measured, as files and settings. Everything optional is needed by some platform only; what is missing is said. */
+export interface MeasureRequest {
+  readonly platforms: readonly MeasuredPlatform[];
+  readonly firmware?: string;
+  /** edk2's stable tag or Debian's package version. */
+  readonly firmwareVersion?: string;
+  readonly igvm?: string;
+  readonly kernel?: string;
+  readonly initrds: readonly string[];
+  readonly cmdline?: string;
+  readonly eif?: string;
+  readonly uki?: string;
+  readonly disk?: string;
+  readonly vcpus: readonly number[];
+  readonly cpuModel?: string;
+  readonly guestFeatures?: string;
+  readonly memory?: string;
+  readonly qemuVersion?: string;
+  readonly boot: "direct" | "uki-disk" | "uki-kernel";
+  readonly passOrder?: MrtdOrder;
+  readonly nativeZero: boolean;
+  /** Whether the kernel runs in a SEV guest, whose setup header QEMU leaves alone. */
+  readonly guest: "plain" | "sev" | "tdx";
+}
+
+export type Value = Measurements["values"][number];
+
+/** A predicted value with everything that entered it, in order. */
+export interface ExplainedValue extends Value {
+  readonly steps: () => readonly MeasuredStep[];
+}
+
+export interface Prediction {
+  readonly values: readonly ExplainedValue[];
+  readonly notPredicted: Measurements["notPredicted"];
+}
+
+/** The files of a request: each is read when the first platform asks for it, and once. An initrd is streamed, only its digests are kept. */
+export interface Inputs {
+  readonly request: MeasureRequest;
+  readonly firmware: () => Promise<{ readonly parsed: Firmware; readonly sha256: string } | undefined>;
+  readonly kernel: () => Promise<NamedBytes | undefined>;
+  readonly initrd: () => Promise<MeasuredFile | undefined>;
+  /** Hex; the other digests are not computed for those who need only this one. */
+  readonly initrdSha256: () => Promise<string | undefined>;
+}
+
+export function inputsOf(request: MeasureRequest): Inputs {
+  const initrd = once(() => each(oneInitrd(request), measureFile));
+  const everyBank = request.platforms.some((platform) => platform === "vtpm" || platform === "tdx");
+  return {
+    request,
+    firmware: once(() =>
+      each(request.firmware, async (file) => {
+        const { bytes } = await readNamed(file);
+        return { parsed: readFirmware(bytes, file), sha256: sha256(bytes) };
+      }),
+    ),
+    kernel: once(() => each(request.kernel, readNamed)),
+    initrd,
+    initrdSha256: once(async () => (everyBank ? (await initrd())?.digests.sha256 : each(oneInitrd(request), sha256File))),
+  };
+}
+
+function once<T>(read: () => Promise<T>): () => Promise<T> {
+  let value: Promise<T> | undefined;
+  return () => {
+    value ??= read();
+    return value;
+  };
+}
+
+async function each<T>(file: string | undefined, read: (file: string) => Promise<T>): Promise<T | undefined> {
+  return file === undefined ? undefined : reading(file, read);
+}
+
+function oneInitrd({ initrds: [first, ...more] }: MeasureRequest): string | undefined {
+  if (more.length === 0) return first;
+  throw new HalError("input", "QEMU takes one initrd", {
+    remedy: "concatenate them as they are given to QEMU; only --platform nitro has several ramdisks",
+  });
+}
+
+/** A whole file. */
+export function readNamed(file: string): Promise<NamedBytes> {
+  return reading(file, async () => {
+    const handle = await open(file);
+    try {
+      const bytes = Buffer.allocUnsafeSlow((await handle.stat()).size);
+      let length = 0;
+      for (let got = -1; got !== 0 && length < bytes.length; length += got)
+        ({ bytesRead: got } = await handle.read(bytes, length, bytes.length - length, length));
+      return { file, bytes: bytes.subarray(0, length) };
+    } finally {
+      await handle.close();
+    }
+  });
+}
+
+/** What an operation on a file refuses, as a kind "input" error that names the file. */
+export async function reading<T>(file: string, read: (file: string) => Promise<T>): Promise<T> {
+  try {
+    return await read(file);
+  } catch (error) {
+    if (error instanceof HalError) throw error;
+    throw new HalError("input", `cannot be read: ${(error as NodeJS.ErrnoException).code ?? String(error)}`, { at: { file } });
+  }
+}
+
+/** A setting that a platform cannot do without. */
+export function needed<T>(value: T | undefined, option: string, why: string): T {
+  if (value === undefined) throw new HalError("input", `${option} is missing: ${why}`, { remedy: `give ${option}` });
+  return value;
+}
+
+/** Why a launch digest is not predicted when no firmware is given. */
+export const noFirmware = "it is a digest of the firmware, and none is given (--firmware FILE, or launch.firmware in the profile)";
+
+/** What direct kernel boot measures, with everything that changes it. */
+export async function directBoot({ request, kernel, initrd }: Inputs) {
+  const measured = await initrd();
+  return {
+    kernel: needed(await kernel(), "--kernel", "it is measured"),
+    ...(measured === undefined ? {} : { initrd: measured }),
+    cmdline: needed(request.cmdline, "--cmdline", "it is measured"),
+    memory: parseSize(needed(request.memory, "--memory", "QEMU writes into the kernel's header where the initrd lies")),
+    qemuVersion: needed(request.qemuVersion, "--qemu-version", "it decides whether the kernel's header is patched"),
+    firmwareVersion: needed(request.firmwareVersion, "--firmware-version", "the edk2 release decides what it measures"),
+  };
+}
+
+export function machineOf({ request }: Inputs): Value["holdsFor"] {
+  return {
+    ...(request.memory === undefined ? {} : { memory: request.memory }),
+    ...(request.qemuVersion === undefined ? {} : { qemuVersion: request.qemuVersion }),
+    ...(request.firmwareVersion === undefined ? {} : { firmwareVersion: request.firmwareVersion }),
+  };
+}
+
+/** A platform's registers behind what was predicted of it before. */
+export function registers(
+  platform: MeasuredPlatform,
+  before: Prediction,
+  part: { readonly values: readonly RegisterValue[]; readonly notPredicted: readonly NotPredicted[] },
+  holdsFor: Value["holdsFor"],
+): Prediction {
+  const values = part.values.map(({ register, bank, value, steps }): ExplainedValue => {
+    const from = [...new Set(steps.flatMap((step) => step.from?.split(", ") ?? []))];
+    return { platform, register, bank, value, holdsFor, from, steps: () => steps };
+  });
+  return {
+    values: [...before.values, ...values],
+    notPredicted: [...before.notPredicted, ...part.notPredicted.map((entry) => ({ platform, ...entry }))],
+  };
+}

@@ -1,0 +1,60 @@
+import { sha256 } from "../digest.js";
+import { HalError } from "../errors.js";
+import { type ExplainedValue, type Inputs, needed, noFirmware, type Prediction, type Value } from "./inputs.js";
+import type { SevEsLaunch } from "./sev.js";
+import type { KernelHashes } from "./sev-hashes.js";
+import type { Measured } from "./steps.js";
+
+interface LaunchDigest {
+  readonly platform: "sev" | "sev-es" | "sev-snp";
+  readonly bank: Value["bank"];
+  readonly digest: (launch: SevEsLaunch) => Measured;
+  /** SEV_FEATURES unless given; absent where vCPUs are not measured. */
+  readonly guestFeatures?: string;
+}
+
+/** One launch digest for each number of vCPUs, or one where they are not measured. */
+export async function launchDigests({ platform, bank, digest, guestFeatures }: LaunchDigest, inputs: Inputs): Promise<Prediction> {
+  const { request } = inputs;
+  const firmware = await inputs.firmware();
+  if (firmware === undefined) return { values: [], notPredicted: [{ platform, register: "launchDigest", why: noFirmware }] };
+  const parts = { firmware: firmware.parsed, ...(await kernelHashes(inputs)) };
+  const kernel = parts.kernel === undefined ? [] : ["kernel", "initrd", "cmdline"];
+  const value = (measured: Measured, holdsFor: Value["holdsFor"], from: readonly string[]): ExplainedValue => ({
+    platform,
+    register: "launchDigest",
+    bank,
+    value: measured.digest,
+    holdsFor: { firmware: firmware.sha256, ...holdsFor },
+    from: ["firmware", ...kernel, ...from],
+    steps: () => measured.steps,
+  });
+  if (guestFeatures === undefined) {
+    return { values: [value(digest({ ...parts, vcpus: 1, cpuModel: "", guestFeatures: 0n }), {}, [])], notPredicted: [] };
+  }
+  const cpuModel = needed(request.cpuModel, "--cpu-model", "each vCPU's first state has its signature");
+  const features = BigInt(request.guestFeatures ?? guestFeatures);
+  const values = request.vcpus.map((vcpus) =>
+    value(
+      digest({ ...parts, vcpus, cpuModel, guestFeatures: features }),
+      { vcpus, cpuModel, guestFeatures: `0x${features.toString(16)}` },
+      ["vcpus", "cpuModel", "guestFeatures"],
+    ),
+  );
+  return { values, notPredicted: [] };
+}
+
+async function kernelHashes(inputs: Inputs): Promise<{ readonly kernel?: KernelHashes }> {
+  const kernel = await inputs.kernel();
+  if (kernel === undefined) return {};
+  const cmdline = inputs.request.cmdline ?? "";
+  if (cmdline.includes("\0")) throw new HalError("input", "command line: a NUL would cut it short");
+  const bytes = (hex: string): Uint8Array => Buffer.from(hex, "hex");
+  return {
+    kernel: {
+      kernel: bytes(sha256(kernel.bytes)),
+      initrd: bytes((await inputs.initrdSha256()) ?? sha256("")),
+      cmdline: bytes(sha256(`${cmdline}\0`)),
+    },
+  };
+}

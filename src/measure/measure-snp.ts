@@ -1,0 +1,27 @@
+import { sha256 } from "../digest.js";
+import { type ExplainedValue, type Inputs, type Prediction, readNamed } from "./inputs.js";
+import { launchDigests } from "./launch-digest.js";
+import { snpLaunchDigest } from "./snp.js";
+
+export async function measureSnp(inputs: Inputs): Promise<Prediction> {
+  const { igvm } = inputs.request;
+  if (igvm !== undefined) return measureIgvm(igvm, inputs);
+  return launchDigests({ platform: "sev-snp", bank: "sha384", guestFeatures: "0x1", digest: snpLaunchDigest }, inputs);
+}
+
+async function measureIgvm(igvm: string, { request: { nativeZero } }: Inputs): Promise<Prediction> {
+  const [{ readIgvm }, { igvmSnpLaunchDigest }] = await Promise.all([import("./igvm.js"), import("./igvm-snp.js")]);
+  const file = await readNamed(igvm);
+  const measured = igvmSnpLaunchDigest(readIgvm(file.bytes, file.file), { nativeZero });
+  const value: ExplainedValue = {
+    platform: "sev-snp",
+    register: "launchDigest",
+    bank: "sha384",
+    value: measured.digest,
+    holdsFor: { igvm: sha256(file.bytes), nativeZero },
+    from: ["igvm"],
+    steps: () => measured.steps,
+  };
+  const why = measured.kvmObjections.join("; ");
+  return { values: [value], notPredicted: why === "" ? [] : [{ platform: "sev-snp", register: "launchDigest under QEMU with KVM", why }] };
+}
