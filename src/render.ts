@@ -59,7 +59,7 @@ function kernelHash({ profile }: Resolved): RenderedFile[] {
   return [text("patches/linux/linux.hash", `sha256  ${sha256}  ${name}\n`)];
 }
 
-/** What Buildroot's make reads before all packages. Its own SOURCE_DATE_EPOCH would be the date of whatever git repository it lies in. */
+/** BR2_PACKAGE_OVERRIDE_FILE. Buildroot's own SOURCE_DATE_EPOCH would be the date of whatever git repository it lies in. */
 function makeVariables(resolved: Resolved): RenderedFile[] {
   const { boot, sourceDateEpoch } = resolved.profile;
   if (boot === "uki") return [];
@@ -69,7 +69,9 @@ function makeVariables(resolved: Resolved): RenderedFile[] {
     return `${variable}_OVERRIDE_SRCDIR = ${makeValue(directory, originOf(resolved, `/buildroot/overrides/${name}`))}\n`;
   });
   const own = localMk === undefined ? "" : readFileSync(localMk, "utf8");
-  return [text("local.mk", `export SOURCE_DATE_EPOCH := ${sourceDateEpoch}\n${sources.join("")}${own}`)];
+  const rule = "#".repeat(80);
+  const head = `${rule}\n#\n# What Buildroot reads before all packages\n#\n${rule}\n\n`;
+  return [text("local.mk", `${head}export SOURCE_DATE_EPOCH := ${sourceDateEpoch}\n${sources.join("")}${own}`)];
 }
 
 function kernelFragments(resolved: Resolved): RenderedFile[] {
