@@ -10,6 +10,7 @@ import { versionOf } from "../../src/backends/buildroot/source.js";
 import { Tracker } from "../../src/backends/buildroot/tracker.js";
 import type { HalError } from "../../src/errors.js";
 import { summarizeFailure } from "../../src/kconfig/failure.js";
+import { parseBuildLine } from "../../src/kconfig/progress.js";
 import type { BuildInputs } from "../../src/kconfig/rebuild.js";
 import { runCommand } from "../../src/tools.js";
 
@@ -102,6 +103,20 @@ describe("the drive", () => {
       "Finalizing target directory (2 of 2 packages done)",
     ]);
     expect(tracker.incomplete()).toEqual([]);
+  });
+
+  it("shows what is still at work, not what printed last", async () => {
+    const tracker = await track();
+    const note = (line: string): void => {
+      const event = parseBuildLine(line);
+      if (event !== undefined) tracker.note(event);
+    };
+    note(">>> busybox 1 Building");
+    note(">>> zlib 1 Configuring");
+    expect(tracker.state().text).toBe("busybox 1: building, zlib 1: configuring (0 of 2 packages done)");
+    mkdirSync(join(dirs.output, "build/zlib-1"), { recursive: true });
+    writeFileSync(join(dirs.output, "build/zlib-1/.stamp_installed"), "");
+    expect(tracker.state().text).toBe("busybox 1: building (1 of 2 packages done)");
   });
 
   it("tells the time left from what it took last time", async () => {

@@ -19,7 +19,9 @@ export interface DriveOptions {
 /** How many of make's lines are kept to explain a failure. */
 const KEEP_LINES = 10_000;
 /** Make ends as soon as a package fails, unless others are at work: only then is the failure told twice. */
-const OTHERS_AT_WORK_MS = 2000;
+const OTHERS_AT_WORK_MS = 1000;
+/** A package that is done says nothing: what is still at work is looked up now and then. */
+const LOOK_MS = 2000;
 
 /**
  * Runs one `make` and shows which package it is at. A failed package is told at once, and again as the error
@@ -37,6 +39,15 @@ export async function drive(command: Command, { log, report, verbose, signal, tr
       note("make still ends what else it has begun; Ctrl-C stops that too, and the next build goes on from there");
     }, OTHERS_AT_WORK_MS);
   };
+  let shown = "";
+  const show = (now: Tracker): void => {
+    const { text, left } = now.state();
+    shown = text;
+    report(text, left);
+  };
+  const look = setInterval(() => {
+    if (tracker !== undefined && shown !== "" && tracker.state().text !== shown) show(tracker);
+  }, LOOK_MS);
   const onLine = (line: string): void => {
     lines.push(line);
     if (lines.length > 2 * KEEP_LINES) lines.splice(0, KEEP_LINES);
@@ -44,12 +55,14 @@ export async function drive(command: Command, { log, report, verbose, signal, tr
     if (failed === undefined && failedDirectory(line) !== undefined) fail(summarizeFailure(lines));
     const event = parseBuildLine(line);
     if (event === undefined) return;
-    const state = tracker?.read(event);
-    report(`${eventText(event)}${state?.count ?? ""}`, state?.left);
+    tracker?.note(event);
+    if (tracker === undefined) report(eventText(event));
+    else show(tracker);
   };
-  const { exitCode } = await runCommand(command, { log, onLine, signal, group: true, allowFailure: true }).finally(() =>
-    clearTimeout(told),
-  );
+  const { exitCode } = await runCommand(command, { log, onLine, signal, group: true, allowFailure: true }).finally(() => {
+    clearTimeout(told);
+    clearInterval(look);
+  });
   if (exitCode === 0) return;
   const failure = failed ?? summarizeFailure(lines);
   const its =

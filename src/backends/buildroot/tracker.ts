@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { BuildEvent, Phase } from "../../kconfig/progress.js";
+import { type BuildEvent, eventText, type Phase } from "../../kconfig/progress.js";
 import { COMPLETE, type PhaseTimes, readPhaseTimes, remainingPhases, secondsLeft } from "../../kconfig/times.js";
 
 /** What the last builds took, in seconds: every package's phases, and all that comes after the packages. */
@@ -11,11 +11,14 @@ interface KnownTimes {
 }
 
 interface State {
-  /** ` (25 of 48 packages done)` */
-  readonly count: string;
-  /** Seconds still to go; undefined when one of the packages has never been built. */
+  /** `linux 6.12.91: building, busybox 1.37.0: configuring (25 of 48 packages done)` */
+  readonly text: string;
+  /** Seconds that the rest took last time; undefined when one of the packages has never been built. */
   readonly left: number | undefined;
 }
+
+/** As many as a line of a terminal has room for. */
+const SHOWN = 3;
 
 /**
  * How far a build is. What is done is read from Buildroot's own stamps, so that a build that goes on where
@@ -27,6 +30,9 @@ export class Tracker {
   readonly #packages: ReadonlyMap<string, string>;
   readonly #incomplete: Set<string>;
   readonly #began = new Map<string, Partial<Record<Phase, number>>>();
+  /** Each package's latest step, the one that began first before the others. */
+  readonly #steps = new Map<string, BuildEvent>();
+  #current: BuildEvent | undefined;
   #last: KnownTimes;
   #finishing: number | undefined;
 
@@ -57,11 +63,32 @@ export class Tracker {
     return [...this.#incomplete];
   }
 
-  /** Where the build is when a line of make's output announces a step. */
-  read(event: BuildEvent): State {
-    this.#note(event);
+  /** Takes note of a step that a line of make's output announces. */
+  note(event: BuildEvent): void {
+    const { package: name, phase } = event;
+    this.#current = event;
+    if (name === undefined) {
+      if (phase === "finalize") this.#finishing ??= now();
+      return;
+    }
+    this.#steps.delete(name);
+    this.#steps.set(name, event);
+    const began = this.#began.get(name) ?? {};
+    began[phase] ??= now();
+    this.#began.set(name, began);
+  }
+
+  /** What is at work right now: a package that prints nothing may be at it for minutes. */
+  state(): State {
     const total = this.#packages.size;
-    return { count: ` (${total - this.incomplete().length} of ${total} packages done)`, left: this.left() };
+    const done = total - this.incomplete().length;
+    const running = [...this.#steps]
+      .filter(([name, { phase }]) => this.#remaining(name).includes(phase))
+      .map(([, event]) => eventText(event));
+    const current = this.#current === undefined ? "" : eventText(this.#current);
+    const shown = this.#current?.package === undefined || running.length === 0 ? [current] : running.slice(0, SHOWN);
+    const more = running.length > shown.length && shown.length === SHOWN ? ` and ${running.length - SHOWN} more` : "";
+    return { text: `${shown.join(", ")}${more} (${done} of ${total} packages done)`, left: this.left() };
   }
 
   /** Keeps what this build took for the next one, however far it came. */
@@ -77,26 +104,20 @@ export class Tracker {
     await this.save();
   }
 
-  #note({ package: name, phase }: BuildEvent): void {
-    if (name === undefined) {
-      if (phase === "finalize") this.#finishing ??= now();
-      return;
-    }
-    const began = this.#began.get(name) ?? {};
-    began[phase] ??= now();
-    this.#began.set(name, began);
-  }
-
   /** Seconds that the rest took last time; undefined when one of the packages has never been built. */
   left(): number | undefined {
     const time = now();
     const remaining = this.incomplete().map((name) => {
       const began = Object.entries(this.#began.get(name) ?? {});
       const running = Object.fromEntries(began.map(([phase, since]) => [phase, time - since]));
-      return { name, phases: remainingPhases((stamp) => this.#hasStamp(name, stamp)), running };
+      return { name, phases: this.#remaining(name), running };
     });
     const finish = Math.max(0, this.#last.finish - (this.#finishing === undefined ? 0 : time - this.#finishing));
     return secondsLeft(this.#last.packages, remaining, finish);
+  }
+
+  #remaining(name: string): readonly Phase[] {
+    return remainingPhases((stamp) => this.#hasStamp(name, stamp));
   }
 
   #hasStamp(name: string, stamp: string): boolean {
