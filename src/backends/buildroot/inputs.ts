@@ -20,7 +20,7 @@ export async function buildInputs(
   const digest = (files: Rendered["files"]): string =>
     sha256(files.map((file) => `${file.path}\0${file.mode}\0${file.link ?? sha256(file.content)}\n`).join(""));
   const recipes = new Map<string, string>();
-  for (const file of under("package/")) {
+  for (const file of [...under("package/"), ...under("patches/")]) {
     const name = file.path.split("/")[1] ?? "";
     recipes.set(name, sha256(`${recipes.get(name) ?? ""}${file.path}${sha256(file.content)}`));
   }

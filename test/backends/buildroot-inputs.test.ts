@@ -1,0 +1,77 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { buildInputs } from "../../src/backends/buildroot/inputs.js";
+import type { ShownPackage } from "../../src/backends/buildroot/show-info.js";
+import { readDotConfig } from "../../src/kconfig/dotconfig.js";
+import { type BuildInputs, planRebuild } from "../../src/kconfig/rebuild.js";
+import { render } from "../../src/render.js";
+import { resolve } from "../../src/resolve.js";
+
+let dir: string;
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), "hal-inputs-"));
+  const makeFiles = {
+    "linux/linux.mk": "LINUX_VERSION = 6\n",
+    "package/busybox/busybox.mk": "BUSYBOX_DEPENDENCIES = $(if $(BR2_PACKAGE_BASH),bash)\n",
+    "package/lvm2/lvm2.mk": "define LVM2_LINUX_CONFIG_FIXUPS\n\t$(call KCONFIG_ENABLE_OPT,CONFIG_BLK_DEV_DM)\nendef\n",
+    "package/bash/bash.mk": "BASH_VERSION = 5\n",
+  };
+  for (const [path, text] of Object.entries(makeFiles)) {
+    mkdirSync(join(dir, path, ".."), { recursive: true });
+    writeFileSync(join(dir, path), text);
+  }
+});
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+function shown(name: string, folder = `package/${name}`): [string, ShownPackage] {
+  const known = {
+    type: "target",
+    version: "1",
+    virtual: false,
+    dependencies: [],
+    licenses: "",
+    source: undefined,
+    replaced: false,
+  } as const;
+  return [name, { ...known, directory: `build/${name}-1`, folder }];
+}
+
+const usual = [shown("linux", "linux"), shown("busybox")];
+
+/** The inputs of the profile `dev` with changes, its packages, and the symbols of Buildroot's `.config`. */
+async function inputsOf(set: readonly string[], packages = usual, symbols: Readonly<Record<string, string>> = {}): Promise<BuildInputs> {
+  const resolved = await resolve("dev", { set });
+  const lines = Object.entries({ BR2_PER_PACKAGE_DIRECTORIES: "y", ...symbols }).map(([symbol, value]) => `${symbol}=${value}\n`);
+  const config = readDotConfig(lines.join(""), ".config", "BR2_");
+  const tree = { dir, version: "2026.02.3", commit: undefined };
+  return buildInputs(resolved, await render(resolved), tree, "/o", config, new Map(packages));
+}
+
+async function planned(set: readonly string[], packages = usual, symbols = {}): Promise<readonly string[]> {
+  return planRebuild(await inputsOf([]), await inputsOf(set, packages, symbols)).map(({ target }) => target);
+}
+
+describe("what a change of the profile makes again", () => {
+  it("nothing, for a change that no file of the image sees", async () => {
+    expect(await planned(["launch.memory=2G"])).toEqual([]);
+  });
+
+  it("the kernel, configured again, for an option of it", async () => {
+    expect(await planned(["kernel.config.CONFIG_IKCONFIG=y"])).toEqual(["linux-reconfigure", "all"]);
+  });
+
+  it("the kernel from scratch, for another archive behind the same name", async () => {
+    expect(await planned([`kernel.sha256=${"0".repeat(64)}`])).toEqual(["linux-dirclean", "all"]);
+  });
+
+  it("everything, for another point in time", async () => {
+    expect(await planned(["sourceDateEpoch=1767225601"])).toEqual(["clean", "all"]);
+  });
+
+  it("the kernel too, for a new package that needs something of it", async () => {
+    expect(await planned([], [...usual, shown("bash")], { BR2_PACKAGE_BASH: "y" })).toEqual(["busybox-dirclean", "bash", "all"]);
+    expect(await planned([], [...usual, shown("lvm2")], { BR2_PACKAGE_LVM2: "y" })).toEqual(["linux-reconfigure", "lvm2", "all"]);
+  });
+});
