@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import { u16, u32 } from "./integers.js";
 
 const algorithmIds = { sha1: 4, sha256: 11, sha384: 12, sha512: 13 } as const;
 type Algorithm = keyof typeof algorithmIds;
@@ -33,16 +34,4 @@ export function buildEventLog(
     ]),
   );
   return Buffer.concat([first, ...rest]);
-}
-
-function u16(value: number): Buffer {
-  const bytes = Buffer.alloc(2);
-  bytes.writeUInt16LE(value);
-  return bytes;
-}
-
-function u32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32LE(value);
-  return bytes;
 }

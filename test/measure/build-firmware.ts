@@ -1,4 +1,5 @@
 import { guidBytes } from "../../src/measure/guid.js";
+import { u16, u32 } from "./integers.js";
 
 /** A section of the SEV metadata as it stands in the file. */
 export interface RawSevSection {
@@ -92,16 +93,4 @@ export function buildFirmware(plan: FirmwarePlan = {}): Buffer {
 
 function entry(guid: string, data: Buffer): Buffer {
   return Buffer.concat([data, u16(data.length + 18), guidBytes(guid)]);
-}
-
-function u16(value: number): Buffer {
-  const bytes = Buffer.alloc(2);
-  bytes.writeUInt16LE(value);
-  return bytes;
-}
-
-function u32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32LE(value);
-  return bytes;
 }

@@ -3,6 +3,7 @@ import { hash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { crc32 } from "node:zlib";
 import { afterAll, describe, expect, test } from "vitest";
 import { ByteReader } from "../../src/bytes.js";
@@ -72,6 +73,36 @@ function pcrs(image: Parameters<typeof predictNitro>[0]): Record<string, string>
 describe("PCRs that a running enclave held", () => {
   test("two ramdisks", () => {
     expect(pcrs(readEif(unsigned, "a.eif"))).toEqual(vectors["tiny.eif"].pcrs);
+  });
+});
+
+describe("a second reader, in Perl", () => {
+  const read = (name: string, bytes: Uint8Array) => {
+    const file = join(dir, name);
+    writeFileSync(file, bytes);
+    const script = fileURLToPath(new URL("read-eif.pl", import.meta.url));
+    return execFileSync("perl", [script, file], { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] }).split("\n");
+  };
+  const sections = [
+    "section kernel 12",
+    "section cmdline 13",
+    expect.stringMatching(/^section metadata \d+$/),
+    "section ramdisk 11",
+    "section ramdisk 11",
+  ];
+
+  test.each([
+    ["unsigned", unsigned, []],
+    ["signed", signed, [expect.stringMatching(/^section signature \d+$/)]],
+  ])("finds the same header, sections, checksum and PCRs: %s", (name, bytes, more) => {
+    const values = Object.entries(vectors["tiny.eif"].pcrs).map(([register, value]) => `${register.toLowerCase()} ${value}`);
+    expect(read(`${name}.eif`, bytes)).toEqual(["version 4 flags 0 memory 1073741824 cpus 2", ...sections, ...more, ...values, ""]);
+  });
+
+  test("notices a changed byte", () => {
+    const changed = Buffer.from(unsigned);
+    changed.writeUInt8(changed.readUInt8(560) ^ 1, 560);
+    expect(() => read("changed.eif", changed)).toThrow(/checksum/);
   });
 });
 
