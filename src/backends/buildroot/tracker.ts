@@ -7,7 +7,7 @@ import { COMPLETE, type PhaseTimes, readPhaseTimes, remainingPhases, secondsLeft
 /** What the last builds took, in seconds: every package's phases, and all that comes after the packages. */
 interface KnownTimes {
   readonly packages: PhaseTimes;
-  readonly finish: number;
+  readonly finish?: number;
 }
 
 interface State {
@@ -52,7 +52,7 @@ export class Tracker {
   static async open(output: string, file: string, packages: ReadonlyMap<string, string>): Promise<Tracker> {
     const last = await readFile(file, "utf8").then(
       (text) => JSON.parse(text) as KnownTimes,
-      () => ({ packages: {}, finish: 0 }),
+      () => ({ packages: {} }),
     );
     return new Tracker(output, file, packages, last);
   }
@@ -104,8 +104,9 @@ export class Tracker {
     await this.save();
   }
 
-  /** Seconds that the rest took last time; undefined when one of the packages has never been built. */
+  /** Seconds that the rest took last time; undefined when one of the packages, or the end, has never been reached. */
   left(): number | undefined {
+    if (this.#last.finish === undefined) return undefined;
     const time = now();
     const remaining = this.incomplete().map((name) => {
       const began = Object.entries(this.#began.get(name) ?? {});
