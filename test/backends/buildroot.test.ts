@@ -156,7 +156,8 @@ describe("the drive", () => {
   it("tells a failure at once when others are still at work", async () => {
     const stamp = join(dirs.output, "build/zlib-1.3/.stamp_built");
     const made = tree(
-      `all: ${stamp} other\n${stamp}:\n\t@echo '>>> zlib 1.3 Building'; echo 'a.c:1:2: error: no such thing'; exit 1\nother:\n\t@sleep 4\n`,
+      `all: ${stamp} other\n${stamp}:\n\t@until [ -e $(O)/began ]; do sleep 0.1; done\n` +
+        "\t@echo '>>> zlib 1.3 Building'; echo 'a.c:1:2: error: no such thing'; exit 1\nother:\n\t@touch $(O)/began; sleep 4\n",
     );
     const written: string[] = [];
     const stderr = vi.spyOn(process.stderr, "write").mockImplementation((text) => written.push(String(text)) > 0);
