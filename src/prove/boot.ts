@@ -52,9 +52,9 @@ export async function boot(plan: BootPlan): Promise<BootRecord> {
   return plan.accel === "tcg" && crashedEarly(record) ? bootOnce(plan) : record;
 }
 
-/** A reset of which neither probe nor console knows anything; a kernel that panics for a reason says so where it has a console. */
+/** A reset of which neither probe nor console knows anything; a kernel that panics for a reason says so where it has a console, and does it again. */
 export function crashedEarly({ ending, facts, console }: Pick<BootRecord, "ending" | "facts" | "console">): boolean {
-  return ending === "guest-reset" && facts.size === 0 && !/hal: |Kernel panic/.test(console);
+  return ending === "guest-reset" && facts.size === 0 && !/hal: |Kernel panic(?! - not syncing: Fatal exception)/.test(console);
 }
 
 async function bootOnce(plan: BootPlan): Promise<BootRecord> {
