@@ -45,6 +45,6 @@ export async function assemble({ prepared, externalTree, sourceDateEpoch, log, r
     env: contractEnvironment(prepared, sourceDateEpoch),
     cwd: prepared.buildDir,
   };
-  await runOrExplain(inNamespace(command), "post-image.sh", { log, signal, onLine: report });
+  await runOrExplain(inNamespace(command, prepared.layers), "post-image.sh", { log, signal, onLine: report });
   await removeTree(prepared.targetDir); // parts of it belong to ids that the user's own rm cannot remove
 }

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { entry, openCache, sweep } from "../../src/backends/debian/cache.js";
-import { inNamespace } from "../../src/backends/debian/namespace.js";
+import { inNamespace, openLayers } from "../../src/backends/debian/namespace.js";
 import { applyOverlay } from "../../src/backends/debian/overlay.js";
 import { findTool, runCommand } from "../../src/tools.js";
 
@@ -81,6 +81,22 @@ describe("namespace", () => {
   });
 });
 
+describe("layers", () => {
+  it("show one tree, and keep every change out of the one below", async ({ skip }) => {
+    const [base, at] = [join(dir, "base, a:b"), join(dir, "at, c:d")];
+    for (const path of [base, at]) await mkdir(path);
+    for (const name of ["changed", "removed", "kept"]) await writeFile(join(base, name), name);
+    const layers = await openLayers({ base, changes: join(dir, "changes, e:f"), at });
+    if (layers === undefined) skip("there is no overlayfs here: builds copy the root tree");
+    const script = 'cd "$1"; echo new >> changed; rm removed; echo more > added; cat changed; ls';
+    const { stdout } = await runCommand(inNamespace({ tool: "sh", args: ["-euc", script, "sh", at] }, layers));
+    expect(stdout).toBe("changednew\nadded\nchanged\nkept\n");
+    expect(await readdir(base)).toEqual(["changed", "kept", "removed"]);
+    expect(await readFile(join(base, "changed"), "utf8")).toBe("changed");
+    expect(await readdir(at)).toEqual([]);
+  });
+});
+
 describe("cache", () => {
   it("makes an entry once, and what two builds make at once is whole", async () => {
     const cache = await openCache(dir);
@@ -100,7 +116,7 @@ describe("cache", () => {
   });
   it("has no entry after a failure", async () => {
     const cache = await openCache(dir);
-    const path = join(cache.root, "key.tar");
+    const path = join(cache.root, "key");
     await expect(
       entry(cache, path, async (fresh) => void (await writeFile(fresh, "half").then(() => Promise.reject(new Error("stop"))))),
     ).rejects.toThrow("stop");

@@ -1,4 +1,4 @@
-import { rm } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { build, emptyDir } from "./harness.js";
@@ -18,10 +18,17 @@ test("the same profile gives the same bytes elsewhere: directory, cache, umask, 
   });
   expect(digests(cold)).toEqual(digests(first));
   await rm(there, { recursive: true });
+  // A machine without overlayfs: the root tree is copied, not layered.
+  const tools = await emptyDir("same-tools");
+  await writeFile(join(tools, "mount"), "#!/bin/sh\nexit 32\n", { mode: 0o755 });
+  const copied = await build("dev", ["--out", there], { env: { HAL_CACHE: cache, PATH: `${tools}:${process.env.PATH}` } });
+  expect(digests(copied)).toEqual(digests(first));
+  expect(await readFile(join(there, "dev/build.log"), "utf8")).toContain("cp --archive");
   const later = await build("dev", ["--out", await emptyDir("same-c")], {
     env: { HAL_CACHE: cache },
     prefix: ["faketime", "2031-05-06 07:08:09"],
   });
   expect(digests(later)).toEqual(digests(first));
-  for (const name of ["same-a", "same-b", "same-c", "same-cache"]) await rm(join(here, "..", name), { recursive: true, force: true });
+  for (const name of ["same-a", "same-b", "same-c", "same-cache", "same-tools"])
+    await rm(join(here, "..", name), { recursive: true, force: true });
 });

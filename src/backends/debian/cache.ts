@@ -11,7 +11,7 @@ export interface Cache {
   readonly locks: string;
   /** `SHA256.deb`. */
   readonly pool: string;
-  /** Root trees as tar archives, by packages and options. */
+  /** Root trees, by packages and options. */
   readonly root: string;
   readonly tools: string;
   readonly kernel: string;

@@ -10,7 +10,7 @@ import { runOrExplain } from "./failures.js";
 import { inNamespace } from "./namespace.js";
 import type { TreeOptions } from "./root.js";
 
-type Dirs = Pick<Prepared, "targetDir" | "binariesDir" | "hostDir" | "buildDir">;
+type Dirs = Pick<Prepared, "targetDir" | "binariesDir" | "hostDir" | "buildDir" | "layers">;
 
 /** dm-verity's data blocks are 4 KiB, and the filesystem's must be as large. */
 const BLOCK = 4096;
@@ -56,7 +56,7 @@ async function makeExt4(resolved: Resolved, dirs: Dirs, options: TreeOptions): P
   const env = contractEnvironment(dirs, resolved.profile.sourceDateEpoch);
   options.report("root filesystem");
   await rm(image, { force: true });
-  const command = inNamespace({ tool: join(dirs.hostDir, "bin/mke2fs"), args, env });
+  const command = inNamespace({ tool: join(dirs.hostDir, "bin/mke2fs"), args, env }, dirs.layers);
   const result = await runCommand(command, { log: options.log, signal: options.signal, allowFailure: true });
   if (result.exitCode === 0) return;
   if (/Could not allocate (block|inode)|too small/.test(result.stderr)) {
@@ -80,7 +80,7 @@ function tooSmall(resolved: Resolved, needed: number, size: number): HalError {
 /** Room that a tree takes in ext4, generously: its blocks, 256 bytes for each inode and as many again spare, and a twentieth for metadata. */
 async function neededBytes(dirs: Dirs, env: Readonly<Record<string, string>>, options: TreeOptions): Promise<number> {
   const { stdout } = await runOrExplain(
-    inNamespace({ tool: "find", args: [dirs.targetDir, "-printf", "%s\\n"], env }),
+    inNamespace({ tool: "find", args: [dirs.targetDir, "-printf", "%s\\n"], env }, dirs.layers),
     "measuring the root tree",
     { signal: options.signal },
   );
@@ -98,5 +98,5 @@ async function makeCpio(resolved: Resolved, dirs: Dirs, { log, report, signal }:
   report("root archive");
   const env = contractEnvironment(dirs, resolved.profile.sourceDateEpoch);
   const args = ["-euc", CPIO, "sh", dirs.targetDir, join(dirs.binariesDir, "rootfs.cpio"), join(dirs.buildDir, "hal-cpio.list")];
-  await runOrExplain(inNamespace({ tool: "sh", args, env }), "cpio", { log, signal });
+  await runOrExplain(inNamespace({ tool: "sh", args, env }, dirs.layers), "cpio", { log, signal });
 }

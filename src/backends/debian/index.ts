@@ -83,7 +83,7 @@ async function plan(resolved: Resolved): Promise<readonly string[]> {
       "assemble",
     ];
   const wanted = missing(cache, [...lock.root, ...lock.tools, ...lock.kernel]);
-  const rootMade = existsSync(join(cache.root, `${rootKey(lock, resolved.profile.sourceDateEpoch)}.tar`));
+  const rootMade = existsSync(join(cache.root, rootKey(lock, resolved.profile.sourceDateEpoch)));
   return [
     ...(wanted.length === 0 ? [] : [`download ${wanted.length} packages, ${formatSize(wanted.reduce((sum, { size }) => sum + size, 0))}`]),
     rootMade ? "take the root tree from the cache" : `make the root tree of ${lock.root.length} packages`,
@@ -130,14 +130,15 @@ async function prepareTrees({ resolved, externalTree, workDir, cacheDir, log, re
     });
   const both = [stopping(rootTree(lock, rootPackages(resolved), resolved.profile.sourceDateEpoch, tree)), stopping(makeHost())] as const;
   await Promise.allSettled(both); // nothing may still be writing when an error is reported
-  const [rootTar, { hostDir, kernel, modules }] = await firstFailure(both);
+  const [rootDir, { hostDir, kernel, modules }] = await firstFailure(both);
 
   const at = (name: string): string => join(workDir, "debian", name);
   const dirs = { targetDir: at("target"), binariesDir: at("images"), hostDir, buildDir: await buildDirFor(at("build"), hostDir) };
-  await makeTarget({ resolved, dirs, externalTree, rootTar, kernel, modules }, tree);
-  await makeImages(resolved, dirs, kernel.image, tree);
+  const layers = await makeTarget({ resolved, dirs, externalTree, rootTree: rootDir, kernel, modules }, tree);
+  await makeImages(resolved, { ...dirs, layers }, kernel.image, tree);
   return {
     ...dirs,
+    layers,
     packages: built(lock),
     details: { ...details(lock, resolved), releases: lock.releases, kernelVersion: kernel.version },
     assembled: false,

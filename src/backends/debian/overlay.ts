@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { type Command, cleanEnvironment } from "../../tools.js";
-import { inNamespace } from "./namespace.js";
+import { inNamespace, type Layers } from "./namespace.js";
 
 /**
  * Files and links only: the tree's directories, and its links to directories, stay what they are. Unpacked by the
@@ -12,7 +12,7 @@ tar --create --file "$3" --null --no-recursion --files-from "$3.list" --owner=0 
 chroot "$2" tar -x -p -f - < "$3"`;
 
 /** The command that copies an overlay, as root's, over a root tree; directories that it makes have mode 0755. */
-export function applyOverlay(overlay: string, targetDir: string, scratch: string): Command {
+export function applyOverlay(overlay: string, targetDir: string, scratch: string, layers?: Layers): Command {
   const env = cleanEnvironment({ LC_ALL: "C" });
-  return inNamespace({ tool: "sh", args: ["-euc", OVERLAY, "sh", overlay, targetDir, join(scratch, "overlay.tar")], env });
+  return inNamespace({ tool: "sh", args: ["-euc", OVERLAY, "sh", overlay, targetDir, join(scratch, "overlay.tar")], env }, layers);
 }

@@ -33,21 +33,67 @@ find doc ! -type d ! -name copyright -delete
 find doc -type d -empty -delete`;
 const customizeHook = 'rm "$1/etc/dpkg/dpkg.cfg.d/hal"';
 
+/**
+ * What no image keeps of the root tree: package manager state (the root is read-only), what tells the build host or
+ * its clock, and what the kernel and the init system fill at boot.
+ */
+const discarded = [
+  "/etc/apt",
+  "/etc/hostname",
+  "/etc/resolv.conf",
+  "/etc/passwd-",
+  "/etc/group-",
+  "/etc/shadow-",
+  "/etc/gshadow-",
+  "/etc/.pwd.lock",
+  "/var/lib/apt",
+  "/var/lib/dpkg/info",
+  "/var/lib/dpkg/status-old",
+  "/var/lib/dpkg/lock",
+  "/var/lib/dpkg/lock-frontend",
+  "/var/lib/dpkg/triggers",
+  "/var/lib/systemd/random-seed",
+];
+const emptied = ["/dev", "/proc", "/sys", "/run", "/tmp", "/var/tmp", "/var/cache", "/var/log"];
+
+/** Shadow passwords for every account (shadow(5)): Debian sets them up with the passwd package, which not every tree has. */
+const SHADOW = `touch /etc/shadow /etc/gshadow
+while IFS=: read -r name _; do
+  grep -q "^$name:" /etc/shadow || echo "$name:*::0:99999:7:::" >> /etc/shadow
+done < /etc/passwd
+while IFS=: read -r name _; do
+  grep -q "^$name:" /etc/gshadow || echo "$name:*::" >> /etc/gshadow
+done < /etc/group
+sed -i "s/^\\([^:]*\\):[^:]*:/\\1:x:/" /etc/passwd /etc/group
+chown 0:shadow /etc/shadow /etc/gshadow
+chmod 0640 /etc/shadow /etc/gshadow`;
+
+/** The cleaning is done by the tree's own programs, the times are set by the host's. */
+const FINISH = `chroot "$1" /bin/sh -euc "$2"
+find "$1" -exec touch --no-dereference --date="@$EPOCH" {} +`;
+
+/** What makes the same tree of the same packages, wherever and whenever. */
+const finish = [
+  SHADOW,
+  `rm -rf ${discarded.join(" ")}`,
+  ...emptied.map((dir) => `mkdir -p ${dir}; find ${dir} -xdev -mindepth 1 -delete`),
+].join("\n");
+
 /** Counts the changes of this file that change its trees. */
-const RECIPE = 1;
+const RECIPE = 2;
 
 /** What tells root trees apart: their packages, and how they are put together. */
 export function rootKey(lock: Lock, sourceDateEpoch: number): string {
-  return sha256(`${RECIPE} ${lock.suite} ${sourceDateEpoch} ${packagesDigest(lock.root)} ${filters} ${extractHook}`);
+  return sha256(`${RECIPE} ${lock.suite} ${sourceDateEpoch} ${packagesDigest(lock.root)} ${filters} ${extractHook} ${finish}`);
 }
 
 /**
- * The root tree of a package set as a tar archive, made by mmdebstrap, or taken from the cache. mmdebstrap sees
- * nothing but the locked packages: an archive of their .debs in the cache is its only source.
+ * The root tree of a package set, every file with the profile's time, made by mmdebstrap, or taken from the cache. mmdebstrap
+ * sees nothing but the locked packages: an archive of their .debs in the cache is its only source.
  */
 export function rootTree(lock: Lock, requested: readonly string[], sourceDateEpoch: number, options: TreeOptions): Promise<string> {
   const { cache, log, report, signal } = options;
-  return entry(cache, join(cache.root, `${rootKey(lock, sourceDateEpoch)}.tar`), async (fresh) => {
+  return entry(cache, join(cache.root, rootKey(lock, sourceDateEpoch)), async (fresh) => {
     await options.fetch(lock.root);
     const work = `${fresh}.work`;
     await writeArchive(join(work, "archive"), lock, cache);
@@ -55,7 +101,7 @@ export function rootTree(lock: Lock, requested: readonly string[], sourceDateEpo
     const args = [
       "--mode=root",
       "--variant=essential",
-      "--format=tar",
+      "--format=directory",
       "--skip=output/dev,check/signed-by,check/qemu",
       `--include=${requested.join(",")}`,
       '--aptopt=APT::Sandbox::User "root"',
@@ -81,6 +127,11 @@ export function rootTree(lock: Lock, requested: readonly string[], sourceDateEpo
       if (step !== undefined) report(`root tree: ${step}`);
     };
     await runOrExplain(inNamespace({ tool: "mmdebstrap", args, env }), "mmdebstrap", { log, onLine, signal });
+    const last = cleanEnvironment({ LC_ALL: "C", EPOCH: String(sourceDateEpoch) });
+    await runOrExplain(inNamespace({ tool: "sh", args: ["-euc", FINISH, "sh", fresh, finish], env: last }), "cleaning the root tree", {
+      log,
+      signal,
+    });
   });
 }
 

@@ -8,54 +8,35 @@ import type { Prepared } from "../backend.js";
 import { type AccountFiles, addAccounts, parseUsersTable } from "./accounts.js";
 import { runOrExplain } from "./failures.js";
 import type { Kernel } from "./kernel.js";
-import { inNamespace, removeTree } from "./namespace.js";
+import { inNamespace, type Layers, openLayers, removeTree } from "./namespace.js";
 import { applyOverlay } from "./overlay.js";
 import { permissionCommands } from "./permissions.js";
 import type { TreeOptions } from "./root.js";
 
-type Dirs = Pick<Prepared, "targetDir" | "binariesDir" | "hostDir" | "buildDir">;
+type Dirs = Pick<Prepared, "targetDir" | "binariesDir" | "hostDir" | "buildDir" | "layers">;
 
 export interface TargetInput {
   readonly resolved: Resolved;
   readonly dirs: Dirs;
   readonly externalTree: string;
-  readonly rootTar: string;
+  /** The cached root tree. */
+  readonly rootTree: string;
   readonly kernel: Kernel;
   /** Relative to the kernel's module directory. */
   readonly modules: readonly string[];
 }
-
-/**
- * What no image keeps of the root tree: package manager state (the root is read-only), what tells the build host or
- * its clock, and what the kernel and the init system fill at boot.
- */
-const discarded = [
-  "/etc/apt",
-  "/etc/hostname",
-  "/etc/resolv.conf",
-  "/etc/passwd-",
-  "/etc/group-",
-  "/etc/shadow-",
-  "/etc/gshadow-",
-  "/etc/.pwd.lock",
-  "/var/lib/apt",
-  "/var/lib/dpkg/info",
-  "/var/lib/dpkg/status-old",
-  "/var/lib/dpkg/lock",
-  "/var/lib/dpkg/lock-frontend",
-  "/var/lib/dpkg/triggers",
-  "/var/lib/systemd/random-seed",
-];
-const emptied = ["/dev", "/proc", "/sys", "/run", "/tmp", "/var/tmp", "/var/cache", "/var/log"];
 
 /** Emptied at the start of each build. */
 function scratchOf({ buildDir }: Dirs): string {
   return join(buildDir, "hal-target");
 }
 
-/** TARGET_DIR: the cached root tree with modules, overlay, post-build.sh, users and permissions applied, in Buildroot's order. */
-export async function makeTarget(input: TargetInput, options: TreeOptions): Promise<void> {
-  const { resolved, dirs, externalTree, rootTar, kernel } = input;
+/**
+ * TARGET_DIR: the cached root tree with modules, overlay, post-build.sh, users and permissions applied, in Buildroot's order.
+ * @returns what has to be mounted for it to be seen
+ */
+export async function makeTarget(input: TargetInput, options: TreeOptions): Promise<Layers | undefined> {
+  const { resolved, dirs, externalTree, kernel } = input;
   const { targetDir, binariesDir, buildDir } = dirs;
   const board = join(externalTree, "board/hal");
   const epoch = resolved.profile.sourceDateEpoch;
@@ -65,55 +46,39 @@ export async function makeTarget(input: TargetInput, options: TreeOptions): Prom
     await removeTree(dir);
     await mkdir(dir, { recursive: true });
   }
+  const layers = await layRootTree(input, options);
   const env = contractEnvironment(dirs, epoch);
-  const run = (what: string, tool: string, args: readonly string[]) =>
-    runOrExplain(inNamespace({ tool, args, env, cwd: buildDir }), what, options);
-  const inside = (what: string, script: string) => run(what, "chroot", [targetDir, "/bin/sh", "-euc", script]);
-
-  options.report("copy root tree");
-  await run("unpacking the root tree", "tar", [
-    "--extract",
-    "--same-permissions",
-    "--same-owner",
-    "--numeric-owner",
-    "--file",
-    rootTar,
-    "--directory",
-    targetDir,
-  ]);
-  await inside(
-    "cleaning the root tree",
-    [SHADOW, `rm -rf ${discarded.join(" ")}`, ...emptied.map((dir) => `mkdir -p ${dir}; find ${dir} -xdev -mindepth 1 -delete`)].join("\n"),
-  );
+  const run: Run = (what, tool, args) => runOrExplain(inNamespace({ tool, args, env, cwd: buildDir }, layers), what, options);
 
   options.report("kernel modules");
   await installModules(input, run);
 
   options.report("overlay, users, permissions");
   const overlay = join(board, "overlay");
-  if (existsSync(overlay)) await runOrExplain(applyOverlay(overlay, targetDir, scratch), "applying the overlay", options);
+  if (existsSync(overlay)) await runOrExplain(applyOverlay(overlay, targetDir, scratch, layers), "applying the overlay", options);
   const postBuild = join(board, "post-build.sh");
   if (existsSync(postBuild)) await run("post-build.sh", postBuild, [targetDir]);
   const commands = [
     ...(await applyUsers(input, join(board, "users.table"), run)),
     ...(await permissions(join(board, "permissions.table"))),
   ];
-  if (commands.length > 0) await inside("applying users and permissions", commands.join("\n"));
-  await run("setting times", "find", [targetDir, "-exec", "touch", "--no-dereference", `--date=@${epoch}`, "{}", "+"]);
+  if (commands.length > 0) await run("applying users and permissions", "chroot", [targetDir, "/bin/sh", "-euc", commands.join("\n")]);
+  // Those of the cached tree have the time already: to touch them would copy them all.
+  const changed = ["(", "-newermt", `@${epoch}`, "-o", "!", "-newermt", `@${epoch - 1}`, ")"];
+  await run("setting times", "find", [targetDir, ...changed, "-exec", "touch", "--no-dereference", `--date=@${epoch}`, "{}", "+"]);
   options.report(`kernel ${kernel.version}`);
+  return layers;
 }
 
-/** Shadow passwords for every account (shadow(5)): Debian sets them up with the passwd package, which not every tree has. */
-const SHADOW = `touch /etc/shadow /etc/gshadow
-while IFS=: read -r name _; do
-  grep -q "^$name:" /etc/shadow || echo "$name:*::0:99999:7:::" >> /etc/shadow
-done < /etc/passwd
-while IFS=: read -r name _; do
-  grep -q "^$name:" /etc/gshadow || echo "$name:*::" >> /etc/gshadow
-done < /etc/group
-sed -i "s/^\\([^:]*\\):[^:]*:/\\1:x:/" /etc/passwd /etc/group
-chown 0:shadow /etc/shadow /etc/gshadow
-chmod 0640 /etc/shadow /etc/gshadow`;
+/** Puts the root tree below TARGET_DIR: as a layer where the kernel and the filesystem can, else as a copy. */
+async function layRootTree({ dirs, rootTree }: TargetInput, options: TreeOptions): Promise<Layers | undefined> {
+  options.report("root tree");
+  const layers = await openLayers({ base: rootTree, changes: join(scratchOf(dirs), "layers"), at: dirs.targetDir }, options);
+  if (layers !== undefined) return layers;
+  const copy = { tool: "cp", args: ["--archive", "--reflink=auto", "--", `${rootTree}/.`, dirs.targetDir] };
+  await runOrExplain(inNamespace(copy), "copying the root tree", options);
+  return undefined;
+}
 
 type Run = (what: string, tool: string, args: readonly string[]) => Promise<unknown>;
 
