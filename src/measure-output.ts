@@ -40,7 +40,9 @@ export function launchRequest(launch: Launch, base: string, only?: MeasuredPlatf
   const optional = {
     firmware: igvm === undefined ? firmware : undefined,
     igvm,
-    firmwareVersion: launch.firmware?.packageVersion ?? defaults.firmwareVersion,
+    // Firmware that is here tells its own release.
+    firmwareVersion:
+      launch.firmware?.packageVersion ?? (firmware === undefined || igvm !== undefined ? defaults.firmwareVersion : undefined),
     kernel,
     cmdline: launch.cmdline,
     eif,

@@ -16,7 +16,7 @@ export type MeasuredPlatform = "sev" | "sev-es" | "sev-snp" | "tdx" | "vtpm" | "
 export interface MeasureRequest {
   readonly platforms: readonly MeasuredPlatform[];
   readonly firmware?: string;
-  /** edk2's stable tag or Debian's package version. */
+  /** edk2's stable tag or Debian's package version; read from the firmware where it is not given. */
   readonly firmwareVersion?: string;
   readonly igvm?: string;
   readonly kernel?: string;
@@ -57,22 +57,30 @@ export interface Inputs {
   readonly initrd: () => Promise<MeasuredFile | undefined>;
   /** Hex; the other digests are not computed for those who need only this one. */
   readonly initrdSha256: () => Promise<string | undefined>;
+  /** The edk2 release; undefined for firmware that does not say it. */
+  readonly firmwareVersion: () => Promise<string | undefined>;
 }
 
 export function inputsOf(request: MeasureRequest): Inputs {
   const initrd = once(() => each(oneInitrd(request), measureFile));
   const everyBank = request.platforms.some((platform) => platform === "vtpm" || platform === "tdx");
+  const firmware = once(() =>
+    each(request.firmware, async (file) => {
+      const { bytes } = await readNamed(file);
+      return { parsed: readFirmware(bytes, file), sha256: sha256(bytes) };
+    }),
+  );
   return {
     request,
-    firmware: once(() =>
-      each(request.firmware, async (file) => {
-        const { bytes } = await readNamed(file);
-        return { parsed: readFirmware(bytes, file), sha256: sha256(bytes) };
-      }),
-    ),
+    firmware,
     kernel: once(() => each(request.kernel, readNamed)),
     initrd,
     initrdSha256: once(async () => (everyBank ? (await initrd())?.digests.sha256 : each(oneInitrd(request), sha256File))),
+    firmwareVersion: once(async () => {
+      if (request.firmwareVersion !== undefined) return request.firmwareVersion;
+      const file = needed(await firmware(), "--firmware-version", "the edk2 release decides what it measures");
+      return (await import("./firmware-volumes.js")).firmwareVersionIn(file.parsed);
+    }),
   };
 }
 
@@ -130,8 +138,11 @@ export function needed<T>(value: T | undefined, option: string, why: string): T 
 /** Why a launch digest is not predicted when no firmware is given. */
 export const noFirmware = "it is a digest of the firmware, and none is given (--firmware FILE, or launch.firmware in the profile)";
 
+/** Why nothing is predicted for firmware that does not tell its release. */
+export const unknownRelease = "the edk2 release decides what is measured, and the firmware does not tell its own: give --firmware-version";
+
 /** What direct kernel boot measures, with everything that changes it. */
-export async function directBoot({ request, kernel, initrd }: Inputs) {
+export async function directBoot({ request, kernel, initrd }: Inputs, firmwareVersion: string) {
   const measured = await initrd();
   return {
     kernel: needed(await kernel(), "--kernel", "it is measured"),
@@ -139,15 +150,15 @@ export async function directBoot({ request, kernel, initrd }: Inputs) {
     cmdline: needed(request.cmdline, "--cmdline", "it is measured"),
     memory: parseSize(needed(request.memory, "--memory", "QEMU writes into the kernel's header where the initrd lies")),
     qemuVersion: needed(request.qemuVersion, "--qemu-version", "it decides whether the kernel's header is patched"),
-    firmwareVersion: needed(request.firmwareVersion, "--firmware-version", "the edk2 release decides what it measures"),
+    firmwareVersion,
   };
 }
 
-export function machineOf({ request }: Inputs): Value["holdsFor"] {
+export function machineOf({ request }: Inputs, firmwareVersion: string): Value["holdsFor"] {
   return {
     ...(request.memory === undefined ? {} : { memory: request.memory }),
     ...(request.qemuVersion === undefined ? {} : { qemuVersion: request.qemuVersion }),
-    ...(request.firmwareVersion === undefined ? {} : { firmwareVersion: request.firmwareVersion }),
+    firmwareVersion,
   };
 }
 

@@ -1,15 +1,17 @@
-import { directBoot, type Inputs, machineOf, noFirmware, type Prediction, registers } from "./inputs.js";
+import { directBoot, type Inputs, machineOf, noFirmware, type Prediction, registers, unknownRelease } from "./inputs.js";
 import { predictRtmr } from "./rtmr.js";
 import { mrtd } from "./tdx.js";
 
 export async function measureTdx(inputs: Inputs): Promise<Prediction> {
   const firmware = await measureFirmware(inputs);
-  if (inputs.request.kernel === undefined) {
-    const why = "it is a digest of the kernel, and none is given (--kernel FILE)";
+  const without = (why: string): Prediction => {
     const unknown = ["rtmr1", "rtmr2"].map((register) => ({ platform: "tdx" as const, register, why }));
     return { values: firmware.values, notPredicted: [...firmware.notPredicted, ...unknown] };
-  }
-  return registers("tdx", firmware, predictRtmr(await directBoot(inputs)), machineOf(inputs));
+  };
+  if (inputs.request.kernel === undefined) return without("it is a digest of the kernel, and none is given (--kernel FILE)");
+  const firmwareVersion = await inputs.firmwareVersion();
+  if (firmwareVersion === undefined) return without(unknownRelease);
+  return registers("tdx", firmware, predictRtmr(await directBoot(inputs, firmwareVersion)), machineOf(inputs, firmwareVersion));
 }
 
 async function measureFirmware(inputs: Inputs): Promise<Prediction> {

@@ -1,22 +1,42 @@
 import { open } from "node:fs/promises";
 import { gptSize, readGpt } from "./gpt.js";
-import { directBoot, type Inputs, machineOf, needed, type Prediction, reading, readNamed, registers } from "./inputs.js";
+import {
+  directBoot,
+  type Inputs,
+  machineOf,
+  needed,
+  type Prediction,
+  reading,
+  readNamed,
+  registers,
+  unknownRelease,
+  type Value,
+} from "./inputs.js";
 import { predictVtpm, type VtpmBoot } from "./vtpm.js";
 
 export async function measureVtpm(inputs: Inputs): Promise<Prediction> {
   const { request } = inputs;
   const { boot } = request;
-  const firmwareVersion = needed(request.firmwareVersion, "--firmware-version", "the edk2 release decides what it measures");
-  const nothing: Prediction = { values: [], notPredicted: [] };
-  if (boot === "direct") {
-    return registers("vtpm", nothing, predictVtpm({ boot, ...(await directBoot(inputs)), guest: request.guest }), machineOf(inputs));
-  }
+  const firmwareVersion = await inputs.firmwareVersion();
+  if (firmwareVersion === undefined)
+    return { values: [], notPredicted: [{ platform: "vtpm", register: "every PCR", why: unknownRelease }] };
+  // The firmware that a TEE starts runs beside a TPM only where an SVSM has its own copy of it.
+  const firmware = request.guest === "plain" ? await inputs.firmware() : undefined;
+  const common = { firmwareVersion, ...(firmware === undefined ? {} : { firmware: firmware.parsed }) };
+  const predict = (image: VtpmBoot, holdsFor: Value["holdsFor"]): Prediction => {
+    const { values, notPredicted } = registers("vtpm", { values: [], notPredicted: [] }, predictVtpm(image), holdsFor);
+    const own = { ...holdsFor, ...(firmware === undefined ? {} : { firmware: firmware.sha256 }) };
+    return { values: values.map((value) => (value.register === "pcr0" ? { ...value, holdsFor: own } : value)), notPredicted };
+  };
+  if (boot === "direct")
+    return predict(
+      { boot, ...common, ...(await directBoot(inputs, firmwareVersion)), guest: request.guest },
+      machineOf(inputs, firmwareVersion),
+    );
   const uki = await readNamed(needed(request.uki, "--uki", "a unified kernel image is what boots"));
-  const image: VtpmBoot =
-    boot === "uki-kernel"
-      ? { boot, firmwareVersion, uki }
-      : { boot, firmwareVersion, uki, gpt: await readDiskGpt(needed(request.disk, "--disk", "its partition table is measured")) };
-  return registers("vtpm", nothing, predictVtpm(image), { firmwareVersion, boot });
+  if (boot === "uki-kernel") return predict({ boot, ...common, uki }, { firmwareVersion, boot });
+  const gpt = await readDiskGpt(needed(request.disk, "--disk", "its partition table is measured"));
+  return predict({ boot, ...common, uki, gpt }, { firmwareVersion, boot });
 }
 
 /** Only the start of a disk is read, however large it is. */

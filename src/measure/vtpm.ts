@@ -1,5 +1,8 @@
+import { HalError } from "../errors.js";
 import type { Bank } from "./banks.js";
 import { actions, type BootEvent, type NotPredicted, type RegisterValue, registerValues } from "./boot-events.js";
+import type { Firmware } from "./firmware.js";
+import { firmwareEvents } from "./firmware-volumes.js";
 import { type Gpt, gptEvent } from "./gpt.js";
 import {
   type DirectBoot,
@@ -12,7 +15,7 @@ import {
 } from "./kernel-boot.js";
 import { type SecureBootVariable, secureBootEvents } from "./secure-boot-events.js";
 import { readUki, stubEvents, stubInitrd, type Uki } from "./uki.js";
-import { atLeast } from "./versions.js";
+import { atLeast, type Version } from "./versions.js";
 
 interface Common {
   /** Banks of the TPM; default all three. The vTPM of COCONUT-SVSM has no SHA-1. */
@@ -22,6 +25,8 @@ interface Common {
   /** Default: what Debian's OVMF.fd of that generation does. */
   readonly secureBootVariable?: SecureBootVariable;
   readonly firmwareVersion: string;
+  /** For PCR 0. */
+  readonly firmware?: Firmware;
 }
 
 export type VtpmBoot = Common &
@@ -35,10 +40,6 @@ export type VtpmBoot = Common &
 
 /** Why these registers are never predicted. */
 const notPredicted: readonly NotPredicted[] = [
-  {
-    register: "pcr0",
-    why: "holds the firmware's own volumes and version in an order that edk2 changes between releases; compare it with a boot of the same firmware",
-  },
   { register: "pcr1", why: "holds ACPI tables, SMBIOS and boot variables: it varies with the whole machine" },
   { register: "pcr8", why: "nothing of this boot chain extends it; boot loaders such as GRUB do" },
   { register: "pcr10", why: "belongs to Linux IMA, whose measurements depend on what runs and when" },
@@ -52,7 +53,7 @@ const notPredicted: readonly NotPredicted[] = [
 ];
 
 /**
- * PCR 2 to 7, 9 and 11 of a vTPM after OVMF has booted Linux (TCG PC Client Platform Firmware Profile 3.3.4; edk2 Tcg2Dxe and
+ * PCR 0, 2 to 7, 9 and 11 of a vTPM after OVMF has booted Linux (TCG PC Client Platform Firmware Profile 3.3.4; edk2 Tcg2Dxe and
  * DxeTpm2MeasureBootLib), in the state in which the kernel starts its first process. Registers that depend on more than the inputs are
  * listed with the reason.
  * A kind "input" error for files that cannot be read and combinations whose measurement is not known.
@@ -63,7 +64,9 @@ export function predictVtpm(boot: VtpmBoot): { readonly values: readonly Registe
   // Since edk2 12c5ded287 the FAT driver gives up its caches when boot services end, which changes the memory map that the call was made with.
   const flushes = boot.boot === "uki-disk" && atLeast(generation, 2026, 8);
   const { images, disk, linux, stub } = eventsOf(boot);
+  const code = codeEvents(boot, generation);
   const registers: Readonly<Record<string, readonly BootEvent[]>> = {
+    ...("why" in code ? {} : { pcr0: [...code.events, actions.separator] }),
     ...(boot.optionRoms ? {} : { pcr2: [actions.separator] }),
     pcr3: [actions.separator],
     pcr4: images,
@@ -75,13 +78,32 @@ export function predictVtpm(boot: VtpmBoot): { readonly values: readonly Registe
   };
   return {
     values: Object.entries(registers).flatMap(([register, events]) => registerValues(register, events, boot.banks)),
-    notPredicted: boot.optionRoms
-      ? [
-          { register: "pcr2", why: "holds the drivers in the option ROMs of the devices; start them with romfile= to leave those out" },
-          ...notPredicted,
-        ]
-      : notPredicted,
+    notPredicted: [
+      ...("why" in code ? [{ register: "pcr0", why: code.why }] : []),
+      ...(boot.optionRoms
+        ? [{ register: "pcr2", why: "holds the drivers in the option ROMs of the devices; start them with romfile= to leave those out" }]
+        : []),
+      ...notPredicted,
+    ],
   };
+}
+
+/** The edk2 release whose PEI volume is still what the file has when it is measured; earlier ones change it in memory first. */
+const unchangedPei = "2026.08";
+
+/** What PCR 0 holds before its separator, or why that is not known. */
+function codeEvents({ firmware, firmwareVersion }: Common, { major, minor }: Version): { events: readonly BootEvent[] } | { why: string } {
+  const what = "it holds the firmware's version and volumes";
+  const compare = "compare it with a boot of the same firmware";
+  if (firmware === undefined) return { why: `${what}, and no firmware for a machine without a TEE is given; ${compare}` };
+  if (`${major}.${String(minor).padStart(2, "0")}` !== unchangedPei)
+    return { why: `${what}, which are known to be measured as they are in the file with edk2 ${unchangedPei} only; ${compare}` };
+  try {
+    return { events: firmwareEvents(firmware, firmwareVersion) };
+  } catch (error) {
+    if (error instanceof HalError && error.kind === "input") return { why: `${what}. ${error.message}` };
+    throw error;
+  }
 }
 
 interface BootEvents {

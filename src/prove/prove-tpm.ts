@@ -8,7 +8,9 @@ import type { Bank } from "../measure/banks.js";
 import type { RegisterValue } from "../measure/boot-events.js";
 import { readEventLog } from "../measure/eventlog.js";
 import { divergences, unexplained } from "../measure/eventlog-compare.js";
-import type { MeasureRequest } from "../measure/inputs.js";
+import { readFirmware } from "../measure/firmware.js";
+import { firmwareVersionIn } from "../measure/firmware-volumes.js";
+import { type MeasureRequest, readNamed } from "../measure/inputs.js";
 import { measure } from "../measure/measure.js";
 import { launchRequest } from "../measure-output.js";
 import { qemuVersion } from "../run.js";
@@ -59,7 +61,7 @@ export async function proveTpm(subject: Subject, { accel, signal, save }: ProveT
     const probed = await (launch.boot === "disk" ? probedDisk(subject, launch, scratch) : probedInitrd(launch, dir, scratch));
     const gib = Math.ceil(1 + (UNPACKED * probed.bytes.length) / GiB);
     const machine = { memory: `${gib}G`, qemuVersion: `${major}.${minor}`, firmwareVersion: firmware.version };
-    const { values } = await measure({ ...launchRequest(launch, dir, "vtpm"), ...machine, ...probed.request });
+    const { values } = await measure({ ...launchRequest(launch, dir, "vtpm"), ...machine, firmware: firmware.file, ...probed.request });
     const predicted = values.map((value): RegisterValue => ({ ...value, bank: value.bank as Bank, steps: value.steps() }));
     const reading = await readTpm(probed.files, {
       ...firmware.flash,
@@ -130,14 +132,16 @@ async function keep(dir: string, { option, bytes }: Probed, { banks, eventLog }:
   return ["--eventlog", log, "--registers", registers, option, probed];
 }
 
-/** The image's own where launch.json starts it without a TEE and tells its release, else the host's. */
+/** The image's own where launch.json starts it without a TEE and its release is known, else the host's. */
 async function chooseFirmware(launch: Launch, dir: string) {
   const { path, packageVersion, vars } = launch.firmware ?? {};
-  if (path !== undefined && packageVersion !== undefined) {
-    const flash = { firmware: resolve(dir, path), ...(vars === undefined ? {} : { vars: resolve(dir, vars.path) }) };
-    return { flash, version: packageVersion };
+  if (path !== undefined) {
+    const firmware = resolve(dir, path);
+    const version = packageVersion ?? firmwareVersionIn(readFirmware((await readNamed(firmware)).bytes, firmware));
+    const flash = { firmware, ...(vars === undefined ? {} : { vars: resolve(dir, vars.path) }) };
+    if (version !== undefined) return { flash, file: firmware, version };
   }
-  return { flash: { firmware: FIRMWARE }, version: await installedFirmware() };
+  return { flash: { firmware: FIRMWARE }, file: FIRMWARE, version: await installedFirmware() };
 }
 
 async function installedFirmware(): Promise<string> {

@@ -1,6 +1,8 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { execa } from "execa";
 import { describe, expect, test } from "vitest";
+import { halRoot } from "../../src/paths.js";
 import { build, emptyDir, hal, out, succeed } from "./harness.js";
 
 interface Check {
@@ -81,4 +83,6 @@ test("nitro: the enclave image is measured as its own file says", async () => {
   const { stdout } = await succeed(["measure", "--platform", "nitro", "--eif", join(out, "nitro/nitro.eif"), "--json"]);
   const { values } = JSON.parse(stdout) as { values: { register: string; value: string }[] };
   expect(values.map(({ register }) => register)).toEqual(["pcr0", "pcr1", "pcr2"]);
+  const second = await execa("perl", [join(halRoot, "test/measure/read-eif.pl"), join(out, "nitro/nitro.eif")]);
+  expect(second.stdout.split("\n").slice(-3)).toEqual(values.map(({ register, value }) => `${register} ${value}`));
 });
