@@ -1,6 +1,7 @@
 import { readdir, readlink, stat } from "node:fs/promises";
 import { join, normalize } from "node:path";
 import { HalError, type Location } from "./errors.js";
+import { describeLaunch } from "./launch/describe.js";
 import { nearest } from "./nearest.js";
 import type { Resolved } from "./resolved.js";
 import { parseSize } from "./size.js";
@@ -194,7 +195,19 @@ async function checkOverlayTree(root: string, inside: string, where: Location): 
   }
 }
 
-const checks: readonly Check[] = [platform, features, kernelParameters, sizes, uniqueness, launch, overlays];
+/** What describing the launch refuses is refused before the build: firmware that the platform needs, vCPUs that do not divide. */
+function launchable(resolved: Resolved, at: (pointer: string) => Location): void {
+  const names = resolved.platform === "nitro" ? ["image.eif"] : ["bzImage", "initramfs.cpio.zst", "disk.img"];
+  const unbuilt = names.map((name) => ({ name, size: 0, sha256: "" }));
+  try {
+    describeLaunch(resolved, unbuilt, "");
+  } catch (error) {
+    if (!(error instanceof HalError) || error.at !== undefined) throw error;
+    throw new HalError(error.kind, error.message, { at: at("/launch"), ...(error.remedy === undefined ? {} : { remedy: error.remedy }) });
+  }
+}
+
+const checks: readonly Check[] = [platform, features, kernelParameters, sizes, uniqueness, launch, launchable, overlays];
 
 /** What a schema cannot say: that the parts of a profile fit together. Throws the first misfit, located. */
 export async function checkSemantics(resolved: Resolved): Promise<void> {

@@ -149,7 +149,7 @@ function memoryOf(settings: Profile["launch"], platform: Platform): Launch["memo
 
 function firmwareOf(resolved: Resolved, platform: Platform, { firmware: measured }: DescribeOptions): Launch["firmware"] {
   const { firmware, igvm } = resolved.profile.launch;
-  const at = resolved.origins.get("/launch/firmware") ?? resolved.origins.get("/launch");
+  const at = resolved.origins.get("/launch/igvm") ?? resolved.origins.get("/launch/firmware") ?? resolved.origins.get("/platform");
   const refuse = (message: string, remedy: string): never => {
     throw new HalError("input", message, { remedy, ...(at === undefined ? {} : { at }) });
   };
