@@ -195,7 +195,7 @@ function securityElement({ tee }: Launch): Element | undefined {
   const text = (name: string, value: string | number | undefined) => (value === undefined ? undefined : element(name, {}, String(value)));
   return element(
     "launchSecurity",
-    { type: tee.type, kernelHashes: tee.kernelHashes ? "yes" : undefined },
+    { type: tee.type, kernelHashes: tee.kernelHashes ? "yes" : undefined, authorKey: tee.authorKeyEnabled ? "yes" : undefined },
     text("cbitpos", tee.cbitpos),
     text("reducedPhysBits", tee.reducedPhysBits),
     text("policy", tee.policy ?? defaultPolicy[tee.type]),

@@ -95,8 +95,9 @@ describe("hal run --id-key", () => {
     const { text: xml } = await runImage(dir, {
       ...options("libvirt"),
       shares: { env_share: dir, certs_share: dir },
-      idKeys: { idKey: at("id.pem") },
+      idKeys: { idKey: at("id.pem"), authorKey: at("author.pem") },
     });
+    expect(xml).toMatch(/<launchSecurity type="sev-snp"[^>]* authorKey="yes"/);
     expect(xml).toContain(`<idBlock>${property("id-block")}</idBlock>`);
     expect(readFileSync(at("launch.json"), "utf8")).not.toContain("idBlock");
   });
