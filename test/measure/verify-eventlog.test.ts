@@ -1,0 +1,65 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { canonicalJson } from "../../src/digest.js";
+import { readEventLog, replay } from "../../src/measure/eventlog.js";
+import { verifyEventLog } from "../../src/verify-eventlog.js";
+import { launchOf } from "../launch/fixture.js";
+import { buildEventLog } from "./build-eventlog.js";
+import { buildPe } from "./build-pe.js";
+
+const separators = [2, 3, 6].map((index) => ({ index, type: 4, data: Buffer.alloc(4) }));
+const bytes = buildEventLog(separators);
+const values = replay(readEventLog(bytes, "log", "tpm"), "sha256");
+let dir: string;
+const at = (name: string) => join(dir, name);
+
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), "hal-verify-eventlog-"));
+  await writeFile(at("launch.json"), canonicalJson(await launchOf("dev")));
+  await writeFile(at("bzImage"), buildPe([{ name: ".text", data: Buffer.alloc(4096) }]));
+  await writeFile(at("initramfs.cpio.gz"), "initrd");
+  await writeFile(at("log"), bytes);
+});
+afterAll(() => rm(dir, { recursive: true }));
+
+const options = { qemuVersion: "10.0", firmwareVersion: "2025.02" };
+
+async function verify(registers: string) {
+  await writeFile(at("registers"), registers);
+  return verifyEventLog(dir, { eventlog: at("log"), registers: at("registers"), ...options });
+}
+
+describe("hal verify --eventlog", () => {
+  test("reads what tpm2_pcrread prints, with banks that hal does not know and PCRs that no firmware extends", async () => {
+    const line = (index: number, value: string) => `    ${String(index).padEnd(2)}: 0x${value.toUpperCase()}\n`;
+    const known = [2, 3, 6].map((index) => line(index, values.get(`pcr${index}`) ?? "")).join("");
+    const text = `  sha256:\n${known}${line(10, "ab".repeat(32))}${line(17, "ff".repeat(32))}  sha512:\n${line(2, "cd".repeat(64))}  sm3_256:\n${line(2, "ef".repeat(32))}`;
+    const [first] = await verify(text);
+    expect(first).toEqual({ what: "the log yields all 5 reported values", ok: true });
+  });
+
+  test("names the register that the log does not explain", async () => {
+    const findings = await verify(`# from a report\npcr2 sha256 ${values.get("pcr2")}\npcr3 sha256 ${"00".repeat(32)}\n`);
+    expect(findings[0]).toMatchObject({ ok: false, what: expect.stringMatching(/^pcr3 in sha256: the log yields/) });
+  });
+
+  test("names the first event of each register that is not as predicted", async () => {
+    const findings = await verify("");
+    const wrong = findings.filter(({ ok }) => !ok).map(({ what }) => what.split(",")[0]);
+    expect(wrong).toEqual([4, 5, 7, 9].map((index) => `event 1 of pcr${index}: the log ends`));
+  });
+
+  test.each([
+    ["a line that is no register", "pcr4 sha256\n"],
+    ["a list without its bank", "  4 : 0x00\n"],
+  ])("refuses %s", async (_, text) => {
+    await expect(verify(text)).rejects.toMatchObject({ kind: "input", at: { file: at("registers"), line: 1 } });
+  });
+
+  test("does not pass where nothing can be compared", async () => {
+    await writeFile(at("other"), buildEventLog(separators, ["sha512"]));
+    await expect(verifyEventLog(dir, { eventlog: at("other"), ...options })).rejects.toThrow("no register of the log is predicted");
+  });
+});
