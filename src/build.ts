@@ -105,6 +105,7 @@ async function buildInto(
   let prepared: Prepared | undefined;
   let manifest: Manifest | undefined;
   let stopped: BuildStopped | undefined;
+  let known: readonly FileDigest[] = [];
   const wanted = (): boolean => stopped === undefined;
   const ready = (): Prepared => {
     if (prepared === undefined) throw new Error("assembly before preparation");
@@ -144,15 +145,11 @@ async function buildInto(
       title: "Assemble images",
       wanted,
       run: async (report) => {
-        if (!ready().assembled)
-          await assemble({
-            prepared: ready(),
-            externalTree,
-            sourceDateEpoch: resolved.profile.sourceDateEpoch,
-            log,
-            report,
-            signal: options.signal,
-          });
+        if (!ready().assembled) {
+          const { sourceDateEpoch } = resolved.profile;
+          const assembly = assemble({ prepared: ready(), externalTree, sourceDateEpoch, log, report, signal: options.signal });
+          known = await digestBeside(assembly, ready().binariesDir, "rootfs.ext4");
+        }
         for (const name of (await readdir(ready().binariesDir)).filter(isArtifact)) {
           const [from, to] = [join(ready().binariesDir, name), join(staging.stagingDir, name)];
           // What Buildroot made stays in place for its next, partial build.
@@ -165,7 +162,7 @@ async function buildInto(
       title: "Measure and describe",
       wanted,
       run: async () => {
-        manifest = await describe(resolved, staging.stagingDir, inputs, ready(), options);
+        manifest = await describe(resolved, staging.stagingDir, inputs, ready(), known, options);
       },
     },
     {
@@ -186,6 +183,7 @@ async function describe(
   dir: string,
   inputs: Inputs,
   prepared: Prepared,
+  known: readonly FileDigest[],
   { backend, offline, signal, eifSigner }: BuildOptions,
 ): Promise<Manifest> {
   const cmdline = (await readFile(join(dir, "cmdline"), "utf8")).trimEnd();
@@ -193,7 +191,7 @@ async function describe(
   if (resolved.platform === "nitro") await buildEif({ resolved, dir, cmdline, prepared, signer: eifSigner });
   const firmware = await copyFirmware(await findFirmware(resolved, { cacheDir: cacheRoot(), offline, signal }), dir, resolved);
   for (const name of await readdir(dir)) await chmod(join(dir, name), 0o644);
-  const images = await digestAll(dir);
+  const images = await digestAll(dir, known);
   const launch = describeLaunch(resolved, images, cmdline, { backend, ...(firmware === undefined ? {} : { firmware }) });
   await writeFile(join(dir, "launch.json"), canonicalJson(launch));
   const prediction = await measure(launchRequest(launch, dir));
@@ -231,6 +229,16 @@ async function copyFirmware(firmware: FirmwareFile | undefined, dir: string, res
   if (firmware.vars === undefined) return { ...firmware, path };
   await copyFile(firmware.vars.path, join(dir, "firmware.vars.fd"));
   return { ...firmware, path, vars: { ...firmware.vars, path: "firmware.vars.fd" } };
+}
+
+/** Digests a file, if it is there, while other work reads it; nothing when that work has written to it. */
+async function digestBeside(work: Promise<void>, dir: string, name: string): Promise<readonly FileDigest[]> {
+  const file = join(dir, name);
+  const before = await stat(file, { bigint: true }).catch(() => undefined);
+  const [digest] = await Promise.all([before === undefined ? undefined : digestFile(file, name), work]);
+  if (before === undefined || digest === undefined) return [];
+  const after = await stat(file, { bigint: true });
+  return after.ino === before.ino && after.mtimeNs === before.mtimeNs && after.size === before.size ? [digest] : [];
 }
 
 /** Digests of every artifact in a directory, by name; those already known are not read again. */
