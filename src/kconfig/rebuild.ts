@@ -172,12 +172,21 @@ function changedOptions(old: BuildInputs, now: BuildInputs): ReadonlyMap<string,
   const names = [...now.packages.keys()];
   for (const symbol of [...symbolsWith("package", old, now), ...symbolsWith("images", old, now)]) {
     const owner = symbolEffect(symbol) === "package" ? packageOfSymbol(symbol, names) : undefined;
-    const readers = names.filter((name) => now.reads.get(name)?.includes(symbol));
+    const readers = names.filter((name) => reads(name, symbol, now));
     for (const name of owner === undefined ? readers : [owner, ...readers]) {
       if (!options.has(name)) options.set(name, `${symbol} ${change(old, now, symbol)}`);
     }
   }
   return options;
+}
+
+/**
+ * The make file of a package is that of its host variant too; what it says about another package of the image
+ * is not about that one.
+ */
+function reads(name: string, symbol: string, { reads, packages }: BuildInputs): boolean {
+  if (reads.get(name)?.includes(symbol) !== true) return false;
+  return packages.get(name)?.type === "target" || !/^BR2_PACKAGE_(?!HOST_)/.test(symbol);
 }
 
 function dependencyChange(before: readonly string[], after: readonly string[]): string {

@@ -143,6 +143,24 @@ describe("the drive", () => {
     expect(finalizing).toBeLessThan(0.6);
   });
 
+  it("knows that a package which is only configured anew takes another time than from scratch", async () => {
+    const alone = new Map([["zlib", "build/zlib-1"]]);
+    const build = async (seconds: number, again: readonly string[]): Promise<number | undefined> => {
+      const tracker = await Tracker.open(dirs.output, join(dir, "times.json"), alone, again);
+      const left = tracker.left();
+      const made = tree(`all:\n${phase("Building", "build", seconds)}${phase("Installing to target", "installed")}`);
+      await drive(makeCommand(made, dirs, []), { ...options(), tracker });
+      await tracker.finished();
+      rmSync(join(dirs.output, "build/zlib-1"), { recursive: true });
+      return left;
+    };
+    writeFileSync(join(dir, "times.json"), JSON.stringify({ packages: {}, finish: 0 }));
+    expect(await build(0.5, [])).toBeUndefined();
+    expect(await build(0.1, ["zlib"])).toBeUndefined();
+    expect(await build(0.1, ["zlib"])).toBeLessThan(0.4);
+    expect(await build(0.5, [])).toBeGreaterThan(0.45);
+  });
+
   it("names package, step, the lines that matter and the log", async () => {
     const stamp = join(dirs.output, "build/zlib-1.3/.stamp_built");
     const made = tree(`all: ${stamp}\n${stamp}:\n\t@echo '>>> zlib 1.3 Building'; echo 'a.c:1:2: error: no such thing'; exit 1\n`);

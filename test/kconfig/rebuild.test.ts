@@ -31,7 +31,10 @@ const base: BuildInputs = {
       { type: name.startsWith("host-") ? "host" : "target", version, dependencies, directory: `build/${name}-${version}` },
     ]),
   ),
-  reads: new Map([["libcurl", ["BR2_PACKAGE_LIBCURL", "BR2_PACKAGE_ZLIB", "BR2_TARGET_GENERIC_HOSTNAME"]]]),
+  reads: new Map([
+    ["libcurl", ["BR2_PACKAGE_LIBCURL", "BR2_PACKAGE_ZLIB", "BR2_TARGET_GENERIC_HOSTNAME"]],
+    ["host-kmod", ["BR2_PACKAGE_ZLIB", "BR2_PACKAGE_HOST_KMOD_TOOLS"]], // kmod.mk, of both
+  ]),
   recipes: new Map([["cocos-agent", "r1"]]),
   fragments: new Map([
     ["linux", "k1"],
@@ -132,6 +135,12 @@ const cases: readonly (readonly [string, BuildInputs, readonly string[], RegExp]
     withPackage("libcurl", { dependencies: ["busybox", "openssl", "zlib"] }, withPackage("zlib", {})),
     ["libcurl-dirclean", "git-dirclean", "zlib", "all!"],
     /libcurl is built with zlib, which is new to it/,
+  ],
+  [
+    "an option of a host package",
+    withConfig({ BR2_PACKAGE_HOST_KMOD_TOOLS: "y" }),
+    ["host-kmod-dirclean", "linux-dirclean", "all!"],
+    /BR2_PACKAGE_HOST_KMOD_TOOLS changed from n to y/,
   ],
   ["a package is removed", withConfig({ BR2_PACKAGE_GIT: "n" }, withPackage("git", undefined)), ["git-dirclean", "all!"], /git is removed/],
   [

@@ -13,7 +13,7 @@ export interface DriveOptions {
   readonly verbose: boolean;
   readonly signal: AbortSignal;
   /** Counts packages and tells the time left. */
-  readonly tracker?: Tracker;
+  readonly tracker?: Tracker | undefined;
 }
 
 /** How many of make's lines are kept to explain a failure. */

@@ -107,25 +107,26 @@ async function prepare({ resolved, externalTree, workDir, log, report, options }
   }
 
   const steps = old === undefined && !untouched ? unknownState : planRebuild(old, now);
-  const directories = new Map([...shown].map(([name, { directory }]) => [name, directory]));
-  const tracker = await Tracker.open(dirs.output, join(workDir, "buildroot-times.json"), directories);
-  const make = (targets: readonly string[]): Promise<void> =>
+  const make = (targets: readonly string[], tracker?: Tracker): Promise<void> =>
     drive(makeCommand(tree, dirs, targets, { jobs, offline }), { log, report, verbose, signal, tracker });
   // Said before any of it starts, all of it: reports are thinned out where there is no terminal.
   if (steps.length > 0) note(`To rebuild:\n${steps.map((step) => `  ${step.target}: ${step.reason}`).join("\n")}`);
   await prepareRebuild(steps, now, dirs.output, make);
   // What is half done when this build stops counts as done for the next: Buildroot's own stamps know better.
   await writeFile(record, serializeInputs(now));
+  const directories = new Map([...shown].map(([name, { directory }]) => [name, directory]));
+  const anew = steps.filter(({ target }) => target.endsWith("-reconfigure")).map(({ target }) => target.replace(/-reconfigure$/, ""));
+  const tracker = await Tracker.open(dirs.output, join(workDir, "buildroot-times.json"), directories, anew);
   note(workLeft(tracker.incomplete().length, shown.size, tracker.left()));
   try {
-    await make(["toolchain", "linux-configure"]);
+    if (tracker.incomplete().includes("linux")) await make(["toolchain", "linux-configure"], tracker);
     await gateKernel(resolved, dirs.output, shown.get("linux")?.directory ?? "build/linux");
     const targets = typeof until === "string" ? stages[until] : undefined;
     if (targets !== undefined) {
-      await make(targets);
+      await make(targets, tracker);
       throw new BuildStopped(String(until), dirs.output);
     }
-    await make(["all"]);
+    await make(["all"], tracker);
     await tracker.finished();
   } finally {
     await tracker.save();

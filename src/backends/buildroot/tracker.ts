@@ -29,6 +29,8 @@ export class Tracker {
   readonly #file: string;
   readonly #packages: ReadonlyMap<string, string>;
   readonly #incomplete: Set<string>;
+  /** Packages of which something is there already: less to do than from scratch. */
+  readonly #again: ReadonlySet<string>;
   readonly #began = new Map<string, Partial<Record<Phase, number>>>();
   /** Each package's latest step, the one that began first before the others. */
   readonly #steps = new Map<string, BuildEvent>();
@@ -36,25 +38,28 @@ export class Tracker {
   #last: KnownTimes;
   #finishing: number | undefined;
 
-  private constructor(output: string, file: string, packages: ReadonlyMap<string, string>, last: KnownTimes) {
+  private constructor(output: string, file: string, packages: ReadonlyMap<string, string>, again: readonly string[], last: KnownTimes) {
     this.#output = output;
     this.#file = file;
     this.#packages = packages;
     this.#incomplete = new Set(packages.keys());
     this.#last = last;
+    const begun = this.incomplete().filter((name) => this.#hasStamp(name, ".stamp_configured"));
+    this.#again = new Set([...again, ...begun]);
   }
 
   /**
    * @param output Buildroot's `O=`
    * @param file where the times of the last build are kept
    * @param packages every package of the configuration with its directory below `output`
+   * @param again those that are only configured anew
    */
-  static async open(output: string, file: string, packages: ReadonlyMap<string, string>): Promise<Tracker> {
+  static async open(output: string, file: string, packages: ReadonlyMap<string, string>, again: readonly string[] = []): Promise<Tracker> {
     const last = await readFile(file, "utf8").then(
       (text) => JSON.parse(text) as KnownTimes,
       () => ({ packages: {} }),
     );
-    return new Tracker(output, file, packages, last);
+    return new Tracker(output, file, packages, again, last);
   }
 
   /** Packages that still have something to do. */
@@ -94,7 +99,9 @@ export class Tracker {
   /** Keeps what this build took for the next one, however far it came. */
   async save(): Promise<void> {
     const log = await readFile(join(this.#output, "build/build-time.log"), "utf8").catch(() => "");
-    this.#last = { ...this.#last, packages: { ...this.#last.packages, ...readPhaseTimes(log) } };
+    const times = Object.entries(readPhaseTimes(log)).filter(([name]) => this.#began.has(name));
+    const packages = Object.fromEntries(times.map(([name, phases]) => [this.#timesName(name), phases]));
+    this.#last = { ...this.#last, packages: { ...this.#last.packages, ...packages } };
     await writeFile(this.#file, `${JSON.stringify(this.#last)}\n`);
   }
 
@@ -111,10 +118,15 @@ export class Tracker {
     const remaining = this.incomplete().map((name) => {
       const began = Object.entries(this.#began.get(name) ?? {});
       const running = Object.fromEntries(began.map(([phase, since]) => [phase, time - since]));
-      return { name, phases: this.#remaining(name), running };
+      return { name: this.#timesName(name), phases: this.#remaining(name), running };
     });
     const finish = Math.max(0, this.#last.finish - (this.#finishing === undefined ? 0 : time - this.#finishing));
     return secondsLeft(this.#last.packages, remaining, finish);
+  }
+
+  /** What Kbuild compiles after a change, or has still to compile, says nothing about a whole kernel, and the other way round. */
+  #timesName(name: string): string {
+    return this.#again.has(name) ? `${name} again` : name;
   }
 
   #remaining(name: string): readonly Phase[] {
