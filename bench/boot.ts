@@ -39,7 +39,7 @@ function withRw(name: string, size: string, integrity: string): string {
   return build(file, name);
 }
 
-const boot = (dir: string): Boot => (JSON.parse(hal("test", dir, "--json")) as { measured: Boot }).measured;
+const boot = (dir: string): Boot => (JSON.parse(hal("test", dir, "--json")) as { figures: Boot }).figures;
 const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 
 /** Boots two images in turn, so that both meet the same machine. */
