@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { drive } from "../../src/backends/buildroot/drive.js";
 import { type BuildrootDirs, buildrootDirs, makeCommand, shellCommand } from "../../src/backends/buildroot/environment.js";
 import { makeRecipes, readInputs, serializeInputs, treeDigest } from "../../src/backends/buildroot/inputs.js";
+import { filesNamingBuild } from "../../src/backends/buildroot/leaks.js";
 import { imagePackages, showInfo } from "../../src/backends/buildroot/show-info.js";
 import { versionOf } from "../../src/backends/buildroot/source.js";
 import { Tracker } from "../../src/backends/buildroot/tracker.js";
@@ -333,6 +334,15 @@ describe("inputs", () => {
     writeFileSync(join(dirs.output, "a.c"), "x");
     expect(await treeDigest(dirs.output)).not.toBe(digest);
   });
+});
+
+it("finds the files of the image that name the build directory", async () => {
+  mkdirSync(join(dirs.output, "target/usr/bin"), { recursive: true });
+  writeFileSync(join(dirs.output, "target/usr/bin/tool"), `\x7fELF\0${dirs.output}/host/lib\0`);
+  writeFileSync(join(dirs.output, "target/usr/bin/clean"), "\x7fELF\0/usr/lib\0");
+  expect(await filesNamingBuild(dirs.output)).toEqual(["/usr/bin/tool"]);
+  rmSync(join(dirs.output, "target/usr/bin/tool"));
+  expect(await filesNamingBuild(dirs.output)).toEqual([]);
 });
 
 it("says that a directory is no Buildroot tree", async () => {

@@ -16,6 +16,7 @@ import { drive } from "./drive.js";
 import { buildrootDirs, makeCommand, shellCommand } from "./environment.js";
 import { buildInputs, readInputs, serializeInputs, treeDigest } from "./inputs.js";
 import { gateKernel } from "./kernel-gate.js";
+import { filesNamingBuild } from "./leaks.js";
 import { imagePackages, showInfo } from "./show-info.js";
 import { buildrootTree, type SourceOptions, versionOf } from "./source.js";
 import { Tracker } from "./tracker.js";
@@ -130,6 +131,11 @@ async function prepare({ resolved, externalTree, workDir, log, report, options }
     await tracker.finished();
   } finally {
     await tracker.save();
+  }
+  const leaks = await filesNamingBuild(dirs.output);
+  if (leaks.length > 0) {
+    const more = leaks.length > 5 ? `, and ${leaks.length - 5} more` : "";
+    note(`The build directory's path is in the image, so another directory gives other bytes: ${leaks.slice(0, 5).join(" ")}${more}`);
   }
   return {
     targetDir: join(dirs.output, "target"),
