@@ -15,6 +15,9 @@ export interface Step {
 /** What is happening, and the seconds that the whole step still takes when the work knows. */
 export type Report = (text: string, left?: number) => void;
 
+/** Listr's own handler ends the process at once: nothing would be put away, no make stopped, and the exit code would be 127. */
+const SIGNALS = { registerSignalListeners: false } as const;
+
 const QUIET_MS = 5000;
 
 /** Seconds that each step took last time, by title: what the time left is guessed from. */
@@ -58,8 +61,8 @@ export async function runSteps(steps: readonly Step[], timesFile: string): Promi
     },
   }));
   const list = interactive
-    ? new Listr(tasks, { renderer: "default", rendererOptions: { logger, collapseErrors: false, showErrorMessage: false } })
-    : new Listr(tasks, { renderer: "simple", rendererOptions: { logger } });
+    ? new Listr(tasks, { renderer: "default", rendererOptions: { logger, collapseErrors: false, showErrorMessage: false }, ...SIGNALS })
+    : new Listr(tasks, { renderer: "simple", rendererOptions: { logger }, ...SIGNALS });
   await list.run();
   await writeFile(timesFile, `${JSON.stringify(times)}\n`).catch(() => {}); // only a guess for next time
 }
