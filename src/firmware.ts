@@ -86,24 +86,29 @@ async function packagedFirmware(
     );
     const apt = await makeApt(join(work, "apt"), sources, false);
     await runCommand({ tool: "apt-get", args: ["--quiet", "update"], env: apt.env }, { signal });
-    const which = settings.version === undefined ? name : `${name}=${settings.version}`;
-    await runCommand({ tool: "apt-get", args: ["--quiet", "download", which], env: apt.env, cwd: work }, { signal });
-    const deb = (await readdir(work)).find((entry) => entry.endsWith(".deb"));
-    if (deb === undefined) throw new HalError("command", `apt-get downloaded no ${which}`);
-    const { stdout } = await runCommand({ tool: "dpkg-deb", args: ["--field", join(work, deb), "Version"] });
-    const version = stdout.trim();
     const tree = join(work, "tree");
-    await runCommand({ tool: "dpkg-deb", args: ["--extract", join(work, deb), tree] });
-    const kept = join(home, version);
-    await rm(kept, { recursive: true, force: true });
-    await rename(tree, kept);
-    const path = join(kept, fileInPackage[name]);
-    if (!existsSync(path)) {
+    /** Unpacks one package into the tree, and returns its version. */
+    const unpack = async (which: string): Promise<string> => {
+      await runCommand({ tool: "apt-get", args: ["--quiet", "download", which], env: apt.env, cwd: work }, { signal });
+      const deb = (await readdir(work)).find((entry) => entry.startsWith(`${which.split("=")[0]}_`) && entry.endsWith(".deb"));
+      if (deb === undefined) throw new HalError("command", `apt-get downloaded no ${which}`);
+      await runCommand({ tool: "dpkg-deb", args: ["--extract", join(work, deb), tree] });
+      return (await runCommand({ tool: "dpkg-deb", args: ["--field", join(work, deb), "Version"] })).stdout.trim();
+    };
+    const version = await unpack(settings.version === undefined ? name : `${name}=${settings.version}`);
+    const has = (): boolean => existsSync(join(tree, fileInPackage[name]));
+    // From 2026.08 on, ovmf itself is empty: its files moved to a package of their own.
+    if (!has() && name === "ovmf") await unpack(`ovmf-generic=${version}`);
+    if (!has()) {
       throw new HalError("input", `${name} ${version} has no ${fileInPackage[name]}`, {
         at: nearestOrigin(resolved.origins, "/launch/firmware"),
         remedy: "choose another version or suite",
       });
     }
+    const kept = join(home, version);
+    await rm(kept, { recursive: true, force: true });
+    await rename(tree, kept);
+    const path = join(kept, fileInPackage[name]);
     return { path, sha256: await sha256File(path), packageVersion: version };
   } finally {
     await rm(work, { recursive: true, force: true });
