@@ -7,7 +7,7 @@ import type { Launch } from "./generated/types.js";
 import { type FormatName, formats } from "./launch/formats.js";
 import { kvmWorks } from "./launch/kvm.js";
 import { nitroArgv } from "./launch/nitro-cli.js";
-import { type Accel, type QemuOptions, qemuArgv } from "./launch/qemu.js";
+import { type Accel, carefulTcgCpu, type QemuOptions, qemuArgv } from "./launch/qemu.js";
 import type { IdKeyFiles } from "./launch/sign.js";
 import { withoutTee } from "./launch/without-tee.js";
 import { readLaunch } from "./manifest.js";
@@ -78,12 +78,12 @@ export async function cpuFor(launch: Launch, accel: Accel): Promise<Pick<QemuOpt
 }
 
 /**
- * TCG emulates every CPU, and old releases do not have every model's name, so it takes all that it can emulate (`max`). Before QEMU
- * 8.1 its cmpxchg16b crashes Linux 6.12 and later at random (measured with 7.2): such a QEMU, or an unknown one, goes without it.
+ * TCG emulates every CPU, and old releases do not have every model's name, so it takes all that it can emulate (`max`); a QEMU before
+ * 8.1, or an unknown one, all but what crashes there.
  */
 function tcgCpu(version: readonly [number, number] | undefined): string {
   const [major, minor] = version ?? [0, 0];
-  return major > 8 || (major === 8 && minor >= 1) ? "max" : "max,-cx16";
+  return major > 8 || (major === 8 && minor >= 1) ? "max" : carefulTcgCpu;
 }
 
 /** Major and minor version of the installed QEMU. */

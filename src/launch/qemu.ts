@@ -5,6 +5,9 @@ import { placeholder } from "./shares.js";
 
 export type Accel = "kvm" | "tcg";
 
+/** TCG with every feature but one: before QEMU 8.1 its cmpxchg16b crashes Linux 6.12 and later at random (measured with 7.2). */
+export const carefulTcgCpu = "max,-cx16";
+
 /** What a launcher may change about the command; everything else comes from launch.json. */
 export interface QemuOptions {
   /** The folder of launch.json, before relative paths; the command runs in that folder when not given. */

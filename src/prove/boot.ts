@@ -3,7 +3,7 @@ import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { HalError } from "../errors.js";
 import type { Launch } from "../generated/types.js";
-import { type Accel, qemuArgv } from "../launch/qemu.js";
+import { type Accel, carefulTcgCpu, qemuArgv } from "../launch/qemu.js";
 import { runCommand } from "../tools.js";
 import { type Ending, Monitor, open } from "./qmp.js";
 import { type Facts, last, parseFacts } from "./report.js";
@@ -82,7 +82,7 @@ async function bootIn(dir: string, plan: BootPlan): Promise<BootRecord> {
     {
       base: plan.dir,
       accel: plan.accel,
-      cpuModel: plan.accel === "tcg" ? TCG_CPU : "host",
+      cpuModel: plan.accel === "tcg" ? carefulTcgCpu : "host",
       cpus: Math.min(plan.launch.cpu.count, availableParallelism()),
       drives: plan.drives,
       snapshot: false,
@@ -120,9 +120,6 @@ async function bootIn(dir: string, plan: BootPlan): Promise<BootRecord> {
   }
   return { ending: seen.ending ?? "killed", seconds, console: seen.console, facts: parseFacts(seen.report) };
 }
-
-/** QEMU 7.2's TCG crashes Linux 6.12 and later at random in cmpxchg16b. */
-const TCG_CPU = "max,-cx16";
 
 /** An ISA serial port behind a socket. */
 function port(name: string, index: number, dir: string): string[] {

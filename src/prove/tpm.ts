@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { HalError } from "../errors.js";
+import { carefulTcgCpu } from "../launch/qemu.js";
 import type { RegisterValue } from "../measure/boot-events.js";
 import { runCommand } from "../tools.js";
 import { pcrCount } from "./tpm-probe.js";
@@ -115,8 +116,7 @@ function qemuCommand(dir: string, files: TpmBootFiles, machine: TpmMachine, flas
   const accel = machine.accel ?? "tcg";
   const args = [
     ...["-machine", "q35", "-accel", accel, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"],
-    // QEMU 7.2's TCG crashes Linux 6.12 and later at random in cmpxchg16b.
-    ...["-cpu", machine.cpuModel ?? (accel === "tcg" ? "max,-cx16" : "host")],
+    ...["-cpu", machine.cpuModel ?? (accel === "tcg" ? carefulTcgCpu : "host")],
     ...["-m", `${Math.floor(machine.memory / 1024 / 1024)}M`],
     ...flash.flatMap((file, unit) => ["-drive", `if=pflash,unit=${unit},format=raw,file=${file}`]),
     ...[
