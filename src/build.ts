@@ -1,16 +1,17 @@
 import { existsSync } from "node:fs";
-import { chmod, copyFile, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { copyFirmware, copySparse, digestAll, digestBeside, isArtifact } from "./artifacts.js";
 import { assemble } from "./assemble.js";
 import { type Backend, BuildStopped, type Prepared } from "./backends/backend.js";
 import { backends } from "./backends/table.js";
-import { canonicalJson, digestFile, type FileDigest, sha256 } from "./digest.js";
+import { canonicalJson, type FileDigest, sha256 } from "./digest.js";
 import { buildEif, type EifSigningFiles } from "./eif.js";
 import { HalError } from "./errors.js";
-import { type FirmwareFile, findFirmware } from "./firmware.js";
+import { findFirmware } from "./firmware.js";
 import type { Manifest } from "./generated/types.js";
 import { describeLaunch } from "./launch/describe.js";
-import { readManifest, UNLISTED } from "./manifest.js";
+import { readManifest } from "./manifest.js";
 import { measure, toMeasurements } from "./measure/measure.js";
 import { launchRequest } from "./measure-output.js";
 import { cacheRoot } from "./paths.js";
@@ -20,7 +21,6 @@ import { render } from "./render.js";
 import type { Rendered, Resolved } from "./resolved.js";
 import { sbom } from "./sbom.js";
 import { formatSize } from "./size.js";
-import { runCommand } from "./tools.js";
 import { version } from "./version.js";
 import { writeTree } from "./write-tree.js";
 
@@ -221,32 +221,6 @@ async function describe(
   return manifest;
 }
 
-/** Puts the firmware beside the artifacts, so that what was measured is what is launched, wherever the directory goes. */
-async function copyFirmware(firmware: FirmwareFile | undefined, dir: string, resolved: Resolved): Promise<FirmwareFile | undefined> {
-  if (firmware === undefined) return undefined;
-  const path = resolved.profile.launch.igvm === undefined ? "firmware.fd" : "firmware.igvm";
-  await copyFile(firmware.path, join(dir, path));
-  if (firmware.vars === undefined) return { ...firmware, path };
-  await copyFile(firmware.vars.path, join(dir, "firmware.vars.fd"));
-  return { ...firmware, path, vars: { ...firmware.vars, path: "firmware.vars.fd" } };
-}
-
-/** Digests a file, if it is there, while other work reads it; nothing when that work has written to it. */
-async function digestBeside(work: Promise<void>, dir: string, name: string): Promise<readonly FileDigest[]> {
-  const file = join(dir, name);
-  const before = await stat(file, { bigint: true }).catch(() => undefined);
-  const [digest] = await Promise.all([before === undefined ? undefined : digestFile(file, name), work]);
-  if (before === undefined || digest === undefined) return [];
-  const after = await stat(file, { bigint: true });
-  return after.ino === before.ino && after.mtimeNs === before.mtimeNs && after.size === before.size ? [digest] : [];
-}
-
-/** Digests of every artifact in a directory, by name; those already known are not read again. */
-async function digestAll(dir: string, known: readonly FileDigest[] = []): Promise<FileDigest[]> {
-  const names = (await readdir(dir)).filter((name) => !UNLISTED.includes(name)).sort();
-  return Promise.all(names.map(async (name) => known.find((entry) => entry.name === name) ?? digestFile(join(dir, name), name)));
-}
-
 /** Everything that decides the bytes. No path of this machine, no time, nothing of the environment. */
 function inputsOf(resolved: Resolved, rendered: Rendered, backend: string, details: Readonly<Record<string, unknown>>): Inputs {
   const files = rendered.files.map(
@@ -294,16 +268,6 @@ function refuseUnreleasable(resolved: Resolved, options: BuildOptions): void {
       remedy: "release with the buildroot backend",
     });
   }
-}
-
-/** What post-image.sh leaves for the output directory; BINARIES_DIR has other files too. */
-function isArtifact(name: string): boolean {
-  return /^(bzImage|cmdline|disk\.img|rootfs\.(ext4|verity|roothash)|(rootfs|initramfs)\.cpio\.(gz|zst)|[a-z0-9-]+\.(eif|efi))$/.test(name);
-}
-
-/** Copies the file that a name means, links followed, holes kept. */
-async function copySparse(from: string, to: string): Promise<void> {
-  await runCommand({ tool: "cp", args: ["--dereference", "--sparse=always", "--reflink=auto", "--", from, to] });
 }
 
 /** The lines that end a build: every artifact with size and digest. */
