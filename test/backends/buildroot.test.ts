@@ -1,6 +1,6 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { drive } from "../../src/backends/buildroot/drive.js";
 import { type BuildrootDirs, buildrootDirs, makeCommand, shellCommand } from "../../src/backends/buildroot/environment.js";
@@ -55,6 +55,14 @@ describe("the environment of make", () => {
   it("sends every download to nowhere when offline", () => {
     const { env } = makeCommand(tree(""), dirs, [], { offline: true });
     expect(env).toMatchObject({ https_proxy: "http://127.0.0.1:9", GIT_ALLOW_PROTOCOL: "file" });
+  });
+
+  it("runs in Buildroot's tree: relative directories are made absolute", () => {
+    expect(buildrootDirs("out/w", "out/e", "dl")).toEqual({
+      output: resolve("out/w/buildroot"),
+      external: resolve("out/e"),
+      downloads: resolve("dl"),
+    });
   });
 
   it("takes the download directory of the caller", () => {

@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { cacheRoot } from "../../paths.js";
 import { type Command, cleanEnvironment } from "../../tools.js";
 import type { BuildrootTree } from "./source.js";
@@ -12,13 +12,16 @@ export interface BuildrootDirs {
   readonly downloads: string;
 }
 
-/** @param downloads default BR2_DL_DIR of the caller, as Buildroot's own make has it, else hal's cache */
+/**
+ * Absolute paths: make runs in Buildroot's tree.
+ * @param downloads default BR2_DL_DIR of the caller, as Buildroot's own make has it, else hal's cache
+ */
 export function buildrootDirs(
   workDir: string,
   externalTree: string,
   downloads = process.env.BR2_DL_DIR ?? join(cacheRoot(), "dl"),
 ): BuildrootDirs {
-  return { output: join(workDir, "buildroot"), external: externalTree, downloads };
+  return { output: resolve(workDir, "buildroot"), external: resolve(externalTree), downloads: resolve(downloads) };
 }
 
 /** The user's shell in the build directory, with the environment that make gets and the build's tools first on PATH. */
