@@ -1,4 +1,4 @@
-import { type BuildEvent, parseBuildLine, stripEscapes } from "./progress.js";
+import { type BuildEvent, parseBuildLine, phaseOf, stripEscapes } from "./progress.js";
 
 export interface BuildFailure {
   readonly package: string | undefined;
@@ -97,20 +97,33 @@ export function summarizeFailure(output: readonly string[]): BuildFailure {
   const named = last?.event ?? splitDirectory(directory);
   // Only what was printed during the step that failed: earlier steps look for files that need not be there.
   const during = lines.slice(last?.index ?? 0, end < 0 ? lines.length : end + 1);
-  const errors = [
-    ...new Set(during.filter((line) => ERROR_LINES.some((pattern) => pattern.test(line)) && failedDirectory(line) === undefined)),
-  ];
+  const own = during.filter((line) => failedDirectory(line) === undefined && !isOfAnother(line, named?.package, directory));
+  const errors = [...new Set(own.filter((line) => ERROR_LINES.some((pattern) => pattern.test(line))))];
   const said = [...errors, ...during.slice(-LAST_LINES)].join("\n");
   return {
     package: named?.package,
     version: named?.version,
     directory: stamp?.[1],
-    step: last?.event.step ?? STAMP_STEPS[stamp?.[3] ?? ""],
+    step: stepOf(last?.event, stamp?.[3]),
     errors: errors.slice(0, MAX_ERRORS),
     // With several packages at once make's last lines are those of one that went on.
     lastLines: during.filter((line) => line !== "").slice(-LAST_LINES),
     advice: ADVICE.find(([pattern]) => pattern.test(said))?.[1] ?? adviceFor(named?.package),
   };
+}
+
+/** The step that Buildroot announced, unless make's stamp says that the package was further. */
+function stepOf(event: BuildEvent | undefined, stamp: string | undefined): string | undefined {
+  const step = STAMP_STEPS[stamp ?? ""];
+  if (event === undefined || step === undefined) return event?.step ?? step;
+  return event.phase === "other" || event.phase === phaseOf(step) ? event.step : step;
+}
+
+/** Whether a line names the directory of another package, which was at work at the same time. */
+function isOfAnother(line: string, name: string | undefined, directory: string | undefined): boolean {
+  if (directory === undefined) return false;
+  const places = [...line.matchAll(/\/(?:build|per-package)\/([^/\s:'"]+)\//g)].map(([, place]) => place);
+  return places.length > 0 && !places.some((place) => place === directory || place === name);
 }
 
 function adviceFor(name: string | undefined): string {

@@ -53,8 +53,11 @@ export function parseBuildLine(line: string): BuildEvent | undefined {
   const [, name = "", version = "", rest = ""] = match;
   // A package without a version leaves two spaces, and a step of no package leaves both words empty.
   const step = rest.trim();
-  const phase = PHASES.find(([start]) => step.startsWith(start))?.[1] ?? "other";
-  return { package: name === "" ? undefined : name, version: version === "" ? undefined : version, step, phase };
+  return { package: name === "" ? undefined : name, version: version === "" ? undefined : version, step, phase: phaseOf(step) };
+}
+
+export function phaseOf(step: string): Phase {
+  return PHASES.find(([start]) => step.startsWith(start))?.[1] ?? "other";
 }
 
 /** What a person is shown of it: `busybox 1.37.0: building`. */

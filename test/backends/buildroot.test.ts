@@ -172,7 +172,7 @@ describe("the drive", () => {
 
   it("names package, step, the lines that matter and the log", async () => {
     const stamp = join(dirs.output, "build/zlib-1.3/.stamp_built");
-    const made = tree(`all: ${stamp}\n${stamp}:\n\t@echo '>>> zlib 1.3 Building'; echo 'a.c:1:2: error: no such thing'; exit 1\n`);
+    const made = tree(`all: ${stamp}\n${stamp}:\n\t@echo '>>> zlib 1.3 Building'; echo 'a.c:1:2: error: no such thing' >&2; exit 1\n`);
     const error = await failureOf(drive(makeCommand(made, dirs, []), options()));
     expect(error.kind).toBe("command");
     expect(error.message).toBe("package zlib 1.3 failed while building");

@@ -79,6 +79,19 @@ describe("what failed", () => {
     expect(summarizeFailure(compileError).directory).toBe("/o/build/host-broken-1.0");
   });
 
+  test("several at once: errors of others are not its own, and its step is the one whose stamp is missing", () => {
+    const mixed = [
+      ">>> libaio 0.3.113 Patching",
+      "/o/build/busybox-1.37.0/scripts/gcc-version.sh: line 11: /o/per-package/busybox/host/bin/gcc: No such file or directory",
+      "aio.c:7:3: error: deliberately broken",
+      "/o/build/libaio-0.3.113/src/a.c:1:1: error: too",
+      "make: *** [package/pkg-generic.mk:273: /o/build/libaio-0.3.113/.stamp_built] Error 1",
+    ];
+    const { errors, step } = summarizeFailure(mixed);
+    expect(step).toBe("Building");
+    expect(errors).toEqual(["aio.c:7:3: error: deliberately broken", "/o/build/libaio-0.3.113/src/a.c:1:1: error: too"]);
+  });
+
   test("a package that compiles a hash.c has no wrong hash", () => {
     const failure = summarizeFailure([">>> zlib 1.3.1 Building", "  CC hash.o", "a.c:1: error: no"]);
     expect(failure.advice).toContain("zlib-dirclean zlib");

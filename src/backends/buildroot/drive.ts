@@ -59,7 +59,7 @@ export async function drive(command: Command, { log, report, verbose, signal, tr
     if (tracker === undefined) report(eventText(event));
     else show(tracker);
   };
-  const { exitCode } = await runCommand(command, { log, onLine, signal, group: true, allowFailure: true }).finally(() => {
+  const { exitCode } = await runCommand(inOneStream(command), { log, onLine, signal, group: true, allowFailure: true }).finally(() => {
     clearTimeout(told);
     clearInterval(look);
   });
@@ -73,6 +73,11 @@ export async function drive(command: Command, { log, report, verbose, signal, tr
     details: linesOf(failure),
     remedy: [failure.advice, `the whole output is in ${log}`, ...its.filter(existsSync).map((path) => `see also ${path}`)].join("\n  "),
   });
+}
+
+/** Errors among the lines that they belong to: from two pipes they would come in any order. */
+function inOneStream({ tool, args, ...rest }: Command): Command {
+  return { ...rest, tool: "sh", args: ["-c", 'exec "$0" "$@" 2>&1', tool, ...args] };
 }
 
 function whatFailed({ package: name, version, step }: BuildFailure): string {
