@@ -72,7 +72,10 @@ export async function build(resolved: Resolved, options: BuildOptions): Promise<
   const rendered = await render(resolved);
   const inputs = inputsOf(resolved, rendered, options.backend, await backend.inputs(resolved, options));
   const dir = join(options.out, resolved.name);
-  const published = options.update ? undefined : await current(dir, inputs.digest);
+  // A shell or a stage is asked for, not an image.
+  const { shell, until } = options.backendOptions;
+  const wanted = shell === true || (until !== undefined && until !== "images") || options.update;
+  const published = wanted ? undefined : await current(dir, inputs.digest);
   if (published !== undefined) return { dir, manifest: published, upToDate: true };
 
   const staging = await stage(options.out, resolved.name);

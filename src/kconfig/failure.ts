@@ -29,6 +29,8 @@ const ERROR_LINES: readonly RegExp[] = [
   /command not found/,
   /: not found$/,
   /unable to resolve host address/,
+  /\bfailed: (?:Connection|Name or service|Temporary failure|No route)/,
+  /^fatal: /,
   /No space left on device/,
   /Hunk #\d+ FAILED/,
   /^CMake Error/,
@@ -68,7 +70,12 @@ const ADVICE: readonly (readonly [RegExp, string])[] = [
     "the download is not what its .hash file says: remove it from the download directory and try again",
   ],
   [
-    /unable to resolve host address/,
+    // Where --offline sends wget and curl, and what it forbids git.
+    /127\.0\.0\.1:9\b|127\.0\.0\.1 port 9\b|transport '\w+' not allowed/,
+    "its source is not in the download directory, and --offline forbids to fetch it: hal fetch gets all of them on a machine with a network",
+  ],
+  [
+    /unable to resolve host address|\bfailed: (?:Connection|Name or service|Temporary failure|No route)/,
     "the source could not be downloaded: fetch it on a machine with a network, or name a primary site that has it",
   ],
   [/Killed/, "the machine ran out of memory: build with fewer --jobs"],

@@ -100,7 +100,10 @@ describe("what failed", () => {
   test("a download", () => {
     const failure = summarizeFailure(downloadError);
     expect(failure).toMatchObject({ package: "host-tar", version: "1.35", step: "Downloading" });
-    expect(failure.errors).toEqual(["wget: unable to resolve host address 'source.example'"]);
+    expect(failure.errors).toEqual([
+      "Resolving source.example (source.example)... failed: Name or service not known.",
+      "wget: unable to resolve host address 'source.example'",
+    ]);
     expect(failure.advice).toContain("primary site");
   });
 
@@ -133,6 +136,9 @@ describe("what failed", () => {
     ],
     ["ERROR: busybox-1.37.0.tar.bz2 has wrong sha256 hash:", /\.hash file/],
     ["c++: fatal error: Killed signal terminated program cc1plus", /fewer --jobs/],
+    ["Connecting to 127.0.0.1:9... failed: Connection refused.", /--offline forbids to fetch it/],
+    ["fatal: transport 'https' not allowed", /--offline forbids to fetch it/],
+    ["Connecting to source.example (source.example)|192.0.2.1|:443... failed: Connection timed out.", /primary site/],
     ["1 out of 3: Hunk #2 FAILED at 10.", /patch does not fit/],
   ])("%s", (line, advice) => {
     const failure = summarizeFailure([">>> busybox 1.37.0 Building", line]);
