@@ -82,7 +82,7 @@ describe("shell", () => {
   test("every rendered script passes shellcheck, debug or not", async () => {
     const scripts: string[] = [];
     for (const name of ["sev-snp", "sev-snp-ram", "nitro", "dev"]) {
-      for (const set of [["debug=false"], ["debug=true"], name === "nitro" ? [] : ["boot=uki"]]) {
+      for (const set of [["debug=false"], ["debug=true"], name === "nitro" ? [] : ["boot=uki", "launch.firmware={package: ovmf}"]]) {
         const rendered = render(await resolve(name, { set }));
         const tree = join(dir, `${name}-${set}`);
         await writeTree(rendered, tree);
@@ -139,7 +139,7 @@ describe("Buildroot symbols", () => {
   });
 
   test("a unified kernel image is refused, because Buildroot has no ukify", async () => {
-    const resolved = await resolve(fixture("verity"), { set: ["boot=uki"] });
+    const resolved = await resolve(fixture("verity"), { set: ["boot=uki", "launch.firmware={package: ovmf}"] });
     expect(() => buildrootSymbols(resolved)).toThrow(HalError);
     expect(render(resolved).files.some(({ path }) => path.startsWith("configs/"))).toBe(false);
   });
