@@ -1,0 +1,33 @@
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { render } from "../../src/render.js";
+import { resolve } from "../../src/resolve.js";
+import { cleanEnvironment, runCommand } from "../../src/tools.js";
+import { writeTree } from "../../src/write-tree.js";
+import { buildrootUnderTest, directory } from "../kconfig/tree.js";
+
+const buildroot = buildrootUnderTest();
+const env = cleanEnvironment({ PYTHONPATH: process.env.PYTHONPATH ?? "" });
+const python = await runCommand(
+  { tool: "python3", args: ["-c", "import magic, flake8.main.application"], env },
+  { allowFailure: true },
+).catch(() => ({ exitCode: 1 }));
+if (python.exitCode !== 0) console.log("skipped: Buildroot's check-package needs python3-magic and python3-flake8");
+
+describe.skipIf(buildroot === undefined || python.exitCode !== 0)("Buildroot's own check-package", () => {
+  test.each(["sev-snp", "tdx-ram", "nitro", "dev"])("has nothing to say about the tree of %s", async (name) => {
+    const tree = directory();
+    await writeTree(await render(await resolve(name)), tree);
+    const files = readdirSync(tree, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name).slice(tree.length + 1));
+    const checker = join(buildroot ?? "", "utils/check-package");
+    const { stdout, stderr } = await runCommand(
+      { tool: "python3", args: [checker, "-b", ...files.map((file) => `./${file}`)], cwd: tree, env },
+      { allowFailure: true },
+    );
+    expect(stdout).toBe("");
+    expect(stderr).toContain("0 warnings generated");
+  });
+});
