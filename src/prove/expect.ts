@@ -265,15 +265,12 @@ const doors: Rule = ({ debug, ssh }, { facts, console }) => {
   ];
 };
 
-/** What came out of the console after the firmware handed over, without terminal control sequences. */
+/** What came out of the console after the firmware handed over, without terminal control sequences; these may stand between its dots. */
 export function spoken(console: string): string {
-  const handover = /Booting from [A-Z]+\.*/g;
-  const start = [...console.matchAll(handover)].at(-1);
-  const said = start === undefined ? console : console.slice(start.index + start[0].length);
-  return said
-    .replaceAll(CONTROL_SEQUENCE, "")
-    .replace(/[^!-~\n]+/g, " ")
-    .trim();
+  const plain = console.replaceAll(CONTROL_SEQUENCE, "");
+  const handover = [...plain.matchAll(/Booting from [A-Z]+[.\s]*/g)].at(-1);
+  const said = handover === undefined ? plain : plain.slice(handover.index + handover[0].length);
+  return said.replace(/[^!-~\n]+/g, " ").trim();
 }
 
 /** ECMA-48 control sequences and single escapes. */

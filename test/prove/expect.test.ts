@@ -190,6 +190,7 @@ describe("the report", () => {
 
   test("the console without the firmware's words and terminal controls", () => {
     expect(spoken(silent)).toBe("");
+    expect(spoken("Booting from ROM..\x1b[5;1H\r\n.")).toBe("");
     expect(spoken(`${silent}\x1b[32mhal: \x1b[0mroot: failed\r\n`)).toBe("hal: root: failed");
   });
 });
