@@ -34,18 +34,15 @@ export async function test(dir: string, options: Options): Promise<void> {
   await (options.tpm ? tpm : options.hostile ? hostile : plain)(subject, accel, options);
 }
 
+/** What the JSON of both proofs has. */
+function verdict(subject: Subject, accel: "kvm" | "tcg", checks: readonly { readonly ok: boolean }[]): object {
+  return { profile: subject.promises.name, platform: "none", accel, ok: checks.every(({ ok }) => ok), checks };
+}
+
 async function tpm(subject: Subject, accel: "kvm" | "tcg", { json, save, signal }: Options): Promise<void> {
   const { checks, verify } = await proveTpm(subject, { accel, signal, ...(save === undefined ? {} : { save }) });
   const different = checks.filter(({ ok }) => !ok);
-  if (json)
-    printJson({
-      profile: subject.promises.name,
-      platform: "none",
-      accel,
-      ok: different.length === 0,
-      checks,
-      ...(verify === undefined ? {} : { verify }),
-    });
+  if (json) printJson({ ...verdict(subject, accel, checks), ...(verify === undefined ? {} : { verify }) });
   else print(checkTable(checks));
   if (verify !== undefined) note(`To judge what was saved: ${formatCommand({ tool: "hal", args: verify })}`);
   if (different.length > 0)
@@ -57,16 +54,7 @@ async function tpm(subject: Subject, accel: "kvm" | "tcg", { json, save, signal 
 async function plain(subject: Subject, accel: "kvm" | "tcg", { json, signal }: Options): Promise<void> {
   const { checks, figures, record, console } = await prove(subject, { accel, signal });
   const broken = checks.filter(({ ok }) => !ok);
-  if (json)
-    printJson({
-      profile: subject.promises.name,
-      platform: "none",
-      accel,
-      ok: broken.length === 0,
-      checks,
-      figures,
-      seconds: record.seconds,
-    });
+  if (json) printJson({ ...verdict(subject, accel, checks), figures, seconds: record.seconds });
   else print(`${checkTable(checks)}\n${figureLine(figures)}`);
   if (broken.length === 0) return;
   throw new HalError("check", `${broken.length} of ${checks.length} promises are broken`, {
