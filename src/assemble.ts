@@ -2,7 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Prepared } from "./backends/backend.js";
 import { runOrExplain } from "./backends/debian/failures.js";
-import { inNamespace, removeTree } from "./backends/debian/namespace.js";
+import { inNamespace, removeTree } from "./namespace.js";
 
 export interface AssembleInput {
   readonly prepared: Prepared;

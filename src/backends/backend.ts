@@ -1,8 +1,8 @@
 import type { BuildOptions } from "../build.js";
+import type { Layers } from "../namespace.js";
 import type { Report } from "../progress.js";
 import type { Resolved } from "../resolved.js";
 import type { Command } from "../tools.js";
-import type { Layers } from "./debian/namespace.js";
 
 /** A package that is in the image, as the manifest lists it. */
 export interface BuiltPackage {

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { entry, openCache, sweep } from "../../src/backends/debian/cache.js";
-import { inNamespace, openLayers } from "../../src/backends/debian/namespace.js";
 import { applyOverlay } from "../../src/backends/debian/overlay.js";
+import { inNamespace, openLayers } from "../../src/namespace.js";
 import { findTool, runCommand } from "../../src/tools.js";
 
 let dir: string;

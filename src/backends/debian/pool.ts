@@ -3,12 +3,12 @@ import { readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { sha256File } from "../../digest.js";
 import { HalError } from "../../errors.js";
+import { inNamespace } from "../../namespace.js";
 import { formatSize } from "../../size.js";
 import type { Apt } from "./archive.js";
 import { type Cache, withScratch } from "./cache.js";
 import { ensureRoom, runOrExplain } from "./failures.js";
 import type { LockedPackage } from "./lock.js";
-import { inNamespace } from "./namespace.js";
 
 /** An archive keeps only its newest versions. */
 const GONE =

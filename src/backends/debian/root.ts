@@ -2,11 +2,11 @@ import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { sha256 } from "../../digest.js";
+import { inNamespace } from "../../namespace.js";
 import { cleanEnvironment } from "../../tools.js";
 import { type Cache, entry } from "./cache.js";
 import { runOrExplain } from "./failures.js";
 import { type Lock, type LockedPackage, packagesDigest } from "./lock.js";
-import { inNamespace } from "./namespace.js";
 
 export interface TreeOptions {
   readonly cache: Cache;

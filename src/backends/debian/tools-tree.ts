@@ -1,11 +1,11 @@
 import { chmod, mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { sha256 } from "../../digest.js";
+import { inNamespace } from "../../namespace.js";
 import { shellQuote } from "../../tools.js";
 import { entry } from "./cache.js";
 import { runOrExplain } from "./failures.js";
 import { type Lock, packagesDigest } from "./lock.js";
-import { inNamespace } from "./namespace.js";
 import type { TreeTool } from "./packages.js";
 import { debFile } from "./pool.js";
 import type { TreeOptions } from "./root.js";

@@ -1,7 +1,7 @@
 import { chmod, mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { Command, RunOptions } from "../../tools.js";
-import { runCommand } from "../../tools.js";
+import type { Command, RunOptions } from "./tools.js";
+import { runCommand } from "./tools.js";
 
 /** For root no user namespace is needed; a user becomes root of one and gets the ids of /etc/subuid and /etc/subgid. */
 export const isRoot = process.getuid?.() === 0;
