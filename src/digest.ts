@@ -1,6 +1,7 @@
 import { createHash, type Hash } from "node:crypto";
 import { type FileHandle, open, stat } from "node:fs/promises";
 import canonicalize from "canonicalize";
+import { HalError } from "./errors.js";
 
 /** SHA-256 of bytes or text, lower-case hex. */
 export function sha256(data: Uint8Array | string): string {
@@ -10,15 +11,43 @@ export function sha256(data: Uint8Array | string): string {
 const CHUNK_BYTES = 4 * 1024 * 1024;
 const BLOCK_BYTES = 4096;
 
+/** A file that is open, with its size and the room that it takes; undefined for a pipe, which tells neither. */
+export interface OpenedFile {
+  readonly handle: FileHandle;
+  /** Bytes, and blocks of 512 bytes. */
+  readonly stats: { readonly size: number; readonly blocks: number } | undefined;
+}
+
 /**
- * SHA-256 of a file of any size, lower-case hex. The next chunk is read while one is hashed, and holes are not
+ * Opens a file or a pipe to read all of it. A kind "input" error for anything else: a device says that it has no bytes, and a digest of
+ * nothing would be taken for that of its contents.
+ */
+export async function openWhole(path: string): Promise<OpenedFile> {
+  const handle = await open(path);
+  try {
+    const stats = await handle.stat();
+    if (!stats.isFile() && !stats.isFIFO())
+      throw new HalError("input", stats.isDirectory() ? "is a directory" : "is neither a file nor a pipe", { at: { file: path } });
+    return { handle, stats: stats.isFile() ? stats : undefined };
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+/**
+ * SHA-256 of a file of any size, or of what comes out of a pipe, lower-case hex. The next chunk is read while one is hashed, and holes are not
  * read at all: a disk image is mostly holes, and the kernel would fill its page cache with their zeros.
  */
 export async function sha256File(path: string): Promise<string> {
   const hash = createHash("sha256");
-  const file = await open(path);
+  const { handle: file, stats } = await openWhole(path);
   try {
-    const { size, blocks } = await file.stat();
+    if (stats === undefined) {
+      for await (const chunk of file.createReadStream({ autoClose: false })) hash.update(chunk as Buffer);
+      return hash.digest("hex");
+    }
+    const { size, blocks } = stats;
     const sparse = size > CHUNK_BYTES && blocks * 512 < size / 2;
     let position = 0;
     for (const { start, end } of (sparse ? await dataRanges(path, size) : undefined) ?? [{ start: 0, end: size }]) {

@@ -1,5 +1,5 @@
 import { createHash, hash } from "node:crypto";
-import { createReadStream } from "node:fs";
+import { openWhole } from "../digest.js";
 
 /** The PCR banks that hal predicts, with the bytes of a digest. */
 export const bankSizes = { sha1: 20, sha256: 32, sha384: 48 } as const;
@@ -26,13 +26,18 @@ export function digestsOf(...parts: readonly Uint8Array[]): BankDigests {
   return { sha1: of("sha1"), sha256: of("sha256"), sha384: of("sha384") };
 }
 
-/** Size and digests of a file of any size, in one pass and constant memory. */
+/** Size and digests of a file of any size, or of what comes out of a pipe, in one pass and constant memory. */
 export async function measureFile(path: string): Promise<MeasuredFile> {
   const digests = banks.map((bank) => createHash(bank));
   let size = 0;
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
-    size += (chunk as Buffer).length;
-    for (const digest of digests) digest.update(chunk as Buffer);
+  const { handle } = await openWhole(path);
+  try {
+    for await (const chunk of handle.createReadStream({ highWaterMark: 1 << 20, autoClose: false })) {
+      size += (chunk as Buffer).length;
+      for (const digest of digests) digest.update(chunk as Buffer);
+    }
+  } finally {
+    await handle.close();
   }
   const [sha1 = "", sha256 = "", sha384 = ""] = digests.map((digest) => digest.digest("hex"));
   return { size, digests: { sha1, sha256, sha384 } };

@@ -1,5 +1,4 @@
-import { open } from "node:fs/promises";
-import { sha256, sha256File } from "../digest.js";
+import { openWhole, sha256, sha256File } from "../digest.js";
 import { HalError } from "../errors.js";
 import type { Measurements } from "../generated/types.js";
 import { parseSize } from "../size.js";
@@ -73,7 +72,7 @@ export function inputsOf(request: MeasureRequest): Inputs {
   return {
     request,
     firmware,
-    kernel: once(() => each(request.kernel, readNamed)),
+    kernel: once(() => each(request.kernel, (file) => readNamed(file))),
     initrd,
     initrdSha256: once(async () => (everyBank ? (await initrd())?.digests.sha256 : each(oneInitrd(request), sha256File))),
     firmwareVersion: once(async () => {
@@ -103,12 +102,30 @@ function oneInitrd({ initrds: [first, ...more] }: MeasureRequest): string | unde
   });
 }
 
-/** A whole file. */
-export function readNamed(file: string): Promise<NamedBytes> {
+/** Far more than a kernel or firmware has. */
+const maxWhole = 2 ** 30;
+/** An enclave image has all its programs in it; Node.js reads no more at once. */
+export const maxEnclave = 2 ** 31 - 1;
+
+/** A whole file, or all that comes out of a pipe, up to `most` bytes. */
+export function readNamed(file: string, most = maxWhole): Promise<NamedBytes> {
   return reading(file, async () => {
-    const handle = await open(file);
+    const { handle, stats } = await openWhole(file);
+    const refuse = (): never => {
+      throw new HalError("input", `has more than ${most} bytes: too large for what it should be`, { at: { file } });
+    };
     try {
-      const bytes = Buffer.allocUnsafeSlow((await handle.stat()).size);
+      if (stats === undefined) {
+        const chunks: Buffer[] = [];
+        let length = 0;
+        for await (const chunk of handle.createReadStream({ autoClose: false })) {
+          length += chunks[chunks.push(chunk as Buffer) - 1]?.length ?? 0;
+          if (length > most) refuse();
+        }
+        return { file, bytes: Buffer.concat(chunks) };
+      }
+      if (stats.size > most) refuse();
+      const bytes = Buffer.allocUnsafeSlow(stats.size);
       let length = 0;
       for (let got = -1; got !== 0 && length < bytes.length; length += got)
         ({ bytesRead: got } = await handle.read(bytes, length, bytes.length - length, length));

@@ -1,5 +1,5 @@
 import { readEif } from "./eif.js";
-import { type Inputs, needed, type Prediction, readNamed, registers } from "./inputs.js";
+import { type Inputs, maxEnclave, needed, type Prediction, readNamed, registers } from "./inputs.js";
 import { type NitroImage, predictNitro } from "./nitro.js";
 
 export async function measureNitro(inputs: Inputs): Promise<Prediction> {
@@ -9,7 +9,7 @@ export async function measureNitro(inputs: Inputs): Promise<Prediction> {
 }
 
 async function enclaveFromFile(file: string): Promise<NitroImage> {
-  const eif = readEif((await readNamed(file)).bytes, file);
+  const eif = readEif((await readNamed(file, maxEnclave)).bytes, file);
   if (eif.signature === undefined) return eif;
   const { readEifSignature } = await import("./eif-signature.js");
   const signature = readEifSignature(eif);
@@ -22,7 +22,7 @@ async function enclaveFromFile(file: string): Promise<NitroImage> {
 }
 
 async function enclaveFromParts({ request, kernel }: Inputs): Promise<NitroImage> {
-  const ramdisks = await Promise.all(request.initrds.map(readNamed));
+  const ramdisks = await Promise.all(request.initrds.map((file) => readNamed(file, maxEnclave)));
   return {
     kernel: needed(await kernel(), "--kernel or --eif", "an enclave image has a kernel").bytes,
     cmdline: new TextEncoder().encode(needed(request.cmdline, "--cmdline", "it is measured")),
