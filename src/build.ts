@@ -6,12 +6,13 @@ import { assemble } from "./assemble.js";
 import { type Backend, BuildStopped, type Prepared } from "./backends/backend.js";
 import { backends } from "./backends/table.js";
 import { canonicalJson, type FileDigest, sha256 } from "./digest.js";
-import { buildEif, type EifSigningFiles } from "./eif.js";
+import { buildEif } from "./eif.js";
 import { HalError } from "./errors.js";
-import { findFirmware } from "./firmware.js";
+import { findFirmware, firmwareFile } from "./firmware.js";
 import type { Manifest } from "./generated/types.js";
 import { describeLaunch } from "./launch/describe.js";
 import { readManifest } from "./manifest.js";
+import type { EifSigner } from "./measure/eif-signature.js";
 import { measure, toMeasurements } from "./measure/measure.js";
 import { launchRequest } from "./measure-output.js";
 import { cacheRoot } from "./paths.js";
@@ -36,8 +37,8 @@ export interface BuildOptions {
   readonly release: boolean;
   readonly verbose: boolean;
   readonly signal: AbortSignal;
-  /** Key and certificate of a signed enclave image. */
-  readonly eifSigner: EifSigningFiles | undefined;
+  /** Signs the enclave image. */
+  readonly eifSigner: EifSigner | undefined;
   /** Options of one backend, such as the Buildroot tree. */
   readonly backendOptions: Readonly<Record<string, string | boolean | undefined>>;
 }
@@ -70,7 +71,7 @@ export async function build(resolved: Resolved, options: BuildOptions): Promise<
   refuseUnreleasable(resolved, options);
   await backend.check(resolved, options);
   const rendered = await render(resolved);
-  const inputs = inputsOf(resolved, rendered, options.backend, await backend.inputs(resolved, options));
+  const inputs = await inputsOf(resolved, rendered, options);
   const dir = join(options.out, resolved.name);
   // A shell or a stage is asked for, not an image.
   const { shell, until } = options.backendOptions;
@@ -89,8 +90,7 @@ export async function build(resolved: Resolved, options: BuildOptions): Promise<
 
 /** Whether the published output was made from exactly these inputs. */
 export async function upToDate(resolved: Resolved, options: BuildOptions): Promise<boolean> {
-  const backend: Backend = backends[options.backend];
-  const inputs = inputsOf(resolved, await render(resolved), options.backend, await backend.inputs(resolved, options));
+  const inputs = await inputsOf(resolved, await render(resolved), options);
   return (await current(join(options.out, resolved.name), inputs.digest)) !== undefined;
 }
 
@@ -187,12 +187,12 @@ async function describe(
   inputs: Inputs,
   prepared: Prepared,
   known: readonly FileDigest[],
-  { backend, offline, signal, eifSigner }: BuildOptions,
+  { backend, offline, update, signal, eifSigner }: BuildOptions,
 ): Promise<Manifest> {
   const cmdline = (await readFile(join(dir, "cmdline"), "utf8")).trimEnd();
   await rm(join(dir, "cmdline"));
   if (resolved.platform === "nitro") await buildEif({ resolved, dir, cmdline, prepared, signer: eifSigner });
-  const firmware = await copyFirmware(await findFirmware(resolved, { cacheDir: cacheRoot(), offline, signal }), dir, resolved);
+  const firmware = await copyFirmware(await findFirmware(resolved, { cacheDir: cacheRoot(), offline, update, signal }), dir, resolved);
   for (const name of await readdir(dir)) await chmod(join(dir, name), 0o644);
   const images = await digestAll(dir, known);
   const launch = describeLaunch(resolved, images, cmdline, { backend, ...(firmware === undefined ? {} : { firmware }) });
@@ -225,7 +225,10 @@ async function describe(
 }
 
 /** Everything that decides the bytes. No path of this machine, no time, nothing of the environment. */
-function inputsOf(resolved: Resolved, rendered: Rendered, backend: string, details: Readonly<Record<string, unknown>>): Inputs {
+async function inputsOf(resolved: Resolved, rendered: Rendered, options: BuildOptions): Promise<Inputs> {
+  const { backend, eifSigner } = options;
+  const details = await backends[backend].inputs(resolved, options);
+  const firmware = await firmwareFile(resolved);
   const files = rendered.files.map(
     (file) => [file.path, file.link === undefined ? sha256(file.content) : sha256(`link ${file.link}`)] as const,
   );
@@ -238,6 +241,8 @@ function inputsOf(resolved: Resolved, rendered: Rendered, backend: string, detai
     name: resolved.name,
     platform: resolved.platform,
     launch: resolved.profile.launch,
+    firmware: { code: firmware?.sha256, vars: firmware?.vars?.sha256 },
+    eifSigner: eifSigner === undefined ? undefined : sha256(canonicalJson(eifSigner)),
     layout: resolved.layout,
     cmdline: resolved.cmdline,
     packages: resolved.debianPackages,

@@ -5,16 +5,11 @@ import { gunzipSync } from "node:zlib";
 import type { Prepared } from "./backends/backend.js";
 import { ByteReader } from "./bytes.js";
 import { HalError } from "./errors.js";
+import { type EifSigner, signingKey } from "./measure/eif-signature.js";
 import { writeEif } from "./measure/eif-write.js";
 import type { Resolved } from "./resolved.js";
 import { runCommand } from "./tools.js";
 import { version } from "./version.js";
-
-/** Files in PEM: an EC P-384 key and its certificate. */
-export interface EifSigningFiles {
-  readonly key: string;
-  readonly certificate: string;
-}
 
 export interface EifInput {
   readonly resolved: Resolved;
@@ -22,7 +17,7 @@ export interface EifInput {
   readonly dir: string;
   readonly cmdline: string;
   readonly prepared: Pick<Prepared, "hostDir" | "buildDir" | "packages">;
-  readonly signer: EifSigningFiles | undefined;
+  readonly signer: EifSigner | undefined;
 }
 
 /** The boot part of a root, which PCR1 covers: early boot and the kernel's modules. The application, PCR2, is the rest. */
@@ -55,7 +50,7 @@ export async function buildEif({ resolved, dir, cmdline, prepared, signer }: Eif
         prepared.packages.find(({ name }) => name === "linux" || name.startsWith("linux-image"))?.version ??
         resolved.profile.kernel.version,
     },
-    ...(signer === undefined ? {} : { signer: { key: await readPem(signer.key), certificate: await readPem(signer.certificate) } }),
+    ...(signer === undefined ? {} : { signer }),
   });
   await writeFile(join(dir, `${resolved.name}.eif`), Buffer.concat(eif));
   await rm(work, { recursive: true, force: true });
@@ -99,6 +94,16 @@ export function splitArchive(archive: Uint8Array, chosen: (path: string) => bool
     parts[chosen(name.replace(/^\.\//, "")) ? 0 : 1].push(entry);
     offset = end;
   }
+}
+
+/**
+ * Who signs, from two files in PEM: an EC P-384 key and its certificate.
+ * @throws HalError "input" for files that are not, or that do not belong together
+ */
+export async function readSigner(keyFile: string, certificateFile: string): Promise<EifSigner> {
+  const signer = { key: await readPem(keyFile), certificate: await readPem(certificateFile) };
+  signingKey(signer);
+  return signer;
 }
 
 async function readPem(file: string): Promise<string> {

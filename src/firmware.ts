@@ -32,6 +32,8 @@ const suiteOf: Readonly<Record<PackageName, string>> = { ovmf: "trixie", "ovmf-a
 export interface FirmwareOptions {
   readonly cacheDir: string;
   readonly offline: boolean;
+  /** Look for a newer version of a package that the profile does not pin. */
+  readonly update: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -42,15 +44,17 @@ export interface FirmwareOptions {
  */
 export async function findFirmware(resolved: Resolved, options: FirmwareOptions): Promise<FirmwareFile | undefined> {
   const { firmware, igvm } = resolved.profile.launch;
-  if (igvm !== undefined) return present(igvm);
-  if (firmware === undefined) return undefined;
-  if (firmware.path !== undefined) {
-    const code = await present(firmware.path);
-    const vars = firmware.vars === undefined ? undefined : await present(firmware.vars);
-    return code === undefined ? undefined : { ...code, ...(vars === undefined ? {} : { vars }) };
-  }
-  if (firmware.package === undefined) return undefined;
-  return packagedFirmware(resolved, firmware.package, options);
+  if (igvm === undefined && firmware?.package !== undefined) return packagedFirmware(resolved, firmware.package, options);
+  return firmwareFile(resolved);
+}
+
+/** The firmware that a profile names as a file, where that file is on this machine. */
+export async function firmwareFile(resolved: Resolved): Promise<FirmwareFile | undefined> {
+  const { firmware, igvm } = resolved.profile.launch;
+  const path = igvm ?? firmware?.path;
+  const code = path === undefined ? undefined : await present(path);
+  const vars = igvm !== undefined || firmware?.vars === undefined ? undefined : await present(firmware.vars);
+  return code === undefined ? undefined : { ...code, ...(vars === undefined ? {} : { vars }) };
 }
 
 async function present(path: string): Promise<FirmwareFile | undefined> {
@@ -61,12 +65,12 @@ async function present(path: string): Promise<FirmwareFile | undefined> {
 async function packagedFirmware(
   resolved: Resolved,
   name: PackageName,
-  { cacheDir, offline, signal }: FirmwareOptions,
+  { cacheDir, offline, update, signal }: FirmwareOptions,
 ): Promise<FirmwareFile> {
   const settings = resolved.profile.launch.firmware ?? {};
   const suite = settings.suite ?? suiteOf[name];
   const home = join(cacheDir, "firmware", suite, name);
-  const wanted = settings.version ?? (await newestKept(home));
+  const wanted = settings.version ?? (update ? undefined : await newestKept(home));
   if (wanted !== undefined) {
     const kept = join(home, wanted, fileInPackage[name]);
     if (existsSync(kept)) return { path: kept, sha256: await sha256File(kept), packageVersion: wanted };
@@ -117,9 +121,16 @@ async function packagedFirmware(
 
 /** The version that an earlier build fetched: a profile without a version keeps the one it has until `--update`. */
 async function newestKept(home: string): Promise<string | undefined> {
-  const names = await readdir(home).catch(() => []);
-  return names
-    .filter((entry) => !entry.startsWith("."))
-    .sort()
-    .at(-1);
+  let newest: string | undefined;
+  for (const version of await readdir(home).catch(() => [])) {
+    if (version.startsWith(".")) continue;
+    if (newest === undefined || (await isNewer(version, newest))) newest = version;
+  }
+  return newest;
+}
+
+/** Debian's order of versions (deb-version(7)): 2025.02-10 is newer than 2025.02-8. */
+async function isNewer(version: string, other: string): Promise<boolean> {
+  const command = { tool: "dpkg", args: ["--compare-versions", version, "gt", other] };
+  return (await runCommand(command, { allowFailure: true })).exitCode === 0;
 }

@@ -1,5 +1,6 @@
 import { BuildStopped } from "../backends/backend.js";
 import { type BuildOptions, type BuildResult, build, summary } from "../build.js";
+import { readSigner } from "../eif.js";
 import { HalError } from "../errors.js";
 import { note, print, printJson } from "../output.js";
 import { planBuild } from "../plan.js";
@@ -25,7 +26,10 @@ export async function buildAll(options: Options): Promise<void> {
   for (const reference of options.profile) matrix.push(await resolve(reference, { set: options.set }));
   const { buildroot, allowVersion, until, shell, eifKey: key, eifCertificate: certificate } = options;
   if ((key === undefined) !== (certificate === undefined)) throw new HalError("input", "--eif-key and --eif-certificate go together");
-  const eifSigner = key === undefined || certificate === undefined ? undefined : { key, certificate };
+  const eifSigner = key === undefined || certificate === undefined ? undefined : await readSigner(key, certificate);
+  if (eifSigner !== undefined && !matrix.some(({ platform }) => platform === "nitro")) {
+    throw new HalError("input", "--eif-key signs enclave images, and no profile given is for platform nitro");
+  }
   const buildOptions: BuildOptions = { ...options, eifSigner, backendOptions: { buildroot, allowVersion, until, shell } };
   if (options.dryRun) {
     const plans = [];

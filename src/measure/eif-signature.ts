@@ -28,10 +28,9 @@ export interface EifSignature {
  * as arrays of integers because AWS's tool serializes byte vectors so (aws-nitro-enclaves-image-format, src/utils/eif_signer.rs).
  * The same PCR 0, key and certificate give the same bytes. No register measures them.
  */
-export function signEif(pcr0: string, { certificate, key: pem }: EifSigner): Uint8Array {
-  const key = readKey(pem);
-  const x509 = readCertificate(certificate);
-  if (!x509.checkPrivateKey(key)) throw new HalError("input", "signing key: it does not belong to the signing certificate");
+export function signEif(pcr0: string, signer: EifSigner): Uint8Array {
+  const { certificate } = signer;
+  const key = signingKey(signer);
   const payload = encodeCbor(
     new Map<string, Cbor>([
       ["register_index", 0],
@@ -46,6 +45,18 @@ export function signEif(pcr0: string, { certificate, key: pem }: EifSigner): Uin
       ["signature", [...cose]],
     ]),
   ]);
+}
+
+/**
+ * The key of a signer whose certificate is that key's.
+ * @throws HalError "input" for a text that is neither, another curve, or two that do not belong together
+ */
+export function signingKey({ certificate, key: pem }: EifSigner): KeyObject {
+  const key = readKey(pem);
+  if (!readCertificate(certificate).checkPrivateKey(key)) {
+    throw new HalError("input", "signing key: it does not belong to the signing certificate");
+  }
+  return key;
 }
 
 /** Sig_structure of RFC 9052, 4.4. */

@@ -1,4 +1,4 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { copyFile, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import { describe, expect, test } from "vitest";
@@ -85,4 +85,30 @@ test("nitro: the enclave image is measured as its own file says", async () => {
   expect(values.map(({ register }) => register)).toEqual(["pcr0", "pcr1", "pcr2"]);
   const second = await execa("perl", [join(halRoot, "test/measure/read-eif.pl"), join(out, "nitro/nitro.eif")]);
   expect(second.stdout.split("\n").slice(-3)).toEqual(values.map(({ register, value }) => `${register} ${value}`));
+});
+
+test("nitro: a signer makes another enclave image, also where an unsigned one is up to date", async () => {
+  const keys = await emptyDir("nitro-keys");
+  const [key, certificate] = [join(keys, "key.pem"), join(keys, "certificate.pem")];
+  const request = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp384r1", "-nodes", "-subj", "/CN=hal test"];
+  await execa("openssl", [...request, "-keyout", key, "-out", certificate]);
+  expect((await build("nitro")).upToDate).toBe(true);
+  const signed = ["--eif-key", key, "--eif-certificate", certificate];
+  expect((await build("nitro", signed)).upToDate).toBe(false);
+  const { stdout } = await succeed(["measure", join(out, "nitro"), "--json"]);
+  expect(stdout).toContain('"pcr8"');
+  expect((await build("nitro", signed)).upToDate).toBe(true);
+});
+
+test("a firmware file of the profile that is another one now: what was built with it is not up to date", async () => {
+  const dir = await emptyDir("firmware");
+  const firmware = join(dir, "firmware.fd");
+  await copyFile("/usr/share/ovmf/OVMF.fd", firmware);
+  const options = ["--out", dir, "--set", `launch.firmware.path=${firmware}`];
+  await build("dev", options);
+  const why = async (): Promise<string> =>
+    JSON.parse((await succeed(["build", "--profile", "dev", "--backend", "debian", "--dry-run", "--json", ...options])).stdout)[0].why;
+  expect(await why()).toBe("up to date");
+  await writeFile(firmware, Buffer.concat([await readFile(firmware), Buffer.alloc(4096)]));
+  expect(await why()).not.toBe("up to date");
 });
