@@ -21,10 +21,9 @@ const MIN_SWAP_BYTES = 1 * MiB;
 /** ext4 with 4 KiB blocks and no 64-bit surprises; far above any image. */
 const MAX_PARTITION_BYTES = 8 * 2 ** 40;
 
-/** Parameters that hal itself adds, or that would undo what the image guarantees. */
-const RESERVED_PARAMETERS = ["roothash", "rdinit", "init", "root", "rootflags", "ro", "rw", "initrd", "dm-mod.create"];
+/** Parameters that hal itself adds, or that would undo what the image guarantees; `-` and `_` are one to kernel and systemd. */
+const RESERVED_PARAMETERS = ["roothash", "rdinit", "init", "root", "rootflags", "ro", "rw", "initrd", "dm_mod.create"];
 const DEBUG_PARAMETERS = [
-  "systemd.debug-shell",
   "systemd.debug_shell",
   "rd.break",
   "rd.shell",
@@ -32,10 +31,16 @@ const DEBUG_PARAMETERS = [
   "emergency",
   "rescue",
   "s",
+  "_s",
   "S",
   "1",
+  "_b",
   "systemd.unit",
+  "systemd.run",
 ];
+/** What the kernel says, or whom it lets debug it, through a device of the host's. */
+const CONSOLE_PARAMETERS = ["console", "earlycon", "earlyprintk", "netconsole", "kgdboc"];
+const NO_CONSOLE = ["console=null", "console=ttynull"];
 
 function features({ features, profile, debianOmitted }: Resolved, at: (pointer: string) => Location): void {
   const names = features.map((feature) => feature.name);
@@ -64,14 +69,27 @@ function platform({ profile, layout, platform }: Resolved, at: (pointer: string)
     fail(`platform nitro has no disk, and layout '${layout.name}' has one`, at("/layout"), "layout: ram");
   }
   if (platform === "nitro" && profile.boot === "uki") fail("platform nitro boots an EIF, not a UKI", at("/boot"), "boot: direct");
-  if (profile.services.units.length > 0 && profile.init !== "systemd")
-    fail("services.units are systemd units, and init is busybox", at("/services/units"), "init: systemd");
 }
 
-function kernelParameters({ profile }: Resolved, at: (pointer: string) => Location): void {
-  for (const [index, word] of profile.kernel.cmdline.entries()) {
-    const where = at(`/kernel/cmdline/${index}`);
-    const [name = ""] = word.split("=");
+/** BusyBox's init would leave a unit lying there, and nobody would say so. */
+function services({ profile, units, enable, disable }: Resolved, at: (pointer: string) => Location): void {
+  if (profile.init === "systemd") return;
+  const [unit] = units;
+  if (unit !== undefined) fail(`${unit.name} is a systemd unit, and init is ${profile.init}`, unit.at, "init: systemd");
+  for (const [key, [name]] of Object.entries({ enable, disable }))
+    if (name !== undefined)
+      fail(`services.${key} names ${name}, a systemd unit, and init is ${profile.init}`, at(`/services/${key}`), "init: systemd");
+}
+
+function kernelParameters({ profile, layout }: Resolved, at: (pointer: string) => Location): void {
+  const words = [
+    ...profile.kernel.cmdline.map((word, index) => ({ word, where: at(`/kernel/cmdline/${index}`) })),
+    ...layout.cmdline.map((word) => ({ word, where: at("/layout") })),
+  ];
+  for (const { word, where } of words) {
+    // A quote before the name is the kernel's to remove (lib/cmdline.c, next_arg).
+    const [name = ""] = word.replace(/^"/, "").replace(/=.*/s, "").split('"');
+    const plain = name.replaceAll("-", "_");
     if ((word.match(/"/g)?.length ?? 0) % 2 !== 0) fail(`kernel parameter ${word} has an unbalanced quote`, where);
     if (/[`$\\']/.test(word))
       fail(
@@ -79,10 +97,10 @@ function kernelParameters({ profile }: Resolved, at: (pointer: string) => Locati
         where,
         "no quotes, backslashes, dollar signs or backticks",
       );
-    if (RESERVED_PARAMETERS.includes(name)) fail(`kernel parameter '${name}' is hal's own to set`, where, "remove it");
-    if (DEBUG_PARAMETERS.includes(name) && !profile.debug)
+    if (RESERVED_PARAMETERS.includes(plain)) fail(`kernel parameter '${name}' is hal's own to set`, where, "remove it");
+    if (DEBUG_PARAMETERS.includes(plain) && !profile.debug)
       fail(`kernel parameter '${name}' opens the image to whoever has the console`, where, "set debug: true, for development only");
-    if (name === "console" && word !== "console=null" && !profile.debug)
+    if (CONSOLE_PARAMETERS.includes(plain) && !NO_CONSOLE.includes(word) && !profile.debug)
       fail(`${word} gives the console to the host`, where, "set debug: true, for development only");
   }
 }
@@ -106,7 +124,7 @@ function sizes({ layout }: Resolved, at: (pointer: string) => Location): void {
   ];
   for (const [index, path] of mounts.entries()) {
     if (mounts.indexOf(path) !== index) fail(`layout '${layout.name}' mounts ${path} twice`, at("/layout"));
-    if (["/", "/etc", "/usr", "/bin", "/sbin", "/lib", "/lib64", "/dev", "/proc", "/sys", "/boot"].includes(path)) {
+    if (["/", "/etc"].includes(path) || /^\/(usr|bin|sbin|lib|lib64|dev|proc|sys|boot)(\/|$)/.test(path)) {
       fail(`layout '${layout.name}' mounts over ${path}, which must stay verified`, at("/layout"));
     }
   }
@@ -207,7 +225,7 @@ function launchable(resolved: Resolved, at: (pointer: string) => Location): void
   }
 }
 
-const checks: readonly Check[] = [platform, features, kernelParameters, sizes, uniqueness, launch, launchable, overlays];
+const checks: readonly Check[] = [platform, features, services, kernelParameters, sizes, uniqueness, launch, launchable, overlays];
 
 /** What a schema cannot say: that the parts of a profile fit together. Throws the first misfit, located. */
 export async function checkSemantics(resolved: Resolved): Promise<void> {

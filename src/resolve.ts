@@ -31,7 +31,7 @@ export interface ResolveOptions {
 export async function resolve(reference: string, options: ResolveOptions = {}): Promise<Resolved> {
   const file = findDocument("profile", reference, undefined, { file: reference });
   const sources: string[] = [];
-  const written = await loadWithParents(file, [], sources);
+  const written = await loadWithParents(file, sources);
   const tree = applySettings(written, options.set ?? []);
   const profile = withToolchainDefaults(complete<Profile>(tree, "profile"));
   const origins = originsOf(tree);
@@ -54,7 +54,9 @@ export async function resolve(reference: string, options: ResolveOptions = {}): 
     at("/layout"),
   );
   sources.push(layoutFile);
-  const layout = withLayoutOptions(complete<Layout>(await load(layoutFile, "layout"), "layout"), profile, at);
+  const layoutTree = await load(layoutFile, "layout");
+  refuseOtherName(layoutTree, layoutFile);
+  const layout = withLayoutOptions(complete<Layout>(layoutTree, "layout"), profile, at);
 
   const features: LoadedFeature[] = [];
   for (const [index, name] of profile.features.entries()) {
@@ -62,6 +64,7 @@ export async function resolve(reference: string, options: ResolveOptions = {}): 
     const featureFile = findDocument("feature", name, where.file.startsWith("--") ? undefined : where.file, where);
     if (features.some((loaded) => loaded.file === featureFile)) continue;
     const featureTree = await load(featureFile, "feature");
+    refuseOtherName(featureTree, featureFile);
     sources.push(featureFile);
     features.push({ feature: complete<Feature>(featureTree, "feature"), file: featureFile, origins: originsOf(featureTree) });
   }
@@ -120,17 +123,20 @@ interface Contribution {
   readonly origins: ReadonlyMap<string, Location>;
 }
 
-/** The merged tree of one profile file over all of its parents. */
-async function loadWithParents(file: string, children: readonly string[], sources: string[]): Promise<MapTree> {
+/** The merged tree of one profile file over all of its parents. A parent of several of them is there once, below all of them. */
+async function loadWithParents(file: string, sources: string[]): Promise<MapTree> {
+  const trees = new Map<string, MapTree>();
+  await loadLine(file, [], trees);
+  sources.push(...trees.keys());
+  const own = trees.get(file);
+  const inherited = [...trees].flatMap(([path, tree]) => (path === file ? [] : [withoutOwnKeys(tree)]));
+  return [...inherited, ...(own === undefined ? [] : [own])].reduce((merged, tree) => mergeTrees(merged, tree) as MapTree);
+}
+
+/** Adds a profile's file behind those of its parents, in the order in which `extends` names them. */
+async function loadLine(file: string, children: readonly string[], line: Map<string, MapTree>): Promise<void> {
   const tree = await load(file, "profile");
-  const name = treeAt(tree, "/name");
-  if (name?.type === "scalar" && basename(file) !== `${name.value}.yaml`) {
-    throw new HalError("input", `the profile in ${basename(file)} is called '${name.value}'`, {
-      at: name.at,
-      remedy: "name and file must agree",
-    });
-  }
-  let merged: MapTree | undefined;
+  refuseOtherName(tree, file);
   for (const parent of parentsOf(tree)) {
     const parentFile = findDocument("profile", parent.reference, file, parent.at);
     const chain = [...children, file];
@@ -138,11 +144,21 @@ async function loadWithParents(file: string, children: readonly string[], source
       const names = [...chain.slice(chain.indexOf(parentFile)), parentFile].map((path) => basename(path, ".yaml"));
       throw new HalError("input", `profiles extend each other in a circle: ${names.join(" → ")}`, { at: parent.at });
     }
-    const inherited = withoutOwnKeys(await loadWithParents(parentFile, chain, sources));
-    merged = merged === undefined ? inherited : (mergeTrees(merged, inherited) as MapTree);
+    if (!line.has(parentFile)) await loadLine(parentFile, chain, line);
   }
-  if (!sources.includes(file)) sources.push(file);
-  return merged === undefined ? tree : (mergeTrees(merged, tree) as MapTree);
+  line.set(file, tree);
+}
+
+/** Names are looked up by file: one that calls itself something else would be taken for another. */
+function refuseOtherName(tree: MapTree, file: string): void {
+  const name = treeAt(tree, "/name");
+  const kind = treeAt(tree, "/kind");
+  if (name?.type !== "scalar" || basename(file).replace(/\.ya?ml$/, "") === name.value) return;
+  const what = kind?.type === "scalar" ? String(kind.value).toLowerCase() : "document";
+  throw new HalError("input", `the ${what} in ${basename(file)} is called '${name.value}'`, {
+    at: name.at,
+    remedy: "name and file must agree",
+  });
 }
 
 function parentsOf(tree: MapTree): { reference: string; at: Location }[] {
@@ -167,16 +183,19 @@ function applySettings(tree: MapTree, settings: readonly string[]): MapTree {
       throw new HalError("input", "not of the form key.path=value", { at: where, remedy: "for example: --set launch.memory=4G" });
     const text = setting.slice(equals + 1);
     const attempt = (value: string): MapTree => {
-      const parsed = parseYaml(
-        path.reduceRight((inner, key) => `{? ${JSON.stringify(key)} : ${inner}}`, value),
-        where.file,
+      // The value alone is YAML: inside a map it could bring keys of its own.
+      const parsed = treeAt(parseYaml(`value: ${value}`, where.file), "/value");
+      if (parsed === undefined) throw new HalError("input", "has no value", { at: where });
+      const nested = path.reduceRight(
+        (inner: Tree, key): Tree => ({ type: "map", at: where, replace: false, entries: new Map([[key, { keyAt: where, value: inner }]]) }),
+        asReplacement(parsed),
       );
-      const merged = relocate(mergeTrees(result, asReplacement(parsed)), where) as MapTree;
+      const merged = relocate(mergeTrees(result, nested), where) as MapTree;
       validate(merged, "profile");
       return { ...merged, at: result.at };
     };
     const quoted = JSON.stringify(text);
-    const plain = parseDocument(text).contents === null || text.trim() !== text || /[\n#&*!|>%@`]/.test(text) ? quoted : text;
+    const plain = parseDocument(text).contents === null || text.trim() !== text || /\n|^[&*!|>%@`]|\s#/.test(text) ? quoted : text;
     try {
       result = attempt(plain);
     } catch (error) {
