@@ -110,6 +110,13 @@ function plainValue(value: string | number | boolean, at: Parameters<typeof kcon
   return kconfigString(value, at);
 }
 
+/**
+ * What Buildroot makes part of systemd unless told otherwise, and no image has a use for unless a feature says so:
+ * keyboard maps (and with them kbd), 13 MB of names of devices, crash records that the host hands over (pstore), D-Bus
+ * services that write to a read-only /etc, time from servers that nobody chose, a network in an enclave that has none.
+ */
+const systemdLeftOut = ["VCONSOLE", "HWDB", "PSTORE", "HOSTNAMED", "TIMEDATED", "TIMESYNCD", "NETWORKD"] as const;
+
 function init(resolved: Resolved): Pairs {
   const { profile } = resolved;
   const at = nearestOrigin(resolved.origins, "/hostname");
@@ -118,6 +125,9 @@ function init(resolved: Resolved): Pairs {
       ? ([
           ["BR2_INIT_SYSTEMD", "y"],
           ["BR2_INIT_SYSTEMD_VAR_NONE", "y"],
+          // Without it systemd takes SystemCallFilter= of a unit, its own units' too, and does nothing about it.
+          ["BR2_PACKAGE_LIBSECCOMP", "y"],
+          ...systemdLeftOut.map((part) => [`BR2_PACKAGE_SYSTEMD_${part}`, "n"] as const),
         ] as const)
       : ([["BR2_INIT_BUSYBOX", "y"]] as const)),
     ["BR2_PACKAGE_BUSYBOX", "y"],

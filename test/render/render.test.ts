@@ -122,6 +122,19 @@ describe("Buildroot symbols", () => {
     expect(new Set(symbols.map(({ symbol }) => symbol)).size).toBe(symbols.length);
   });
 
+  test("parts of systemd that Buildroot adds by itself come only when a feature asks", async () => {
+    const values = async (profile: string) => {
+      const symbols = buildrootSymbols(await resolve(profile));
+      return (name: string): string | undefined => symbols.find(({ symbol }) => symbol === `BR2_PACKAGE_${name}`)?.value;
+    };
+    const enclave = await values("nitro");
+    expect([enclave("SYSTEMD_NETWORKD"), enclave("SYSTEMD_TIMESYNCD"), enclave("SYSTEMD_VCONSOLE")]).toEqual(["n", "n", "n"]);
+    expect((await values("sev-snp"))("SYSTEMD_NETWORKD")).toBe("y");
+    // systemd without it ignores the system call filters of units.
+    expect(enclave("LIBSECCOMP")).toBe("y");
+    expect((await values("dev"))("LIBSECCOMP")).toBeUndefined();
+  });
+
   test("a custom kernel always comes with the symbol of its headers", async () => {
     expect(await symbolValue("BR2_PACKAGE_HOST_LINUX_HEADERS_CUSTOM_6_12")).toBe("y");
     expect(await symbolValue("BR2_PACKAGE_HOST_LINUX_HEADERS_CUSTOM_6_18", "kernel.version=6.18.33")).toBe("y");
