@@ -59,7 +59,7 @@ async function plain(subject: Subject, accel: "kvm" | "tcg", { json, signal }: O
   if (broken.length === 0) return;
   throw new HalError("check", `${broken.length} of ${checks.length} promises are broken`, {
     at: { file: subject.dir },
-    details: console === undefined ? [] : ["the image did not get to its init; its console:", ...console.split("\n").slice(-12)],
+    details: console === undefined ? [] : ["the boot broke off; the console of another one:", ...console.split("\n").slice(-12)],
   });
 }
 

@@ -4,7 +4,7 @@ import { type BootRecord, boot, SHELL_ANSWER } from "./boot.js";
 import { casesFor, type HostileCase, type Outcome } from "./cases.js";
 import { VictimDisk } from "./damage.js";
 import { type Check, type Evidence, judge, spoken } from "./expect.js";
-import { addParameter, copyDrives, inScratch, type ProveOptions, plan, probedInitrd } from "./prove.js";
+import { addParameter, copyDrives, inScratch, type ProveOptions, plan, probedCmdline, probedInitrd } from "./prove.js";
 import { last } from "./report.js";
 import { scanDisk } from "./scan.js";
 import type { Subject } from "./subject.js";
@@ -50,7 +50,7 @@ export async function suffer(subject: Subject, hostile: HostileCase, options: Pr
     const change = await hostile.damage(subject, new VictimDisk(path), scratch);
     const base = plan(subject, options);
     // The image is silent; the failure line is for whoever looks at the kernel's console, so this boot has one.
-    const cmdline = addParameter(addParameter(change.cmdline ?? subject.launch.cmdline, "rdinit=/hal-probe/init"), "console=ttyS0");
+    const cmdline = addParameter(probedCmdline(change.cmdline ?? subject.launch.cmdline, options), "console=ttyS0");
     const record = await boot({
       ...base,
       cmdline,

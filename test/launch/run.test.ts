@@ -37,7 +37,7 @@ describe("hal run", () => {
   test("--platform none --accel tcg leaves the TEE out and needs no KVM", async () => {
     const { text } = await runImage(dir, options({ platform: "none", accel: "tcg" }));
     expect(text).not.toMatch(/sev|igvm|memfd|enable-kvm/);
-    expect(text).toContain("-accel tcg");
+    expect(text).toContain("-accel tcg,thread=single");
     expect(text).toContain("-cpu max,-cx16");
   });
 
