@@ -142,7 +142,7 @@ export function program(signal: AbortSignal): Command {
 
   hal
     .command("verify")
-    .description("recompute everything that the manifest claims")
+    .description("recompute everything that an output directory says of itself")
     .argument("<dir>", "output directory of a build, such as out/sev-snp")
     .option("--eventlog <file>", "compare a TCG2 or CCEL event log with the prediction")
     .option("--registers <file>", "with --eventlog: the reported values; the log must yield them")

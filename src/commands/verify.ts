@@ -1,6 +1,6 @@
 import { HalError } from "../errors.js";
 import { print, printJson, table } from "../output.js";
-import { verifyArtifacts, verifyMeasurements } from "../verify.js";
+import { verifyOutput } from "../verify.js";
 import { verifyEventLog } from "../verify-eventlog.js";
 
 interface Options {
@@ -18,10 +18,7 @@ interface Options {
 /** Recomputes every claim about an output directory, or holds an event log against the prediction; exit 5 when one does not hold. */
 export async function verify(dir: string, options: Options): Promise<void> {
   const { eventlog } = options;
-  const findings =
-    eventlog === undefined
-      ? [...(await verifyArtifacts(dir)), ...(await verifyMeasurements(dir))]
-      : await verifyEventLog(dir, { ...options, eventlog });
+  const findings = eventlog === undefined ? await verifyOutput(dir) : await verifyEventLog(dir, { ...options, eventlog });
   const wrong = findings.filter((finding) => !finding.ok);
   if (options.json) printJson(findings);
   else

@@ -919,6 +919,9 @@ export interface Manifest {
    * Every file of the output directory except this one and build.log.
    */
   artifacts: {
+    /**
+     * A file of the output directory itself.
+     */
     name: string;
     /**
      * Bytes.

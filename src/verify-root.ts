@@ -1,0 +1,76 @@
+import { type FileHandle, open, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Launch, Manifest } from "./generated/types.js";
+import { gptSize, readGpt } from "./measure/gpt.js";
+import type { Finding } from "./verify.js";
+import { BLOCK, hashTree, readSuperblock } from "./verity.js";
+
+/**
+ * That what is measured stands for what can be looked at: the root hash on the command line is that of rootfs.ext4, and the disk holds
+ * this root and its hash tree. Nothing for an image without a verified root.
+ */
+export async function verifyRoot(dir: string, manifest: Manifest, launch: Launch): Promise<Finding[]> {
+  const has = (name: string): boolean => manifest.artifacts.some((entry) => entry.name === name);
+  const stated = /(?:^| )roothash=([0-9a-f]+)/.exec(launch.cmdline)?.[1];
+  if (!has("rootfs.ext4")) {
+    if (stated === undefined) return [];
+    return [{ what: "roothash= on the command line", ok: false, expected: "rootfs.ext4 beside it", found: "no root among the artifacts" }];
+  }
+  const root = join(dir, "rootfs.ext4");
+  const verity = await readFile(join(dir, "rootfs.verity"));
+  const { salt, dataBlocks } = readSuperblock(verity, join(dir, "rootfs.verity"));
+  const computed = await hashTree(root, salt);
+  const recorded = (await readFile(join(dir, "rootfs.roothash"), "utf8")).trimEnd();
+  const blocks = BigInt((manifest.artifacts.find(({ name }) => name === "rootfs.ext4")?.size ?? 0) / BLOCK);
+  const findings = [
+    finding("roothash= on the command line is that of rootfs.ext4", computed.root, stated ?? "no root hash"),
+    finding("rootfs.roothash is that of rootfs.ext4", computed.root, recorded),
+    finding("rootfs.verity covers rootfs.ext4", `${blocks} blocks`, `${dataBlocks} blocks`),
+    { what: "rootfs.verity is the hash tree of rootfs.ext4", ...same(computed.tree.equals(verity.subarray(BLOCK))) },
+  ];
+  if (!has("disk.img")) return findings;
+  const files = { root, verity: join(dir, "rootfs.verity") };
+  return [...findings, ...(await verifyDisk(join(dir, "disk.img"), files))];
+}
+
+const finding = (what: string, expected: string, found: string): Finding => ({ what, ok: expected === found, expected, found });
+const same = (ok: boolean): Omit<Finding, "what"> => (ok ? { ok } : { ok, expected: "the same bytes", found: "other bytes" });
+
+/** Each partition starts with the bytes of its file. */
+async function verifyDisk(disk: string, files: Readonly<Record<string, string>>): Promise<Finding[]> {
+  const handle = await open(disk);
+  try {
+    const { size } = await handle.stat();
+    const head = Buffer.alloc(Math.min(gptSize, size));
+    await handle.read(head, 0, head.length, 0);
+    const { partitions } = readGpt(head, disk, BigInt(Math.floor(size / 512)));
+    const findings: Finding[] = [];
+    for (const [name, file] of Object.entries(files)) {
+      const what = `disk.img: partition ${name} is ${file.slice(file.lastIndexOf("/") + 1)}`;
+      const found = partitions.filter((partition) => partition.name === name);
+      const [partition] = found;
+      if (partition === undefined || found.length > 1) findings.push(finding(what, "one partition", `${found.length} partitions`));
+      else findings.push({ what, ...same(await startsWith(handle, Number(partition.firstBlock) * 512, file)) });
+    }
+    return findings;
+  } finally {
+    await handle.close();
+  }
+}
+
+const CHUNK = 4 * 1024 * 1024;
+
+async function startsWith(disk: FileHandle, start: number, file: string): Promise<boolean> {
+  const handle = await open(file);
+  try {
+    const [left, right] = [Buffer.alloc(CHUNK), Buffer.alloc(CHUNK)];
+    for (let position = 0; ; position += CHUNK) {
+      const { bytesRead } = await handle.read(left, 0, CHUNK, position);
+      const { bytesRead: there } = await disk.read(right, 0, bytesRead, start + position);
+      if (there !== bytesRead || left.compare(right, 0, bytesRead, 0, bytesRead) !== 0) return false;
+      if (bytesRead < CHUNK) return true;
+    }
+  } finally {
+    await handle.close();
+  }
+}

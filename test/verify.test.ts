@@ -1,0 +1,229 @@
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { crc32 } from "node:zlib";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { canonicalJson, type FileDigest, sha256 } from "../src/digest.js";
+import type { Launch, Manifest, Measurements } from "../src/generated/types.js";
+import { describeLaunch } from "../src/launch/describe.js";
+import { guidBytes } from "../src/measure/guid.js";
+import { measure, toMeasurements } from "../src/measure/measure.js";
+import { launchRequest } from "../src/measure-output.js";
+import { resolve } from "../src/resolve.js";
+import { verifyOutput } from "../src/verify.js";
+import { hashTree } from "../src/verity.js";
+import { buildPe } from "./measure/build-pe.js";
+
+const BLOCK = 4096;
+const salt = Buffer.alloc(32, 0xab);
+
+/** 300 blocks, every third of them zeros. */
+function data(): Buffer {
+  const bytes = Buffer.alloc(300 * BLOCK);
+  for (let at = 0; at < bytes.length; at += 4)
+    if (Math.floor(at / BLOCK) % 3 !== 0) bytes.writeUInt32LE(Number((BigInt(at) * 2654435761n) & 0xffffffffn), at);
+  return bytes;
+}
+
+describe("a dm-verity hash tree", () => {
+  test("is veritysetup's", async () => {
+    const dir = await mkdtemp(join(tmpdir(), "hal-verity-"));
+    await writeFile(join(dir, "data"), data());
+    const { root, tree } = await hashTree(join(dir, "data"), salt);
+    await rm(dir, { recursive: true });
+    // veritysetup 2.6.1: format --salt abab… --hash=sha256 --format=1 --data-block-size=4096 --hash-block-size=4096
+    expect(root).toBe("87a38b4c9eca12961fdbb6ce34d4e019fe1a9283b8335ea4e066f2241f1e99a8");
+    expect(sha256(tree)).toBe("65474a04a830b4cd8d01a8f7d64da5e06606efd5d4033cee03de0d28e9090b9d");
+  });
+});
+
+function superblock(blocks: number): Buffer {
+  const bytes = Buffer.alloc(BLOCK);
+  bytes.write("verity");
+  bytes.writeUInt32LE(1, 8);
+  bytes.writeUInt32LE(1, 12);
+  bytes.write("sha256", 32);
+  bytes.writeUInt32LE(BLOCK, 64);
+  bytes.writeUInt32LE(BLOCK, 68);
+  bytes.writeBigUInt64LE(BigInt(blocks), 72);
+  bytes.writeUInt16LE(salt.length, 80);
+  bytes.set(salt, 88);
+  return bytes;
+}
+
+/** A disk whose partitions hold these bytes, each from a megabyte's boundary on. */
+function disk(parts: Readonly<Record<string, Uint8Array>>): Buffer {
+  const sectors = 2048 * (Object.keys(parts).length * 2 + 2);
+  const bytes = Buffer.alloc(sectors * 512);
+  const entries = Buffer.alloc(128 * 128);
+  for (const [index, [name, content]] of Object.entries(parts).entries()) {
+    const first = 2048 * (1 + 2 * index);
+    const entry = entries.subarray(index * 128);
+    entry.set(guidBytes("0fc63daf-8483-4772-8e79-3d69d8477de4"), 0);
+    entry.set(guidBytes(`00000000-0000-8000-8000-00000000000${index}`), 16);
+    entry.writeBigUInt64LE(BigInt(first), 32);
+    entry.writeBigUInt64LE(BigInt(first + Math.ceil(content.length / 512) - 1), 40);
+    entry.write(name, 56, "utf16le");
+    bytes.set(content, first * 512);
+  }
+  const header = bytes.subarray(512, 1024);
+  header.write("EFI PART");
+  header.writeUInt32LE(0x10000, 8);
+  header.writeUInt32LE(92, 12);
+  header.writeBigUInt64LE(1n, 24);
+  header.writeBigUInt64LE(BigInt(sectors - 1), 32);
+  header.writeBigUInt64LE(34n, 40);
+  header.writeBigUInt64LE(BigInt(sectors - 34), 48);
+  header.writeBigUInt64LE(2n, 72);
+  header.writeUInt32LE(128, 80);
+  header.writeUInt32LE(128, 84);
+  header.writeUInt32LE(crc32(entries), 88);
+  header.writeUInt32LE(crc32(header.subarray(0, 92)), 16);
+  bytes.set(entries, 1024);
+  return bytes;
+}
+
+describe("hal verify", () => {
+  let dir = "";
+  const at = (name: string): string => join(dir, name);
+  const json = async <T>(name: string): Promise<T> => JSON.parse(await readFile(at(name), "utf8")) as T;
+  const digests = (files: Readonly<Record<string, Uint8Array | string>>): FileDigest[] =>
+    Object.entries(files).map(([name, bytes]) => ({ name, size: Buffer.byteLength(bytes), sha256: sha256(bytes) }));
+
+  beforeEach(async () => {
+    dir = await mkdtemp(join(tmpdir(), "hal-verify-"));
+    const resolved = await resolve("dev");
+    await writeFile(at("rootfs.ext4"), data());
+    const { root, tree } = await hashTree(at("rootfs.ext4"), salt);
+    const verity = Buffer.concat([superblock(300), tree]);
+    const files: Record<string, Uint8Array | string> = {
+      bzImage: buildPe([{ name: ".text", data: Buffer.from("kernel") }]),
+      "initramfs.cpio.zst": "initrd",
+      "rootfs.ext4": data(),
+      "rootfs.verity": verity,
+      "rootfs.roothash": `${root}\n`,
+      "disk.img": disk({ root: data(), verity }),
+    };
+    const launch = describeLaunch(resolved, digests(files), `${resolved.cmdline.join(" ")} roothash=${root}`);
+    for (const [name, bytes] of Object.entries(files)) await writeFile(at(name), bytes);
+    files["launch.json"] = canonicalJson(launch);
+    files["measurements.json"] = canonicalJson(toMeasurements(await measure(launchRequest(launch, dir))));
+    const manifest: Manifest = {
+      schema: "hal.manifest/v1",
+      profile: "dev",
+      platform: "none",
+      layout: "hardened",
+      backend: "debian",
+      debug: false,
+      sourceDateEpoch: 0,
+      omitted: [],
+      hal: "0",
+      inputs: { digest: sha256(""), tree: sha256(""), files: [], details: {} },
+      packages: [],
+      artifacts: digests(files),
+    };
+    files["manifest.json"] = canonicalJson(manifest);
+    for (const [name, bytes] of Object.entries(files)) await writeFile(at(name), bytes);
+  });
+  afterEach(() => rm(dir, { recursive: true, force: true }));
+
+  /** Changes a file, and the manifest's digest of it: what a publisher can do who has something to hide. */
+  async function forge(name: string, change: (bytes: Buffer) => Uint8Array | string): Promise<void> {
+    const bytes = change(await readFile(at(name)));
+    await writeFile(at(name), bytes);
+    const manifest = await json<Manifest>("manifest.json");
+    const artifacts = manifest.artifacts.map((entry) => (entry.name === name ? (digests({ [name]: bytes })[0] ?? entry) : entry));
+    await writeFile(at("manifest.json"), canonicalJson({ ...manifest, artifacts }));
+  }
+  const edit = <T>(name: string, change: (value: T) => unknown): Promise<void> =>
+    forge(name, (bytes) => canonicalJson(change(JSON.parse(bytes.toString("utf8")) as T)));
+  const flip = (offset: number) => (bytes: Buffer) => {
+    bytes.writeUInt8(bytes.readUInt8(offset) ^ 1, offset);
+    return bytes;
+  };
+  const broken = async (): Promise<string[]> => (await verifyOutput(dir)).filter(({ ok }) => !ok).map(({ what }) => what);
+
+  test("holds for what a build leaves", async () => {
+    const findings = await verifyOutput(dir);
+    expect(findings.filter(({ ok }) => !ok)).toEqual([]);
+    expect(findings.length).toBeGreaterThan(15);
+  });
+
+  test("one byte of any file", async () => {
+    for (const { name } of (await json<Manifest>("manifest.json")).artifacts) {
+      const before = await readFile(at(name));
+      await writeFile(at(name), flip(before.length - 2)(Buffer.from(before)));
+      expect(await broken()).toContain(name);
+      await writeFile(at(name), before);
+    }
+  });
+
+  test("a root that is not the measured one", async () => {
+    await forge("rootfs.ext4", flip(5000));
+    expect(await broken()).toEqual([
+      "roothash= on the command line is that of rootfs.ext4",
+      "rootfs.roothash is that of rootfs.ext4",
+      "rootfs.verity is the hash tree of rootfs.ext4",
+      "disk.img: partition root is rootfs.ext4",
+    ]);
+  });
+
+  test("a hole in the root that is none", async () => {
+    await forge("rootfs.ext4", flip(3 * BLOCK + 7));
+    expect(await broken()).toContain("roothash= on the command line is that of rootfs.ext4");
+  });
+
+  test("another disk", async () => {
+    await forge("disk.img", flip(2048 * 512 + 300 * BLOCK - 1));
+    expect(await broken()).toContain("disk.img: partition root is rootfs.ext4");
+    await forge("disk.img", flip(3 * 2048 * 512));
+    expect(await broken()).toContain("disk.img: partition verity is rootfs.verity");
+    await forge("disk.img", flip(1024 + 56)); // the name of the first partition: the table's checksum is wrong
+    expect(await broken()).toContain("root");
+  });
+
+  test("another hash tree", async () => {
+    await forge("rootfs.verity", flip(BLOCK + 3));
+    expect(await broken()).toContain("rootfs.verity is the hash tree of rootfs.ext4");
+  });
+
+  test("measurements that are left out, given twice or other ones", async () => {
+    type Change = (values: Measurements["values"]) => Measurements["values"];
+    const values = (change: Change) => edit<Measurements>("measurements.json", (all) => ({ ...all, values: change(all.values) }));
+    const whole = await readFile(at("measurements.json"));
+    await values(() => []);
+    expect(await broken()).toContain("vtpm pcr4 sha256");
+    await forge("measurements.json", () => whole);
+    await values((list) => list.slice(1));
+    expect(await broken()).toEqual(["vtpm pcr2 sha1"]);
+    await forge("measurements.json", () => whole);
+    await values(([first, ...rest]) => (first === undefined ? [] : [{ ...first, value: "0".repeat(40) }, first, ...rest]));
+    expect(await broken()).toEqual(["measurements.json"]);
+    await forge("measurements.json", () => whole);
+    await edit<Measurements>("measurements.json", (all) => ({ ...all, notPredicted: [] }));
+    expect(await broken()).toEqual(["measurements.json: notPredicted"]);
+  });
+
+  test("launch metadata of something else", async () => {
+    const whole = await readFile(at("launch.json"));
+    await edit<Launch>("launch.json", (launch) => ({ ...launch, argv: [...launch.argv, "-monitor", "stdio"] }));
+    expect(await broken()).toEqual(["launch.json: argv"]);
+    await forge("launch.json", () => whole);
+    await edit<Launch>("launch.json", (launch) => ({ ...launch, kernel: { ...launch.kernel, sha256: "0".repeat(64) } }));
+    expect(await broken()).toEqual(["launch.json: bzImage"]);
+    await forge("launch.json", () => whole);
+    await edit<Launch>("launch.json", (launch) => ({ ...launch, debug: true, platform: "sev" }));
+    expect(await broken()).toContain("launch.json: profile and platform");
+  });
+
+  test("a missing file is a claim that does not hold, not the end", async () => {
+    await rm(at("bzImage"));
+    await rm(at("rootfs.verity"));
+    expect(await broken()).toEqual(["bzImage", "rootfs.verity", "root", "measurements.json"]);
+  });
+
+  test("a manifest that names files elsewhere is refused", async () => {
+    await edit<Manifest>("manifest.json", (all) => ({ ...all, artifacts: digests({ "../passwd": "" }) }));
+    await expect(verifyOutput(dir)).rejects.toMatchObject({ kind: "input", at: { file: at("manifest.json") } });
+  });
+});
