@@ -1,6 +1,6 @@
 import { sha256 } from "../digest.js";
 import { HalError } from "../errors.js";
-import { type ExplainedValue, type Inputs, needed, noFirmware, type Prediction, type Value } from "./inputs.js";
+import { type ExplainedValue, type Inputs, needed, noFirmware, type Prediction, readNamed, type Value } from "./inputs.js";
 import type { SevEsLaunch } from "./sev.js";
 import type { KernelHashes } from "./sev-hashes.js";
 import type { Measured } from "./steps.js";
@@ -45,9 +45,15 @@ export async function launchDigests({ platform, bank, digest, guestFeatures }: L
 }
 
 async function kernelHashes(inputs: Inputs): Promise<{ readonly kernel?: KernelHashes }> {
-  const kernel = await inputs.kernel();
-  if (kernel === undefined) return {};
-  const cmdline = inputs.request.cmdline ?? "";
+  const { boot, uki, initrds, cmdline = "" } = inputs.request;
+  const kernel =
+    boot === "uki-kernel" ? await readNamed(needed(uki, "--uki", "it is what --boot uki-kernel starts")) : await inputs.kernel();
+  if (kernel === undefined) {
+    if (boot !== "direct" || (initrds.length === 0 && cmdline === "")) return {};
+    throw new HalError("input", `${initrds.length > 0 ? "--initrd" : "--cmdline"} without a kernel: QEMU starts nothing with it`, {
+      remedy: "give --kernel",
+    });
+  }
   if (cmdline.includes("\0")) throw new HalError("input", "command line: a NUL would cut it short");
   const bytes = (hex: string): Uint8Array => Buffer.from(hex, "hex");
   return {

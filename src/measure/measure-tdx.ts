@@ -8,6 +8,8 @@ export async function measureTdx(inputs: Inputs): Promise<Prediction> {
     const unknown = ["rtmr1", "rtmr2"].map((register) => ({ platform: "tdx" as const, register, why }));
     return { values: firmware.values, notPredicted: [...firmware.notPredicted, ...unknown] };
   };
+  if (inputs.request.boot !== "direct")
+    return without("no value of a unified kernel image has been compared with hardware or another program");
   if (inputs.request.kernel === undefined) return without("it is a digest of the kernel, and none is given (--kernel FILE)");
   const firmwareVersion = await inputs.firmwareVersion();
   if (firmwareVersion === undefined) return without(unknownRelease);

@@ -1,0 +1,71 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { MeasureRequest } from "../../src/measure/inputs.js";
+import { measure } from "../../src/measure/measure.js";
+import { buildFirmware } from "./build-firmware.js";
+import { buildPe } from "./build-pe.js";
+
+// Bare files as `hal measure --platform P …` gets them: what does not belong together has no value.
+let dir = "";
+const at = (name: string): string => join(dir, name);
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), "hal-bare-"));
+  await writeFile(at("firmware"), buildFirmware());
+  await writeFile(at("kernel"), buildPe([{ name: ".text", data: Buffer.from("kernel") }]));
+  await writeFile(at("initrd"), "initrd");
+});
+afterAll(() => rm(dir, { recursive: true, force: true }));
+
+const request = (platform: MeasureRequest["platforms"][number], more: Partial<MeasureRequest> = {}): MeasureRequest => ({
+  platforms: [platform],
+  firmware: at("firmware"),
+  initrds: [],
+  vcpus: [1],
+  cpuModel: "EPYC",
+  boot: "direct",
+  nativeZero: false,
+  guest: platform === "tdx" ? "tdx" : "plain",
+  ...more,
+});
+const valuesOf = async (of: MeasureRequest): Promise<Record<string, string>> =>
+  Object.fromEntries((await measure(of)).values.map(({ register, value }) => [register, value]));
+
+describe.each(["sev", "sev-es", "sev-snp"] as const)("%s", (platform) => {
+  test("a unified kernel image that QEMU starts is the kernel that it hashes", async () => {
+    const uki = await valuesOf(request(platform, { boot: "uki-kernel", uki: at("kernel") }));
+    expect(uki).toEqual(await valuesOf(request(platform, { kernel: at("kernel") })));
+    expect(uki).not.toEqual(await valuesOf(request(platform)));
+    await expect(measure(request(platform, { boot: "uki-kernel" }))).rejects.toMatchObject({ kind: "input", message: /--uki is missing/ });
+  });
+
+  test("an initrd or a command line without a kernel is refused", async () => {
+    await expect(measure(request(platform, { initrds: [at("initrd")] }))).rejects.toMatchObject({
+      kind: "input",
+      message: /--initrd without a kernel/,
+    });
+    await expect(measure(request(platform, { cmdline: "quiet" }))).rejects.toMatchObject({
+      kind: "input",
+      message: /--cmdline without a kernel/,
+    });
+    expect(await valuesOf(request(platform, { boot: "uki-disk", cmdline: "quiet" }))).toEqual(await valuesOf(request(platform)));
+  });
+});
+
+test("tdx: what is known of a directly booted kernel does not stand for a unified kernel image", async () => {
+  const machine = {
+    kernel: at("kernel"),
+    initrds: [at("initrd")],
+    cmdline: "quiet",
+    memory: "2G",
+    qemuVersion: "10.0",
+    firmwareVersion: "2025.02",
+  };
+  expect(Object.keys(await valuesOf(request("tdx", machine)))).toEqual(["mrtd", "rtmr1", "rtmr2"]);
+  for (const boot of ["uki-disk", "uki-kernel"] as const) {
+    const { values, notPredicted } = await measure(request("tdx", { ...machine, boot, uki: at("kernel") }));
+    expect(new Set(values.map(({ register }) => register))).toEqual(new Set(["mrtd"]));
+    expect(notPredicted).toContainEqual({ platform: "tdx", register: "rtmr1", why: expect.stringContaining("unified kernel image") });
+  }
+});
