@@ -46,9 +46,22 @@ describe("hal verify --eventlog", () => {
   });
 
   test("names the first event of each register that is not as predicted", async () => {
-    const findings = await verify("");
+    const findings = await verifyEventLog(dir, { eventlog: at("log"), ...options });
     const wrong = findings.filter(({ ok }) => !ok).map(({ what }) => what.split(",")[0]);
     expect(wrong).toEqual([4, 5, 7, 9].map((index) => `event 1 of pcr${index}: the log ends`));
+  });
+
+  test("says of which registers only the log speaks", async () => {
+    const findings = await verify(`pcr2 sha256 ${values.get("pcr2")}\n`);
+    expect(findings).toContainEqual({ what: "not proven, because no value is reported: pcr3, pcr4, pcr5, pcr6, pcr7, pcr9, pcr11", ok: true });
+  });
+
+  test.each([
+    ["none", "# nothing\n"],
+    ["one that is not predicted", `pcr10 sha256 ${"ab".repeat(32)}\n`],
+    ["one in a bank that hal does not know", `pcr4 sha512 ${"ab".repeat(64)}\n`],
+  ])("does not take %s for the registers that a log must yield", async (_, text) => {
+    await expect(verify(text)).rejects.toMatchObject({ kind: "input", at: { file: at("registers") } });
   });
 
   test.each([
