@@ -53,7 +53,10 @@ describe("hal verify --eventlog", () => {
 
   test("says of which registers only the log speaks", async () => {
     const findings = await verify(`pcr2 sha256 ${values.get("pcr2")}\n`);
-    expect(findings).toContainEqual({ what: "not proven, because no value is reported: pcr3, pcr4, pcr5, pcr6, pcr7, pcr9, pcr11", ok: true });
+    expect(findings).toContainEqual({
+      what: "not proven, because no value is reported: pcr3, pcr4, pcr5, pcr6, pcr7, pcr9, pcr11",
+      ok: true,
+    });
   });
 
   test.each([
