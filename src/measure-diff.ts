@@ -29,8 +29,8 @@ async function readSide(dir: string): Promise<Side> {
 /** Which registers differ between two output directories, and which artifact, package or setting made each differ. */
 export async function diffOutputs(dirA: string, dirB: string): Promise<Difference[]> {
   const [a, b] = [await readSide(dirA), await readSide(dirB)];
-  const id = ({ platform, register, bank, holdsFor }: Measurements["values"][number]): string =>
-    `${platform} ${register} ${bank} ${holdsFor.passOrder ?? ""} ${holdsFor.vcpus ?? ""}`;
+  // A build measures one machine: another number of vCPUs is a reason, not another register.
+  const id = ({ platform, register, bank, holdsFor }: Value): string => `${platform} ${register} ${bank} ${holdsFor.passOrder ?? ""}`;
   const inA = new Map(a.measurements.values.map((value) => [id(value), value]));
   const inB = new Map(b.measurements.values.map((value) => [id(value), value]));
   const differences: Difference[] = [];
@@ -39,23 +39,40 @@ export async function diffOutputs(dirA: string, dirB: string): Promise<Differenc
     const value = left ?? right;
     if (value === undefined || left?.value === right?.value) continue;
     const from = new Set([...(left?.from ?? []), ...(right?.from ?? [])]);
-    const because = [...from].flatMap((part) => causes(part, a, b));
+    const because =
+      left === undefined || right === undefined ? [onlyIn(left === undefined ? dirB : dirA)] : reasons(from, left, right, a, b);
     differences.push({
       platform: value.platform,
       register: value.register,
       bank: value.bank,
       a: left?.value,
       b: right?.value,
-      because: because.length > 0 ? because : ["only one of the two has it"],
+      because,
     });
   }
   return differences;
 }
 
+const onlyIn = (dir: string): string => `only ${dir} has it`;
+
+type Value = Measurements["values"][number];
+
+/** What moved a register: its inputs; else what its value holds for, which is the firmware's or QEMU's release. */
+function reasons(from: ReadonlySet<string>, left: Value, right: Value, a: Side, b: Side): string[] {
+  const inputs = new Set([...from].flatMap((part) => causes(part, a, b)));
+  if (inputs.size > 0) return [...inputs];
+  const keys = [...new Set([...Object.keys(left.holdsFor), ...Object.keys(right.holdsFor)])];
+  const held = keys.flatMap((key) => compare(key, left.holdsFor[key], right.holdsFor[key]));
+  return held.length > 0 ? held : ["none of its recorded inputs differs: hal verify says whether both directories are whole"];
+}
+
+function compare(what: string, left: unknown, right: unknown): string[] {
+  return JSON.stringify(left) === JSON.stringify(right) ? [] : [`${what}: ${short(left)} → ${short(right)}`];
+}
+
 /** How one input differs, in words; nothing when it does not. */
 function causes(part: string, a: Side, b: Side): string[] {
-  const compare = (what: string, left: unknown, right: unknown): string[] =>
-    JSON.stringify(left) === JSON.stringify(right) ? [] : [`${what}: ${short(left)} → ${short(right)}`];
+  const artifact = (name: RegExp, { manifest }: Side) => manifest.artifacts.find((entry) => name.test(entry.name))?.sha256;
   switch (part) {
     case "kernel":
       return [...compare("kernel bzImage", a.launch.kernel?.sha256, b.launch.kernel?.sha256), ...kernelCauses(a, b)];
@@ -67,7 +84,21 @@ function causes(part: string, a: Side, b: Side): string[] {
       return cmdlineCauses(a, b);
     case "firmware":
     case "igvm":
-      return compare("firmware", a.launch.firmware, b.launch.firmware);
+      return [
+        ...compare("firmware", a.launch.firmware?.sha256, b.launch.firmware?.sha256),
+        ...compare("  version", a.launch.firmware?.packageVersion, b.launch.firmware?.packageVersion),
+      ];
+    case "uki":
+      return [
+        ...compare("unified kernel image", artifact(/\.efi$/, a), artifact(/\.efi$/, b)),
+        ...kernelCauses(a, b),
+        ...cmdlineCauses(a, b),
+        ...packageCauses(a, b),
+      ];
+    case "disk":
+      return compare("disk image, for its partition table", artifact(/^disk\.img$/, a), artifact(/^disk\.img$/, b));
+    case "certificate":
+      return compare("signed enclave image", a.launch.eif?.sha256, b.launch.eif?.sha256);
     case "vcpus":
       return compare("launch.cpus", a.launch.cpu.count, b.launch.cpu.count);
     case "cpuModel":
@@ -75,7 +106,7 @@ function causes(part: string, a: Side, b: Side): string[] {
     case "memory":
       return compare("launch.memory", a.launch.memory.size, b.launch.memory.size);
     case "guestFeatures":
-      return compare("launch.guestFeatures", a.launch.tee, b.launch.tee);
+      return compare("launch.guestFeatures", a.launch.tee?.guestFeatures, b.launch.tee?.guestFeatures);
     default:
       return [];
   }
