@@ -19,9 +19,10 @@ const buildrootTree = (): Option => new Option("--buildroot <dir>", "a Buildroot
 
 /**
  * The command line. Each command's code is loaded when it runs, so that `hal list` does not pay for `hal build`.
- * @param signal aborted when the user interrupts
+ * @param interruption for commands that have something to put away: the signal that is aborted when the user interrupts. All others
+ * end at once.
  */
-export function program(signal: AbortSignal): Command {
+export function program(interruption: () => AbortSignal): Command {
   const hal = new Command("hal")
     .description("One YAML profile to a confidential-VM image: kernel, verified root, launch metadata, reference measurements.")
     .version(version)
@@ -53,7 +54,7 @@ export function program(signal: AbortSignal): Command {
     .addOption(new Option("--external <dir>", "with --defconfig: an external tree; again for more").argParser(append).default([]))
     .addOption(json())
     .addOption(set())
-    .action(async (profiles, options) => (await import("./commands/check.js")).check(profiles, { ...options, signal }));
+    .action(async (profiles, options) => (await import("./commands/check.js")).check(profiles, { ...options, signal: interruption() }));
 
   hal
     .command("render")
@@ -87,7 +88,7 @@ export function program(signal: AbortSignal): Command {
     .option("--dry-run", "print what would be done", false)
     .addOption(json())
     .addOption(set())
-    .action(async (options) => (await import("./commands/build.js")).buildAll({ ...options, signal }));
+    .action(async (options) => (await import("./commands/build.js")).buildAll({ ...options, signal: interruption() }));
 
   hal
     .command("fetch")
@@ -97,7 +98,7 @@ export function program(signal: AbortSignal): Command {
     .addOption(buildrootTree())
     .option("--allow-version", "accept a Buildroot tree of another version than the profile names")
     .addOption(set())
-    .action(async (options) => (await import("./commands/fetch.js")).fetchSources({ ...options, signal }));
+    .action(async (options) => (await import("./commands/fetch.js")).fetchSources({ ...options, signal: interruption() }));
 
   hal
     .command("make")
@@ -108,7 +109,9 @@ export function program(signal: AbortSignal): Command {
     .addOption(buildrootTree())
     .option("--allow-version", "accept a Buildroot tree of another version than the profile names")
     .addOption(set())
-    .action(async (profile, targets, options) => (await import("./commands/make.js")).make(profile, targets, { ...options, signal }));
+    .action(async (profile, targets, options) =>
+      (await import("./commands/make.js")).make(profile, targets, { ...options, signal: interruption() }),
+    );
 
   hal
     .command("run")
@@ -126,7 +129,7 @@ export function program(signal: AbortSignal): Command {
     .option("--id-key <file>", "SEV-SNP: sign an ID block over the predicted digest with this EC P-384 key (PEM)")
     .option("--author-key <file>", "SEV-SNP: sign the ID key with this EC P-384 key (PEM)")
     .addOption(json())
-    .action(async (dir, options) => (await import("./commands/run.js")).run(dir, { ...options, signal }));
+    .action(async (dir, options) => (await import("./commands/run.js")).run(dir, { ...options, signal: interruption() }));
 
   hal
     .command("test")
@@ -138,7 +141,7 @@ export function program(signal: AbortSignal): Command {
     .option("--save <dir>", "with --tpm: keep the event log, the PCRs and what booted")
     .addOption(new Option("--accel <accel>", "acceleration").choices(["auto", "kvm", "tcg"]).default("auto"))
     .addOption(json())
-    .action(async (dir, options) => (await import("./commands/test.js")).test(dir, { ...options, signal }));
+    .action(async (dir, options) => (await import("./commands/test.js")).test(dir, { ...options, signal: interruption() }));
 
   hal
     .command("verify")

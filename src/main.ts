@@ -6,11 +6,13 @@ import { exitCodes, formatError, HalError, printable } from "./errors.js";
 /** The one place that turns an outcome into an exit code (DESIGN 5). */
 async function main(): Promise<number> {
   const interrupt = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupt.abort());
-  // A reader that stops early (`hal list | head -1`) is not an error.
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : exitCodes.bug));
+  const interruption = (): AbortSignal => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupt.abort());
+    return interrupt.signal;
+  };
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", (error: NodeJS.ErrnoException) => unwritable(stream, error));
   try {
-    await program(interrupt.signal).parseAsync(process.argv);
+    await program(interruption).parseAsync(process.argv);
     return 0;
   } catch (error) {
     if (interrupt.signal.aborted) {
@@ -34,20 +36,34 @@ async function main(): Promise<number> {
   }
 }
 
+/** A reader that stops early (`hal verify out/P | head -1`) is no error, and changes no verdict: the work goes on to its exit code. */
+function unwritable(stream: NodeJS.WriteStream, error: NodeJS.ErrnoException): void {
+  if (error.code === "EPIPE") return;
+  if (stream === process.stdout) process.stderr.write(`hal: the output cannot be written: ${error.code}\n`);
+  process.exit(exitCodes.command);
+}
+
 /** What the host refused, as the user can act on it: a full disk is no bug of hal's. */
 function systemError(error: unknown): HalError | undefined {
-  const { code, path } = error as NodeJS.ErrnoException;
+  const { code, path, syscall, message } = error as NodeJS.ErrnoException;
+  if (code === undefined || syscall === undefined) return undefined;
   const at = path === undefined ? {} : { at: { file: path } };
   if (code === "ENOSPC" || code === "EDQUOT")
     return new HalError("command", "the disk is full", {
       ...at,
       remedy: "free some space and build again; the previous output is untouched",
     });
-  if (code === "EACCES" || code === "EPERM") return new HalError("input", "permission denied", at);
-  if (code === "EROFS") return new HalError("input", "read-only filesystem", at);
-  if (code === "ENOENT" && path !== undefined) return new HalError("input", "does not exist", at);
-  if (code === "ENOTDIR") return new HalError("input", "not a directory", at);
-  return undefined;
+  const words = refusals[code] ?? /^[A-Z0-9]+: ([^,]+)/.exec(message)?.[1] ?? code;
+  return new HalError(code === "EIO" ? "command" : "input", words, at);
 }
+
+const refusals: Readonly<Record<string, string>> = {
+  EACCES: "permission denied",
+  EPERM: "permission denied",
+  EROFS: "read-only filesystem",
+  ENOENT: "does not exist",
+  ENOTDIR: "not a directory",
+  EISDIR: "is a directory",
+};
 
 process.exitCode = await main();

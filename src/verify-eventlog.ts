@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { HalError } from "./errors.js";
 import { withoutTee } from "./launch/without-tee.js";
@@ -7,7 +6,7 @@ import { type Bank, banks } from "./measure/banks.js";
 import type { RegisterValue } from "./measure/boot-events.js";
 import { type EventLogKind, readEventLog } from "./measure/eventlog.js";
 import { divergences, unexplained } from "./measure/eventlog-compare.js";
-import type { MeasureRequest } from "./measure/inputs.js";
+import { type MeasureRequest, readNamed } from "./measure/inputs.js";
 import { measure } from "./measure/measure.js";
 import { launchRequest } from "./measure-output.js";
 import type { Finding } from "./verify.js";
@@ -45,8 +44,8 @@ export async function verifyEventLog(dir: string, options: EventLogOptions): Pro
     ...(initrd === undefined ? {} : { initrds: [initrd] }),
     ...(uki === undefined ? {} : { uki }),
   };
-  const log = readEventLog(new Uint8Array(await readFile(options.eventlog)), options.eventlog, kind);
-  const given = options.registers === undefined ? undefined : parseRegisters(await readFile(options.registers, "utf8"), options.registers);
+  const log = readEventLog((await readNamed(options.eventlog)).bytes, options.eventlog, kind);
+  const given = options.registers === undefined ? undefined : parseRegisters(await readText(options.registers), options.registers);
   const { values, notPredicted } = await measure(request);
   const predicted = values.map(
     ({ register, bank, value, steps }): RegisterValue => ({ register, bank: bank as Bank, value, steps: steps() }),
@@ -75,6 +74,10 @@ export async function verifyEventLog(dir: string, options: EventLogOptions): Pro
   const unproven: Finding[] =
     alone.length === 0 ? [] : [{ what: `not proven, because no value is reported: ${alone.join(", ")}`, ok: true }];
   return [...explained, ...broken, ...same, ...unproven, ...apart];
+}
+
+async function readText(file: string): Promise<string> {
+  return Buffer.from((await readNamed(file)).bytes).toString("utf8");
 }
 
 type Reported = Pick<RegisterValue, "register" | "bank" | "value">;

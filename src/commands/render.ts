@@ -1,10 +1,11 @@
 import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
-import { join } from "node:path";
+import { resolve as absolute, join } from "node:path";
 import { HalError } from "../errors.js";
 import { note } from "../output.js";
 import { render as renderTree } from "../render.js";
 import { resolve } from "../resolve.js";
+import { formatCommand } from "../tools.js";
 import { writeTree } from "../write-tree.js";
 
 /** Writes the external tree of a profile; one that hal rendered is brought up to date, anything else is left alone. */
@@ -17,5 +18,6 @@ export async function render(reference: string, options: { output: string; set?:
   }
   await writeTree(rendered, options.output);
   note(`${rendered.files.length} files in ${options.output}`);
-  note(`  make BR2_EXTERNAL=${options.output} hal_${resolved.name.replaceAll("-", "_")}_defconfig`);
+  const args = [`BR2_EXTERNAL=${absolute(options.output)}`, `hal_${resolved.name.replaceAll("-", "_")}_defconfig`];
+  note(`in a Buildroot tree: ${formatCommand({ tool: "make", args })}`);
 }

@@ -74,6 +74,12 @@ describe("hal verify --eventlog", () => {
     await expect(verify(text)).rejects.toMatchObject({ kind: "input", at: { file: at("registers"), line: 1 } });
   });
 
+  test("says which file cannot be read", async () => {
+    const log = { eventlog: at("log"), ...options };
+    await expect(verifyEventLog(dir, { ...log, eventlog: "/" })).rejects.toMatchObject({ kind: "input", at: { file: "/" } });
+    await expect(verifyEventLog(dir, { ...log, registers: at("none") })).rejects.toMatchObject({ kind: "input", at: { file: at("none") } });
+  });
+
   test("does not pass where nothing can be compared", async () => {
     await writeFile(at("other"), buildEventLog(separators, ["sha512"]));
     await expect(verifyEventLog(dir, { eventlog: at("other"), ...options })).rejects.toThrow("no register of the log is predicted");

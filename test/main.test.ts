@@ -1,0 +1,77 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { execa } from "execa";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { halRoot } from "../src/paths.js";
+
+// The process as a shell sees it: exit code, the two streams, signals.
+const words = ["--import", createRequire(import.meta.url).resolve("tsx"), join(halRoot, "src/main.ts")];
+const hal = (...args: string[]) => execa(process.execPath, [...words, ...args], { reject: false, cwd: dir, stdin: "ignore" });
+const shell = (script: string) => execa("bash", ["-c", script, "bash", process.execPath, ...words], { reject: false, cwd: dir });
+
+let dir = "";
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), "hal-main-"));
+  await writeFile(
+    join(dir, "manifest.json"),
+    JSON.stringify({
+      schema: "hal.manifest/v1",
+      profile: "p",
+      platform: "none",
+      layout: "l",
+      backend: "debian",
+      debug: false,
+      sourceDateEpoch: 0,
+      omitted: [],
+      hal: "0",
+      inputs: { digest: "0".repeat(64), tree: "0".repeat(64), files: [], details: {} },
+      packages: [],
+      artifacts: [{ name: "bzImage", size: 1, sha256: "0".repeat(64) }],
+    }),
+  );
+});
+afterAll(() => rm(dir, { recursive: true, force: true }));
+
+describe("the process", () => {
+  test("results are the whole of stdout, errors the whole of stderr", async () => {
+    const listed = await hal("list", "--json");
+    expect([listed.exitCode, listed.stderr]).toEqual([0, ""]);
+    expect(JSON.parse(listed.stdout)).toBeInstanceOf(Array);
+    const wrong = await hal("show", "--json", "sev-snpp");
+    expect([wrong.exitCode, wrong.stdout]).toEqual([2, ""]);
+    expect(wrong.stderr).toContain("did you mean 'sev-snp'?");
+    const failed = await hal("verify", "--json", ".");
+    expect([failed.exitCode, JSON.parse(failed.stdout)[0].ok]).toEqual([5, false]);
+  });
+
+  test("a reader that stops early changes no verdict", async () => {
+    expect((await shell('"$@" verify . | true; echo ${PIPESTATUS[0]}')).stdout).toBe("5");
+    expect((await shell('"$@" verify . 2> >(true) >/dev/null; echo $?')).stdout).toBe("5");
+    expect((await shell('"$@" list 2>&1 | head -1 >/dev/null; echo ${PIPESTATUS[0]}')).stdout).toBe("0");
+  });
+
+  test("output that cannot be written is an error that says so", async () => {
+    expect(await shell('"$@" list >/dev/full')).toMatchObject({ exitCode: 4, stderr: "hal: the output cannot be written: ENOSPC" });
+  });
+
+  test("what the host refuses is no bug of hal's", async () => {
+    expect(await hal("render", "dev", "-o", "manifest.json/x")).toMatchObject({ exitCode: 2, stderr: "manifest.json/x: not a directory" });
+    expect(await hal("render", "dev", "-o", "x".repeat(300))).toMatchObject({ exitCode: 2, stderr: /x: name too long$/ });
+  });
+
+  test("a command that has nothing to put away ends at the first interrupt", async () => {
+    await execa("mkfifo", [join(dir, "fifo")]);
+    const args = ["measure", "--platform", "nitro", "--kernel", "fifo", "--cmdline", "x"];
+    const child = spawn(process.execPath, [...words, ...args], { cwd: dir, stdio: "ignore" });
+    const ended = once(child, "exit");
+    await sleep(2000);
+    child.kill("SIGINT");
+    expect(await Promise.race([ended, sleep(5000, "still there")])).toEqual([null, "SIGINT"]);
+    child.kill("SIGKILL");
+  });
+});
