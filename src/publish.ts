@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { copyFile, link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { HalError } from "./errors.js";
 
 /** A place to build in, on the same filesystem as the output, that only this process uses. */
@@ -32,25 +33,50 @@ async function lock(file: string, what: string): Promise<void> {
   // Written first and linked into place, so that nobody ever reads a lock without its holder.
   const mine = `${file}.${process.pid}`;
   await writeFile(mine, JSON.stringify({ pid: process.pid, started: (await startOf(process.pid)) ?? "" } satisfies Holder));
-  for (;;) {
-    try {
-      await link(mine, file);
-      await rm(mine);
-      return;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  try {
+    while (!(await linked(mine, file))) {
+      const holder = await liveHolder(file);
+      if (holder !== undefined)
+        throw new HalError("command", `${what} is being built by process ${holder.pid}`, { remedy: "wait for it, or stop it" });
+      await removeDead(file, mine);
     }
-    const text = await readFile(file, "utf8").catch(() => "");
-    const holder = parseHolder(text);
-    if (holder !== undefined && (await startOf(holder.pid)) === holder.started) {
-      await rm(mine);
-      throw new HalError("command", `${what} is being built by process ${holder.pid}`, { remedy: "wait for it, or stop it" });
-    }
-    // Two builds may find the same dead holder: only the one whose rename succeeds goes on to take the lock.
-    const stale = `${file}.stale.${process.pid}`;
-    await rename(file, stale).catch(() => {});
-    await rm(stale, { force: true });
+  } finally {
+    await rm(mine, { force: true });
   }
+}
+
+/**
+ * Removes a lock whose holder is gone. Several builds may find the same one: they do it one after the other, and each looks again,
+ * because what lies there by now may be the lock of a build that was quicker.
+ */
+async function removeDead(file: string, mine: string): Promise<void> {
+  const turn = `${file}.turn`;
+  if (!(await linked(mine, turn))) {
+    if ((await liveHolder(turn)) === undefined) await rm(turn, { force: true }); // killed in its turn
+    await setTimeout(10);
+    return;
+  }
+  try {
+    if ((await liveHolder(file)) === undefined) await rm(file, { force: true });
+  } finally {
+    await rm(turn, { force: true });
+  }
+}
+
+/** Whether a file could be given a second name that nobody has. */
+async function linked(from: string, to: string): Promise<boolean> {
+  try {
+    await link(from, to);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    return false;
+  }
+}
+
+async function liveHolder(file: string): Promise<Holder | undefined> {
+  const holder = parseHolder(await readFile(file, "utf8").catch(() => ""));
+  return holder !== undefined && (await startOf(holder.pid)) === holder.started ? holder : undefined;
 }
 
 function parseHolder(text: string): Holder | undefined {
