@@ -1,7 +1,9 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { buildrootTree } from "./backends/buildroot/source.js";
+import { type BuildrootDirs, buildrootDirs, makeCommand } from "./backends/buildroot/environment.js";
+import { outside, placed, seenByMake } from "./backends/buildroot/place.js";
+import { type BuildrootTree, buildrootTree } from "./backends/buildroot/source.js";
 import type { DotConfig } from "./kconfig/dotconfig.js";
 import { gateError } from "./kconfig/format.js";
 import { gate } from "./kconfig/gate.js";
@@ -24,21 +26,31 @@ export function defconfigPath(externalTree: string, name: string): string {
 
 /**
  * Compares every requested symbol with the `.config` that Buildroot makes of the rendered defconfig.
- * @param output Buildroot's `O=`
  * @returns the resolved configuration
  * @throws HalError "check" with every lost line, where it was asked for, and why it is lost
  */
 export async function gateExternalTree(
   resolved: Resolved,
-  externalTree: string,
-  buildroot: string,
-  output: string,
+  tree: BuildrootTree,
+  dirs: BuildrootDirs,
   signal: AbortSignal,
 ): Promise<DotConfig> {
-  const defconfig = defconfigPath(externalTree, resolved.name);
-  const { config } = await resolveBuildrootConfig({ buildroot, externals: [externalTree], defconfig, output }, { signal });
-  const environment = await buildrootEnvironment(buildroot, output);
-  const kconfig = parseKconfig({ root: buildroot, file: "Config.in", environment, prefix: "" });
+  const { external, output } = dirs;
+  const seen = seenByMake(tree, dirs).external;
+  const make = makeCommand(tree, dirs, [`BR2_DEFCONFIG=${defconfigPath(seen, resolved.name)}`, "defconfig"]);
+  const { config } = await resolveBuildrootConfig(
+    {
+      buildroot: tree.dir,
+      externals: [external],
+      defconfig: defconfigPath(external, resolved.name),
+      output,
+      ...(dirs.root === undefined ? {} : { command: make }),
+    },
+    { signal, group: true },
+  );
+  const environment = await buildrootEnvironment(tree.dir, output);
+  const locate = (path: string): string => outside(path, make.places);
+  const kconfig = parseKconfig({ root: tree.dir, file: "Config.in", environment, prefix: "", locate });
   const findings = gate({ requested: buildrootSymbols(resolved), config, kconfig });
   const error = gateError(findings, buildrootSymbols(resolved).length);
   if (error !== undefined) throw error;
@@ -52,7 +64,8 @@ export async function gateProfile(resolved: Resolved, rendered: Rendered, option
   try {
     const external = join(work, "external");
     await writeTree(rendered, external);
-    await gateExternalTree(resolved, external, tree.dir, join(work, "output"), options.signal);
+    const { dirs } = await placed(buildrootDirs(work, external, join(work, "dl")), options.signal);
+    await gateExternalTree(resolved, tree, dirs, options.signal);
   } finally {
     await rm(work, { recursive: true, force: true });
   }

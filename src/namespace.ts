@@ -30,15 +30,73 @@ shift 3`;
  * @param layers mounted first, for this command alone
  */
 export function inNamespace(command: Command, layers?: Layers): Command {
-  const mapping = isRoot ? [] : ["--map-root-user", "--map-auto"];
-  const unshare = ["unshare", ...mapping, "--mount", "--pid", "--fork", "--kill-child", "--"];
   const mounts = layers === undefined ? [] : [layers.base, layers.changes, layers.at];
-  const script = `umask 022\n${layers === undefined ? "" : `${MOUNT_LAYERS}\n`}exec "$@"`;
-  return {
-    ...command,
-    tool: "setpriv",
-    args: ["--pdeathsig", "KILL", ...unshare, "sh", "-euc", script, "sh", ...mounts, command.tool, ...command.args],
-  };
+  const script = `${layers === undefined ? "" : `${MOUNT_LAYERS}\n`}exec "$@"`;
+  return unshared(isRoot ? [] : ["--map-root-user", "--map-auto"], script, [...mounts, command.tool, ...command.args], command);
+}
+
+/** `script` in new namespaces, with `args` as its own. */
+function unshared(options: readonly string[], script: string, args: readonly string[], command: Command): Command {
+  const unshare = ["unshare", ...options, "--mount", "--pid", "--fork", "--kill-child", "--"];
+  return { ...command, tool: "setpriv", args: ["--pdeathsig", "KILL", ...unshare, "sh", "-euc", `umask 022\n${script}`, "sh", ...args] };
+}
+
+/** A directory, and where a command sees it too. */
+export interface Place {
+  readonly seen: string;
+  readonly real: string;
+}
+
+/**
+ * A root with everything that this machine's has and the places besides, on a filesystem in memory: no mount
+ * point need exist here. What it holds is bound with all that is mounted in it. Process 1 stays this shell: make
+ * would not die there of the signal that it ends itself with after an interrupt.
+ */
+const OWN_ROOT = `root=$1
+directory=$2
+shift 2
+mount -t tmpfs -o mode=755 tmpfs "$root"
+mount --make-unbindable "$root"
+while [ "$1" != -- ]; do
+  mkdir -p "$root$1"
+  mount --rbind "$2" "$root$1"
+  shift 2
+done
+shift
+for entry in /* /.[!.]*; do
+  if [ -e "$root$entry" ]; then continue; fi
+  if [ -L "$entry" ]; then cp -P "$entry" "$root$entry"
+  elif [ -d "$entry" ]; then
+    mkdir "$root$entry"
+    mount --rbind "$entry" "$root$entry"
+  elif [ -f "$entry" ]; then
+    : > "$root$entry"
+    mount --bind "$entry" "$root$entry"
+  fi
+done
+mkdir "$root/.outside"
+pivot_root "$root" "$root/.outside"
+cd "$directory"
+unset OLDPWD
+umount --lazy /.outside
+rmdir /.outside
+mount -t proc proc /proc 2>/dev/null || : # where a container hides parts of its own: that one stays
+status=0
+"$@" || status=$?
+exit "$status"`;
+
+/**
+ * The command with places of its own beside everything else of this machine; it dies with hal. A user stays
+ * that user, without privileges. System V IPC is its own too: fakeroot chooses its queues by time and process
+ * id, which two namespaces can have in common.
+ * @param root an empty directory that the new root is mounted on, for this command alone
+ */
+export function withPlaces(command: Command, places: readonly Place[], root: string): Command {
+  const { cwd = "/", ...rest } = command;
+  const own = isRoot ? [] : ["--map-current-user", "--keep-caps"];
+  const drop = isRoot ? [] : ["setpriv", "--inh-caps=-all", "--ambient-caps=-all", "--"];
+  const mounts = places.flatMap(({ seen, real }) => [seen, real]);
+  return unshared([...own, "--ipc"], OWN_ROOT, [root, cwd, ...mounts, "--", ...drop, command.tool, ...command.args], rest);
 }
 
 /** Makes the directories of layers and tries them; undefined where the kernel or the filesystem of `changes` has no overlayfs. */

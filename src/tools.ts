@@ -102,7 +102,9 @@ export async function runCommand(command: Command, options: RunOptions = {}): Pr
   });
   if (options.group) {
     const { pid } = child;
-    options.signal?.addEventListener("abort", () => endGroup(pid), { once: true });
+    const end = (): void => endGroup(pid);
+    options.signal?.addEventListener("abort", end, { once: true });
+    child.finally(() => options.signal?.removeEventListener("abort", end)).catch(() => {}); // its id may be another's by then
   }
   if (options.log !== undefined) {
     const log = createWriteStream(options.log, { flags: "a" });

@@ -44,7 +44,7 @@ export async function buildAll(options: Options): Promise<void> {
     const result = await build(resolved, buildOptions).catch(async (error: unknown) => {
       if (!(error instanceof BuildStopped)) throw error;
       if (error.shell === undefined) note(`${resolved.name}: ${error.message}, as --until asks; the build directory is ${error.directory}`);
-      else await openShell(error.shell);
+      else await openShell(error.shell, error.directory);
       return undefined;
     });
     if (result === undefined) continue;
@@ -60,7 +60,7 @@ export async function buildAll(options: Options): Promise<void> {
 }
 
 /** Its exit code is the last command's, which says nothing about hal. */
-async function openShell(shell: Command): Promise<void> {
-  note(`a shell in ${shell.cwd}: 'make TARGET' works there; leave it with 'exit'`);
+async function openShell(shell: Command, directory: string): Promise<void> {
+  note(`a shell in ${directory}: 'make TARGET' works there; leave it with 'exit'`);
   await runInteractive(shell);
 }

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { resolve as absolute, join } from "node:path";
 import { drive } from "../backends/buildroot/drive.js";
 import { buildrootDirs, makeCommand } from "../backends/buildroot/environment.js";
+import { placed } from "../backends/buildroot/place.js";
 import { buildrootTree } from "../backends/buildroot/source.js";
 import { gateExternalTree } from "../gate.js";
 import { note } from "../output.js";
@@ -33,8 +34,8 @@ export async function fetchSources(options: Options): Promise<void> {
     try {
       const external = join(work, "external");
       await writeTree(await render(resolved), external);
-      const dirs = buildrootDirs(work, external, downloads);
-      await gateExternalTree(resolved, external, tree.dir, dirs.output, options.signal);
+      const { dirs } = await placed(buildrootDirs(work, external, downloads), options.signal);
+      await gateExternalTree(resolved, tree, dirs, options.signal);
       await drive(makeCommand(tree, dirs, ["source"]), {
         log: join(downloads, "fetch.log"),
         report: note,

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { buildrootDirs, makeCommand } from "../backends/buildroot/environment.js";
+import { placed, tellPlace } from "../backends/buildroot/place.js";
 import { buildrootTree } from "../backends/buildroot/source.js";
 import { HalError } from "../errors.js";
 import { resolve } from "../resolve.js";
@@ -25,7 +26,8 @@ export async function make(reference: string, targets: readonly string[], option
       remedy: `hal build --profile ${reference} --until configure`,
     });
   }
-  const command = makeCommand(tree, buildrootDirs(work, external), targets);
-  const exitCode = await runInteractive(command);
+  const { dirs } = await placed(buildrootDirs(work, external), options.signal);
+  tellPlace(dirs);
+  const exitCode = await runInteractive(makeCommand(tree, dirs, targets));
   if (exitCode !== 0) throw new HalError("command", `make ${targets.join(" ")} failed with exit code ${exitCode}`);
 }

@@ -18,6 +18,8 @@ export interface KconfigInput {
   /** What Kconfig would find in its environment: BASE_DIR for Buildroot, SRCARCH for Linux. */
   readonly environment: Readonly<Record<string, string>>;
   readonly prefix: "" | "CONFIG_";
+  /** Where a file is that a `source` names, when Kconfig itself sees the trees at other paths. */
+  readonly locate?: (path: string) => string;
 }
 
 const TYPES: Readonly<Record<string, SymbolType>> = {
@@ -154,10 +156,11 @@ class Reader {
   }
 
   #source(keyword: string, tokens: TokenReader, at: Location): void {
-    const { root, environment } = this.#input;
+    const { root, environment, locate } = this.#input;
     const asked = tokens.take("the file's name").text;
     const value = (name: string): string | undefined => this.#collector.textOf(name) ?? environment[name] ?? this.#variables.get(name);
-    const path = expandVariables(asked, value, at);
+    const named = expandVariables(asked, value, at);
+    const path = locate?.(named) ?? named;
     const here = this.#open.at(-1);
     const base = keyword.includes("rs") && here !== undefined ? dirname(here) : root;
     for (const file of sourcedFiles(path, base, at, keyword.startsWith("o"))) this.#file(file, at);

@@ -13,7 +13,7 @@ export interface BuiltPackage {
 export interface BuildInputs {
   /** Version and commit of the Buildroot tree. */
   readonly buildroot: string;
-  /** Buildroot's output directory: its path is in what it holds. */
+  /** Buildroot's output directory as make sees it: its path is in what it holds. */
   readonly output: string;
   /** The resolved .config: symbol to value as written. */
   readonly config: ReadonlyMap<string, string>;

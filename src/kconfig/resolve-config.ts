@@ -1,7 +1,7 @@
 import { access, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { HalError } from "../errors.js";
-import { cleanEnvironment, type RunOptions, runCommand } from "../tools.js";
+import { type Command, cleanEnvironment, type RunOptions, runCommand } from "../tools.js";
 import { type DotConfig, formatConfigLine, readDotConfig } from "./dotconfig.js";
 
 export interface ResolvedConfig {
@@ -18,6 +18,8 @@ export interface BuildrootConfigInput {
   readonly defconfig: string;
   /** Buildroot's `O=`. Reused, it keeps the compiled `conf`: 1.0 s the first time, 0.2 s afterwards. */
   readonly output: string;
+  /** Buildroot's make when it sees these directories elsewhere; by default it sees them where they are. */
+  readonly command?: Command;
 }
 
 /** What make cannot have in a path, whatever the quoting: it splits words and expands `$`. */
@@ -32,19 +34,17 @@ export async function resolveBuildrootConfig(input: BuildrootConfigInput, option
   const output = resolve(input.output);
   const defconfig = resolve(input.defconfig);
   const externals = input.externals.map((path) => resolve(path));
-  for (const path of [buildroot, output, defconfig, ...externals]) checkPath(path);
+  if (input.command === undefined) for (const path of [buildroot, output, defconfig, ...externals]) checkPath(path);
   await expectFile(join(buildroot, "Config.in"), "a Buildroot tree");
   for (const external of externals) await expectFile(join(external, "external.desc"), "an external tree (BR2_EXTERNAL)");
   await expectFile(defconfig, "a defconfig");
   await mkdir(output, { recursive: true });
-  const result = await runCommand(
-    {
-      tool: "make",
-      args: ["-C", buildroot, `O=${output}`, `BR2_EXTERNAL=${externals.join(":")}`, `BR2_DEFCONFIG=${defconfig}`, "defconfig"],
-      env: cleanEnvironment(),
-    },
-    options,
-  );
+  const plain: Command = {
+    tool: "make",
+    args: ["-C", buildroot, `O=${output}`, `BR2_EXTERNAL=${externals.join(":")}`, `BR2_DEFCONFIG=${defconfig}`, "defconfig"],
+    env: cleanEnvironment(),
+  };
+  const result = await runCommand(input.command ?? plain, options);
   return readResolved(join(output, ".config"), "", result.stderr);
 }
 

@@ -348,9 +348,9 @@ it("finds the files of the image that name the build directory", async () => {
   mkdirSync(join(dirs.output, "target/usr/bin"), { recursive: true });
   writeFileSync(join(dirs.output, "target/usr/bin/tool"), `\x7fELF\0${dirs.output}/host/lib\0`);
   writeFileSync(join(dirs.output, "target/usr/bin/clean"), "\x7fELF\0/usr/lib\0");
-  expect(await filesNamingBuild(dirs.output)).toEqual(["/usr/bin/tool"]);
+  expect(await filesNamingBuild(dirs.output, dirs.output)).toEqual(["/usr/bin/tool"]);
   rmSync(join(dirs.output, "target/usr/bin/tool"));
-  expect(await filesNamingBuild(dirs.output)).toEqual([]);
+  expect(await filesNamingBuild(dirs.output, dirs.output)).toEqual([]);
 });
 
 it("says that a directory is no Buildroot tree", async () => {

@@ -3,8 +3,10 @@ import { join } from "node:path";
 import { HalError } from "../../errors.js";
 import { type BuildFailure, failedDirectory, summarizeFailure } from "../../kconfig/failure.js";
 import { eventText, parseBuildLine } from "../../kconfig/progress.js";
+import type { Place } from "../../namespace.js";
 import { note } from "../../output.js";
 import { type Command, runCommand } from "../../tools.js";
+import { outside, type PlacedCommand } from "./place.js";
 import type { Tracker } from "./tracker.js";
 
 export interface DriveOptions {
@@ -28,7 +30,8 @@ const LOOK_MS = 2000;
  * when make has ended what else it had begun.
  * @throws HalError "command" with package, step, the lines that matter and what to try
  */
-export async function drive(command: Command, { log, report, verbose, signal, tracker }: DriveOptions): Promise<void> {
+export async function drive(command: PlacedCommand, { log, report, verbose, signal, tracker }: DriveOptions): Promise<void> {
+  const { places, ...make } = command;
   const lines: string[] = [];
   let failed: BuildFailure | undefined;
   let told: NodeJS.Timeout | undefined;
@@ -51,20 +54,20 @@ export async function drive(command: Command, { log, report, verbose, signal, tr
   const onLine = (line: string): void => {
     lines.push(line);
     if (lines.length > 2 * KEEP_LINES) lines.splice(0, KEEP_LINES);
-    if (verbose) note(line);
-    if (failed === undefined && failedDirectory(line) !== undefined) fail(summarizeFailure(lines));
+    if (verbose) note(outside(line, places));
+    if (failed === undefined && failedDirectory(line) !== undefined) fail(failureOutside(summarizeFailure(lines), places));
     const event = parseBuildLine(line);
     if (event === undefined) return;
     tracker?.note(event);
     if (tracker === undefined) report(eventText(event));
     else show(tracker);
   };
-  const { exitCode } = await runCommand(inOneStream(command), { log, onLine, signal, group: true, allowFailure: true }).finally(() => {
+  const { exitCode } = await runCommand(inOneStream(make), { log, onLine, signal, group: true, allowFailure: true }).finally(() => {
     clearTimeout(told);
     clearInterval(look);
   });
   if (exitCode === 0) return;
-  const failure = failed ?? summarizeFailure(lines);
+  const failure = failed ?? failureOutside(summarizeFailure(lines), places);
   const its =
     failure.directory === undefined
       ? []
@@ -78,6 +81,18 @@ export async function drive(command: Command, { log, report, verbose, signal, tr
 /** Errors among the lines that they belong to: from two pipes they would come in any order. */
 function inOneStream({ tool, args, ...rest }: Command): Command {
   return { ...rest, tool: "sh", args: ["-c", 'exec "$0" "$@" 2>&1', tool, ...args] };
+}
+
+/** With paths that a person can go to. */
+function failureOutside(failure: BuildFailure, places: readonly Place[]): BuildFailure {
+  const { directory, errors, lastLines } = failure;
+  const toOutside = (text: string): string => outside(text, places);
+  return {
+    ...failure,
+    directory: directory === undefined ? undefined : toOutside(directory),
+    errors: errors.map(toOutside),
+    lastLines: lastLines.map(toOutside),
+  };
 }
 
 function whatFailed({ package: name, version, step }: BuildFailure): string {

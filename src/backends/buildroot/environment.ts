@@ -1,6 +1,7 @@
 import { join, resolve } from "node:path";
 import { cacheRoot } from "../../paths.js";
-import { type Command, cleanEnvironment } from "../../tools.js";
+import { cleanEnvironment } from "../../tools.js";
+import { type PlacedCommand, place, seenByMake } from "./place.js";
 import type { BuildrootTree } from "./source.js";
 
 /** The directories of one Buildroot build. */
@@ -10,6 +11,8 @@ export interface BuildrootDirs {
   readonly external: string;
   /** BR2_DL_DIR, shared by all builds. */
   readonly downloads: string;
+  /** What make's own root is mounted on, so that it sees all these at fixed places; without it, where they are. */
+  readonly root?: string;
 }
 
 /**
@@ -25,50 +28,48 @@ export function buildrootDirs(
 }
 
 /** The user's shell in the build directory, with the environment that make gets and the build's tools first on PATH. */
-export function shellCommand(tree: BuildrootTree, dirs: BuildrootDirs): Command {
-  const { env = {} } = makeCommand(tree, dirs, []);
-  const host = join(dirs.output, "host");
-  const places = { BUILD_DIR: "build", HOST_DIR: "host", STAGING_DIR: "staging", TARGET_DIR: "target", BINARIES_DIR: "images" };
-  return {
+export function shellCommand(tree: BuildrootTree, dirs: BuildrootDirs): PlacedCommand {
+  const { output } = seenByMake(tree, dirs);
+  const env = makeEnvironment(tree, dirs);
+  const names = { BUILD_DIR: "build", HOST_DIR: "host", STAGING_DIR: "staging", TARGET_DIR: "target", BINARIES_DIR: "images" };
+  const shell = {
     tool: process.env.SHELL ?? "/bin/sh",
     args: [],
-    cwd: dirs.output,
+    cwd: output,
     env: {
       ...env,
-      ...Object.fromEntries(Object.entries(places).map(([name, place]) => [name, join(dirs.output, place)])),
-      PATH: `${host}/bin:${host}/sbin:${env.PATH ?? ""}`,
+      ...Object.fromEntries(Object.entries(names).map(([name, dir]) => [name, join(output, dir)])),
+      PATH: `${output}/host/bin:${output}/host/sbin:${env.PATH ?? ""}`,
       TERM: process.env.TERM ?? "dumb",
     },
   };
+  return place(shell, tree, dirs);
 }
 
-/**
- * One `make` in Buildroot with an environment that has nothing of the caller's: Buildroot hands its whole
- * environment on to every package and every hook.
- */
+/** One `make` in Buildroot. */
 export function makeCommand(
   tree: BuildrootTree,
   dirs: BuildrootDirs,
   args: readonly string[],
   options: { offline?: boolean; jobs?: number } = {},
-): Command {
-  const env = cleanEnvironment({ BR2_DL_DIR: dirs.downloads });
+): PlacedCommand {
+  const seen = seenByMake(tree, dirs);
+  const jobs = options.jobs === undefined ? [] : [`-j${options.jobs}`];
+  const make = {
+    tool: "make",
+    args: ["-C", seen.tree, `O=${seen.output}`, `BR2_EXTERNAL=${seen.external}`, ...jobs, ...args],
+    env: makeEnvironment(tree, dirs, options.offline),
+  };
+  return place(make, tree, dirs);
+}
+
+/** Nothing of the caller's: Buildroot hands its whole environment on to every package and every hook. */
+function makeEnvironment(tree: BuildrootTree, dirs: BuildrootDirs, offline = false): Record<string, string> {
+  const env = cleanEnvironment({ BR2_DL_DIR: seenByMake(tree, dirs).downloads });
   delete env.TMPDIR;
   // Some packages' configure scripts (tar, coreutils) refuse to run as root without it.
   if (process.getuid?.() === 0) env.FORCE_UNSAFE_CONFIGURE = "1";
   // Where every download method goes to fail, so that --offline is kept by all of them.
-  if (options.offline)
-    Object.assign(env, { http_proxy: "http://127.0.0.1:9", https_proxy: "http://127.0.0.1:9", GIT_ALLOW_PROTOCOL: "file" });
-  return {
-    tool: "make",
-    args: [
-      "-C",
-      tree.dir,
-      `O=${dirs.output}`,
-      `BR2_EXTERNAL=${dirs.external}`,
-      ...(options.jobs === undefined ? [] : [`-j${options.jobs}`]),
-      ...args,
-    ],
-    env,
-  };
+  if (offline) Object.assign(env, { http_proxy: "http://127.0.0.1:9", https_proxy: "http://127.0.0.1:9", GIT_ALLOW_PROTOCOL: "file" });
+  return env;
 }

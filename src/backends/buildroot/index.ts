@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
+import { readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { HalError } from "../../errors.js";
 import { gateExternalTree } from "../../gate.js";
@@ -13,10 +13,11 @@ import { findTool, missingTool } from "../../tools.js";
 import { nearestOrigin } from "../../tree.js";
 import { type Backend, BuildStopped, type Prepared, type PrepareInput } from "../backend.js";
 import { drive } from "./drive.js";
-import { buildrootDirs, makeCommand, shellCommand } from "./environment.js";
+import { type BuildrootDirs, buildrootDirs, makeCommand, shellCommand } from "./environment.js";
 import { buildInputs, readInputs, serializeInputs, treeDigest } from "./inputs.js";
 import { gateKernel } from "./kernel-gate.js";
 import { filesNamingBuild } from "./leaks.js";
+import { placed, seenByMake, tellPlace, WITHOUT_PLACES } from "./place.js";
 import { imagePackages, showInfo } from "./show-info.js";
 import { buildrootTree, type SourceOptions, versionOf } from "./source.js";
 import { Tracker } from "./tracker.js";
@@ -91,20 +92,22 @@ const stages: Readonly<Record<string, readonly string[]>> = {
 async function prepare({ resolved, externalTree, workDir, log, report, options }: PrepareInput): Promise<Prepared> {
   const { signal, verbose, jobs, offline } = options;
   const tree = await buildrootTree(resolved, sourceOptions(options));
-  const dirs = buildrootDirs(workDir, externalTree);
-  await mkdir(dirs.downloads, { recursive: true });
-  await mkdir(dirs.output, { recursive: true });
+  const { dirs, why } = await placed(buildrootDirs(workDir, externalTree), signal);
+  if (why !== undefined) note(`${why}: ${WITHOUT_PLACES}`);
+  const seen = seenByMake(tree, dirs).output;
   report("configuring");
-  const config = await gateExternalTree(resolved, externalTree, tree.dir, dirs.output, signal);
+  const config = await gateExternalTree(resolved, tree, dirs, signal);
   const shown = await showInfo(tree, dirs, signal);
-  const now = await buildInputs(resolved, await render(resolved), tree, dirs.output, config, shown);
+  const now = await buildInputs(resolved, await render(resolved), tree, seen, config, shown);
   const record = join(workDir, "buildroot-inputs.json");
   const old = await readInputs(record);
   const untouched = old === undefined && !existsSync(join(dirs.output, "per-package"));
   const until = options.backendOptions.until;
-  if (until === "configure" || options.backendOptions.shell === true) {
+  const shell = options.backendOptions.shell === true;
+  if (until === "configure" || shell) {
     if (untouched) await writeFile(record, serializeInputs(now)); // what is made by hand from here on is made from these
-    throw new BuildStopped("configure", dirs.output, options.backendOptions.shell === true ? shellCommand(tree, dirs) : undefined);
+    if (shell) tellPlace(dirs);
+    throw new BuildStopped("configure", dirs.output, shell ? shellCommand(tree, dirs) : undefined);
   }
 
   const steps = old === undefined && !untouched ? unknownState : planRebuild(old, now);
@@ -132,11 +135,7 @@ async function prepare({ resolved, externalTree, workDir, log, report, options }
   } finally {
     await tracker.save();
   }
-  const leaks = await filesNamingBuild(dirs.output);
-  if (leaks.length > 0) {
-    const more = leaks.length > 5 ? `, and ${leaks.length - 5} more` : "";
-    note(`The build directory's path is in the image, so another directory gives other bytes: ${leaks.slice(0, 5).join(" ")}${more}`);
-  }
+  await tellLeaks(dirs, seen);
   return {
     targetDir: join(dirs.output, "target"),
     binariesDir: join(dirs.output, "images"),
@@ -149,6 +148,14 @@ async function prepare({ resolved, externalTree, workDir, log, report, options }
     details: await inputs(resolved, options),
     assembled: true,
   };
+}
+
+/** A run path into the build directory leads nowhere in the guest, and a path of this machine's is in no other's image. */
+async function tellLeaks({ output }: BuildrootDirs, seen: string): Promise<void> {
+  const leaks = await filesNamingBuild(output, seen);
+  if (leaks.length === 0) return;
+  const more = leaks.length > 5 ? `, and ${leaks.length - 5} more` : "";
+  note(`Files of the image name the build directory (${seen}): ${leaks.slice(0, 5).join(" ")}${more}`);
 }
 
 /** There is a build, but no record of what it was made from. */

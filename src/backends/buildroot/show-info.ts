@@ -4,6 +4,7 @@ import { sha256File } from "../../digest.js";
 import { runCommand } from "../../tools.js";
 import type { BuiltPackage } from "../backend.js";
 import { type BuildrootDirs, makeCommand } from "./environment.js";
+import { outside } from "./place.js";
 import type { BuildrootTree } from "./source.js";
 
 /** A package as `make show-info` tells it, with what hal needs of it. */
@@ -37,7 +38,8 @@ interface Shown {
 
 /** Every package of the current configuration, by name. */
 export async function showInfo(tree: BuildrootTree, dirs: BuildrootDirs, signal: AbortSignal): Promise<Map<string, ShownPackage>> {
-  const { stdout } = await runCommand(makeCommand(tree, dirs, ["-s", "--no-print-directory", "show-info"]), { signal });
+  const command = makeCommand(tree, dirs, ["-s", "--no-print-directory", "show-info"]);
+  const { stdout } = await runCommand(command, { signal, group: true });
   const shown = JSON.parse(stdout.slice(stdout.indexOf("{"))) as Record<string, Shown>;
   return new Map(
     Object.entries(shown)
@@ -59,7 +61,7 @@ export async function showInfo(tree: BuildrootTree, dirs: BuildrootDirs, signal:
                 : { file: download.source, uri: uri.replace(/^[a-z]+\+/, ""), path: join(entry.dl_dir ?? name, download.source) },
             replaced: entry.version !== "custom" && (entry.stamp_dir ?? "").endsWith(`/${name}-custom`),
             directory: entry.stamp_dir ?? `build/${name}`,
-            folder: entry.package_dir,
+            folder: entry.package_dir === undefined ? undefined : outside(entry.package_dir, command.places),
           } satisfies ShownPackage,
         ];
       }),

@@ -1,0 +1,298 @@
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
+import { drive } from "../../src/backends/buildroot/drive.js";
+import { type BuildrootDirs, buildrootDirs, makeCommand, shellCommand } from "../../src/backends/buildroot/environment.js";
+import { filesNamingBuild } from "../../src/backends/buildroot/leaks.js";
+import { outside, placed, seenByMake } from "../../src/backends/buildroot/place.js";
+import { showInfo } from "../../src/backends/buildroot/show-info.js";
+import type { BuildrootTree } from "../../src/backends/buildroot/source.js";
+import { versionOf } from "../../src/backends/buildroot/source.js";
+import type { HalError } from "../../src/errors.js";
+import { gateExternalTree } from "../../src/gate.js";
+import { type BuildInputs, planRebuild } from "../../src/kconfig/rebuild.js";
+import { isRoot, withPlaces } from "../../src/namespace.js";
+import { halRoot } from "../../src/paths.js";
+import { render } from "../../src/render.js";
+import { resolve } from "../../src/resolve.js";
+import { cleanEnvironment, runCommand, runInteractive } from "../../src/tools.js";
+import { writeTree } from "../../src/write-tree.js";
+import { buildrootUnderTest } from "../kconfig/tree.js";
+
+const signal = new AbortController().signal;
+const buildroot = buildrootUnderTest();
+/** What make cannot have in a path, what ends an option of mount, what a shell would run. */
+const ODD = "a b, c:d\n$(touch oops) 'e' \"f\" @%#\\";
+
+const made: string[] = [];
+const top = (): string => {
+  const dir = mkdtempSync(join(tmpdir(), "hal-place-"));
+  made.push(dir);
+  return dir;
+};
+afterAll(() => {
+  for (const dir of made) rmSync(dir, { recursive: true, force: true });
+});
+
+const probe = top();
+const { why } = await placed(buildrootDirs(probe, probe, join(probe, "dl")), signal);
+if (why !== undefined) console.log(`skipped: this machine permits no namespaces: ${why}`);
+
+interface Site {
+  readonly dir: string;
+  readonly tree: BuildrootTree;
+  readonly dirs: BuildrootDirs;
+}
+
+/** A tree with a Makefile of our own and the directories of a build, all below `name`. */
+async function site(name: string, makefile: string): Promise<Site> {
+  const dir = join(top(), name);
+  for (const inside of ["tree", "external", "dl", "work/buildroot"]) mkdirSync(join(dir, inside), { recursive: true });
+  writeFileSync(join(dir, "tree/Makefile"), makefile);
+  const { dirs } = await placed(buildrootDirs(join(dir, "work"), join(dir, "external"), join(dir, "dl")), signal);
+  return { dir, tree: { dir: join(dir, "tree"), version: "2025.02.16", commit: undefined }, dirs };
+}
+
+const driven = ({ dir }: Site) => ({ log: join(dir, "log"), report: () => {}, verbose: false, signal });
+
+async function failureOf(work: Promise<unknown>): Promise<HalError> {
+  return work.then(
+    () => Promise.reject(new Error("no error")),
+    (error: unknown) => error as HalError,
+  );
+}
+
+/** A build of nothing, in an output directory that make saw there. */
+function inputsAt(output: string): BuildInputs {
+  const none = new Map();
+  const packages = { packages: none, recipes: none, reads: none, fragments: none, overlay: none };
+  return { buildroot: "2025.02.16", output, config: none, layout: "", scripts: "", ...packages };
+}
+
+/** Whether a process of this name is anywhere on the machine. */
+function runs(command: string): boolean {
+  const read = (pid: string): string => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ").trim();
+    } catch {
+      return ""; // it has ended
+    }
+  };
+  return readdirSync("/proc").some((pid) => /^\d+$/.test(pid) && read(pid) === command);
+}
+
+describe.skipIf(why !== undefined)("make's fixed place", () => {
+  const EVERYTHING =
+    "all:\n\t@pwd; echo '$(CURDIR) $(O) $(BR2_EXTERNAL)'; env | sort; ls / /proc/self/task | wc -l; echo made > $(O)/made\n";
+
+  it("is the same wherever the directories are, whatever their names", async () => {
+    const sites = [await site("x", EVERYTHING), await site(ODD, EVERYTHING)];
+    const outputs: string[] = [];
+    for (const { tree, dirs } of sites) outputs.push((await runCommand(makeCommand(tree, dirs, ["-s"]))).stdout);
+    expect(outputs[0]).toContain("/hal-build/buildroot\n/hal-build/buildroot /hal-build/output /hal-build/external\n");
+    expect(outputs[0]).toContain("BR2_DL_DIR=/hal-build/dl\n");
+    expect(outputs[1]).toBe(outputs[0]);
+    for (const { dir, dirs } of sites) {
+      expect(readFileSync(join(dirs.output, "made"), "utf8")).toBe("made\n");
+      expect(outputs.join("")).not.toContain(made.find((one) => dir.startsWith(one)));
+      expect(readdirSync(dirs.root ?? "")).toEqual([]);
+    }
+    expect(existsSync("/hal-build")).toBe(false);
+  });
+
+  it("is beside everything else of the machine, which can be written as before", async () => {
+    const { dir, tree, dirs } = await site("x", "");
+    const script = 'for name in /* /.[!.]*; do if [ -e "$name" ]; then echo "$name"; fi; done; echo here > "$1"; ls /dev/null';
+    const all = ["-euc", script, "sh", join(dir, "written")];
+    const outside = (await runCommand({ tool: "sh", args: all })).stdout.split("\n");
+    const inside = (await runCommand({ ...shellCommandOf(tree, dirs, all) })).stdout.split("\n");
+    expect(inside.filter((name) => name !== "/hal-build")).toEqual(outside);
+    expect(readFileSync(join(dir, "written"), "utf8")).toBe("here\n");
+    // Nor is the new root within itself again.
+    const mounts = await runCommand(shellCommandOf(tree, dirs, ["-c", "cat /proc/self/mountinfo"]));
+    expect(mounts.stdout).not.toContain(dirs.root);
+  });
+
+  /** The shell of `hal build --shell`, with these arguments. */
+  function shellCommandOf(tree: BuildrootTree, dirs: BuildrootDirs, args: readonly string[]) {
+    const before = process.env.SHELL;
+    process.env.SHELL = "/bin/sh";
+    try {
+      const shell = shellCommand(tree, dirs);
+      return { ...shell, args: [...shell.args, ...args] };
+    } finally {
+      process.env.SHELL = before;
+    }
+  }
+
+  it("is where the shell begins, and ends with the shell's exit code", async () => {
+    const { tree, dirs } = await site(ODD, "");
+    const script = 'pwd; echo "$TARGET_DIR ${PATH%%:*} ${OLDPWD-none}"; exit 7';
+    const { stdout, exitCode } = await runCommand(shellCommandOf(tree, dirs, ["-c", script]), { allowFailure: true });
+    expect(stdout).toBe("/hal-build/output\n/hal-build/output/target /hal-build/output/host/bin none\n");
+    expect(exitCode).toBe(7);
+    expect(await runInteractive(shellCommandOf(tree, dirs, ["-c", "exit 9"]))).toBe(9);
+    // Process 1 of a namespace does not die of it.
+    expect((await runCommand(shellCommandOf(tree, dirs, ["-c", "kill -TERM $$; exit 0"]), { allowFailure: true })).exitCode).toBe(143);
+  });
+
+  it("keeps a user that user, without privileges", async () => {
+    const dir = top();
+    for (const name of ["root", "place"]) mkdirSync(join(dir, name));
+    const asUser = isRoot ? ["--reuid=1234", "--regid=1234", "--clear-groups"] : [];
+    if (isRoot) await runCommand({ tool: "chown", args: ["-R", "1234:1234", dir] });
+    const command = JSON.stringify({ tool: "sh", args: ["-euc", "id -u; id -g; grep CapEff /proc/self/status; echo x > /here/file"] });
+    const places = JSON.stringify([{ seen: "/here", real: join(dir, "place") }]);
+    const program = `import { withPlaces } from ${JSON.stringify(join(halRoot, "src/namespace.ts"))};
+      import { runCommand } from ${JSON.stringify(join(halRoot, "src/tools.ts"))};
+      process.stdout.write((await runCommand(withPlaces(${command}, ${places}, ${JSON.stringify(join(dir, "root"))}))).stdout);`;
+    const node = [process.execPath, "--import", "tsx", "--input-type=module", "--eval", program];
+    const env = cleanEnvironment({ HOME: dir, TMPDIR: dir });
+    const { stdout } = await runCommand({ tool: "setpriv", args: [...asUser, "--", ...node], env, cwd: halRoot });
+    const [uid, gid] = isRoot ? [1234, 1234] : [process.getuid?.(), process.getgid?.()];
+    expect(stdout).toMatch(new RegExp(`^${uid}\n${gid}\nCapEff:\\s0+\n$`));
+    expect(readFileSync(join(dir, "place/file"), "utf8")).toBe("x\n");
+  });
+
+  it("dies with hal, with everything in it", async () => {
+    const dir = top();
+    const began = join(dir, "began");
+    const sleep = `sleep 61.${process.pid}`;
+    // What is in the background too.
+    const inside = { tool: "sh", args: ["-c", `${sleep}1 & ${sleep}2 & echo > ${began}; ${sleep}3`] };
+    mkdirSync(join(dir, "root"));
+    const command = withPlaces(inside, [], join(dir, "root"));
+    // The outer shell stands for hal: killed the hard way while its command runs.
+    const outer = `"$@" & until [ -e ${began} ]; do sleep 0.05; done; kill -9 $$`;
+    await runCommand({ tool: "sh", args: ["-c", outer, "sh", command.tool, ...command.args] }, { allowFailure: true });
+    expect(existsSync(began)).toBe(true);
+    await new Promise((done) => setTimeout(done, 500));
+    expect([1, 2, 3].filter((n) => runs(`${sleep}${n}`))).toEqual([]);
+  });
+
+  it("lets make put away what it was making when it is interrupted", async () => {
+    const sleep = `sleep 62.${process.pid}`;
+    const here = await site(ODD, `all: $(O)/half\n$(O)/half:\n\t@echo > $@; echo '>>> zlib 1.3 Building'; ${sleep}\n`);
+    const controller = new AbortController();
+    const report = (): void => {
+      expect(existsSync(join(here.dirs.output, "half"))).toBe(true);
+      controller.abort();
+    };
+    const began = performance.now();
+    const error = await failureOf(drive(makeCommand(here.tree, here.dirs, []), { ...driven(here), report, signal: controller.signal }));
+    expect(error.kind).toBe("interrupted");
+    expect(performance.now() - began).toBeLessThan(4000); // it is killed after five seconds
+    expect(existsSync(join(here.dirs.output, "half"))).toBe(false);
+    expect(runs(sleep)).toBe(false);
+  });
+
+  it("tells a failure with paths that exist", async () => {
+    const stamp = "$(O)/build/zlib-1.3/.stamp_built";
+    const here = await site(
+      "some where",
+      `all: ${stamp}\n${stamp}:\n\t@echo '>>> zlib 1.3 Building'; mkdir -p $(@D); echo > $(@D)/config.log; ` +
+        "echo '$(@D)/a.c:1:2: error: -I$(O)/host has nothing of $(BR2_EXTERNAL)'; exit 1\n",
+    );
+    const { output, external } = here.dirs;
+    const error = await failureOf(drive(makeCommand(here.tree, here.dirs, []), driven(here)));
+    expect(error.message).toBe("package zlib 1.3 failed while building");
+    expect(error.details).toEqual([`${output}/build/zlib-1.3/a.c:1:2: error: -I${output}/host has nothing of ${external}`]);
+    expect(error.remedy).toContain(`see also ${output}/build/zlib-1.3\n`);
+    expect(error.remedy).toContain(`see also ${output}/build/zlib-1.3/config.log`);
+    await expect.poll(() => readFileSync(join(here.dir, "log"), "utf8")).toContain("/hal-build/output/build/zlib-1.3/a.c:1:2");
+  });
+
+  it("is not where hal itself looks for a package of the external tree", async () => {
+    const info = {
+      agent: { type: "target", package_dir: "/hal-build/external/package/agent" },
+      zlib: { type: "target", package_dir: "package/zlib" },
+    };
+    const { tree, dirs } = await site("x", `show-info:\n\t@echo '${JSON.stringify(info)}'\n`);
+    const shown = await showInfo(tree, dirs, signal);
+    expect([...shown.values()].map(({ folder }) => folder)).toEqual([join(dirs.external, "package/agent"), "package/zlib"]);
+  });
+
+  it("is what the next build compares, not where it is", async () => {
+    const { tree, dirs } = await site(ODD, "");
+    const now = inputsAt(seenByMake(tree, dirs).output);
+    expect(planRebuild(inputsAt(seenByMake(tree, { ...dirs, output: "/elsewhere" }).output), now)).toEqual([]);
+    const [clean] = planRebuild(inputsAt(dirs.output), now);
+    expect(clean).toMatchObject({ target: "clean", reason: expect.stringContaining(dirs.output) });
+  });
+
+  it("is looked for in the image", async () => {
+    const { tree, dirs } = await site("x", "");
+    mkdirSync(join(dirs.output, "target/bin"), { recursive: true });
+    writeFileSync(join(dirs.output, "target/bin/clean"), "\x7fELF\0/usr/lib\0");
+    expect(await filesNamingBuild(dirs.output, seenByMake(tree, dirs).output)).toEqual([]);
+    writeFileSync(join(dirs.output, "target/bin/here"), `\x7fELF\0${dirs.output}/host/lib\0`);
+    writeFileSync(join(dirs.output, "target/bin/there"), "\x7fELF\0/hal-build/output/host/lib\0");
+    expect(await filesNamingBuild(dirs.output, seenByMake(tree, dirs).output)).toEqual(["/bin/here", "/bin/there"]);
+  });
+});
+
+it("without namespaces make sees everything where it is, and hal says why", async () => {
+  const dir = top();
+  const program = `import { buildrootDirs, makeCommand } from ${JSON.stringify(join(halRoot, "src/backends/buildroot/environment.ts"))};
+    import { placed } from ${JSON.stringify(join(halRoot, "src/backends/buildroot/place.ts"))};
+    const { dirs, why } = await placed(buildrootDirs("${dir}/w", "${dir}/e", "${dir}/dl"), new AbortController().signal);
+    const { tool, args } = makeCommand({ dir: "/tree", version: "", commit: undefined }, dirs, ["all"]);
+    console.log(JSON.stringify({ why, command: [tool, ...args] }));`;
+  const node = [process.execPath, "--import", "tsx", "--input-type=module", "--eval", program];
+  // As in most containers: root has no CAP_SYS_ADMIN. Of a user's own namespaces, none may have mounts.
+  const refuse = isRoot
+    ? ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-all", "--"]
+    : ["unshare", "--map-root-user", "sh", "-c", 'echo 0 > /proc/sys/user/max_mnt_namespaces; exec "$@"', "sh"];
+  const [tool = "", ...args] = [...refuse, ...node];
+  const { stdout } = await runCommand({ tool, args, cwd: halRoot });
+  const found = JSON.parse(stdout) as { why: string; command: string[] };
+  expect(found.why).toMatch(/unshare/);
+  expect(found.command).toEqual(["make", "-C", "/tree", `O=${dir}/w/buildroot`, `BR2_EXTERNAL=${dir}/e`, "all"]);
+});
+
+describe("a text of make's", () => {
+  const places = [
+    { seen: "/hal-build/output", real: "/home/me/out $& put" },
+    { seen: "/hal-build/buildroot", real: "/srv/br" },
+  ];
+  it.each([
+    ["/hal-build/output", "/home/me/out $& put"],
+    ["see '/hal-build/output/build/x.c:1:2', /hal-build/buildroot.", "see '/home/me/out $& put/build/x.c:1:2', /srv/br."],
+    ["gcc -I/hal-build/output/host -L /hal-build/output/lib", "gcc -I/home/me/out $& put/host -L /home/me/out $& put/lib"],
+    ["--prefix=/hal-build/output\n/hal-build/buildroot", "--prefix=/home/me/out $& put\n/srv/br"],
+    ["/home/me/hal-build/output/x /x-y/hal-build/output", "/home/me/hal-build/output/x /x-y/hal-build/output"],
+    ["/hal-build/outputs /hal-build/output-old /hal-build", "/hal-build/outputs /hal-build/output-old /hal-build"],
+  ])("%j has the paths of the outside", (text, expected) => {
+    expect(outside(text, places)).toBe(expected);
+    expect(outside(text, [])).toBe(text);
+  });
+});
+
+describe.skipIf(buildroot === undefined || why !== undefined)("a real Buildroot's output directory", () => {
+  let dir: string;
+  beforeEach(() => {
+    dir = top();
+  });
+  afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+  it("can be moved to any path, and nothing of its configuration changes", async () => {
+    const version = await versionOf(buildroot ?? "");
+    const tree: BuildrootTree = { dir: buildroot ?? "", version, commit: undefined };
+    const resolved = await resolve("dev", { set: [`buildroot.version=${version}`] });
+    const rendered = await render(resolved);
+    const configure = async (work: string): Promise<string> => {
+      await writeTree(rendered, join(work, "external"));
+      const { dirs } = await placed(buildrootDirs(work, join(work, "external"), join(dir, "dl")), signal);
+      await gateExternalTree(resolved, tree, dirs, signal);
+      const files = [".config", ".br2-external.mk", ".br2-external.in.paths", "Makefile"];
+      return files.map((name) => readFileSync(join(dirs.output, name), "utf8")).join("");
+    };
+    const first = await configure(join(dir, "a"));
+    renameSync(join(dir, "a"), join(dir, ODD));
+    const second = await configure(join(dir, ODD));
+    expect(second).toBe(first);
+    expect(second).toContain('BR2_EXTERNAL_HAL_PATH="/hal-build/external"');
+    expect(second).not.toContain(dir);
+  });
+});
