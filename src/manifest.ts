@@ -1,5 +1,6 @@
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { HalError } from "./errors.js";
 import type { Launch, Manifest } from "./generated/types.js";
 import { validatePlain } from "./schema.js";
@@ -29,13 +30,26 @@ export async function readLaunch(dir: string): Promise<Launch> {
   return value as Launch;
 }
 
+/**
+ * Refuses launch metadata whose files are not there, before anything is started with it.
+ * @param dir the folder of launch.json
+ */
+export function requireFiles(dir: string, { kernel, initrd, eif, drives, firmware }: Omit<Launch, "argv">): void {
+  const named = [kernel, initrd, eif, ...drives, firmware, firmware?.vars].flatMap((file) => (file === undefined ? [] : [file.path]));
+  const missing = named.map((path) => resolve(dir, path)).find((file) => !existsSync(file));
+  if (missing !== undefined)
+    throw new HalError("input", "does not exist, and launch.json starts it", { at: { file: missing }, remedy: "build the image again" });
+}
+
 /** Reads a JSON file that hal wrote into an output directory. */
 export async function readJson(file: string): Promise<unknown> {
   let text: string;
   try {
     text = await readFile(file, "utf8");
-  } catch {
-    throw new HalError("input", "does not exist", { at: { file }, remedy: "give an output directory of hal build, such as out/sev-snp" });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const why = code === "ENOENT" || code === "ENOTDIR" ? "does not exist" : `cannot be read: ${code}`;
+    throw new HalError("input", why, { at: { file }, remedy: "give an output directory of hal build, such as out/sev-snp" });
   }
   try {
     return JSON.parse(text);

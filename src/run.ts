@@ -10,7 +10,7 @@ import { nitroArgv } from "./launch/nitro-cli.js";
 import { type Accel, carefulTcgCpu, type QemuOptions, qemuArgv } from "./launch/qemu.js";
 import type { IdKeyFiles } from "./launch/sign.js";
 import { withoutTee } from "./launch/without-tee.js";
-import { readLaunch } from "./manifest.js";
+import { readLaunch, requireFiles } from "./manifest.js";
 import { formatCommand, runCommand, runInteractive } from "./tools.js";
 
 export interface RunImageOptions {
@@ -50,15 +50,20 @@ export async function runImage(dir: string, options: RunImageOptions): Promise<R
   if (options.print) {
     const accel = options.accel === "auto" ? "kvm" : options.accel;
     const how = accel === "tcg" ? { accel, cpuModel: tcgCpu(undefined) } : { accel };
+    if (options.format === "qemu") tellPlaceholders(launch, options);
     return { text: formats[options.format](launch, { base, shares: absolute(options.shares), ...how }) };
   }
-  if (launch.boot === "enclave") return { exitCode: await start(nitroArgv(launch, { base }), base, options) };
+  if (launch.boot === "enclave") {
+    requireFiles(base, launch);
+    return { exitCode: await start(nitroArgv(launch, { base }), base, options) };
+  }
   const accel = await chooseAccel(options.accel);
   if (launch.tee !== undefined && accel !== "kvm") {
     throw new HalError("input", `platform ${launch.platform} needs its hardware and KVM, and KVM does not work here`, {
       remedy: "hal run --platform none boots the same image as an ordinary virtual machine",
     });
   }
+  requireFiles(base, launch);
   const local = await fitToHost(launch, options);
   const how: QemuOptions = { base, accel, shares: absolute(options.shares), snapshot: true, ...(await cpuFor(local, accel)) };
   return { exitCode: await start(qemuArgv(local, how), base, options) };
@@ -104,6 +109,14 @@ function checkShares(launch: Launch, shares: Readonly<Record<string, string>>): 
     if (path.includes("${"))
       throw new HalError("input", `share ${tag}: the path holds \${, which stands for a variable in launch metadata`);
   }
+}
+
+/** The printed command runs as it is but for these words, which no shell fills in. */
+function tellPlaceholders(launch: Launch, { shares, note }: RunImageOptions): void {
+  for (const share of launch.shares.filter(({ tag, path }) => path === undefined && shares[tag] === undefined))
+    note(
+      `\${${share.variable}} stands for the ${share.type === "9p" ? "directory" : "virtiofsd socket"} of share ${share.tag}: --share ${share.tag}=PATH`,
+    );
 }
 
 /** Leaves out what this host cannot give an ordinary virtual machine; a TEE guest gets everything or does not start. */

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { HalError } from "../errors.js";
 import type { Launch, Layout, Manifest } from "../generated/types.js";
 import { withoutTee } from "../launch/without-tee.js";
-import { readLaunch, readManifest } from "../manifest.js";
+import { readLaunch, readManifest, requireFiles } from "../manifest.js";
 
 /** What an image promised when it was built; everything that the proof holds it to. */
 export interface Promises {
@@ -41,9 +41,11 @@ export async function readSubject(dir: string): Promise<Subject> {
   const initrd = launch.initrd ?? listed(manifest, /^(rootfs|initramfs)\.cpio(\.gz|\.zst)?$/);
   if (kernel === undefined || initrd === undefined)
     throw new HalError("input", "names no kernel and initrd", { at: { file: join(dir, "launch.json") } });
+  const booted: Launch = { ...withoutTee(launch), boot: "direct", kernel, initrd };
+  requireFiles(dir, booted);
   return {
     dir,
-    launch: { ...withoutTee(launch), boot: "direct", kernel, initrd },
+    launch: booted,
     manifest,
     promises: {
       name: manifest.profile,

@@ -34,6 +34,15 @@ describe("hal run", () => {
     expect(text).toContain("-enable-kvm");
   });
 
+  test("--print says which words of the command are for the reader to fill in", async () => {
+    const notes: string[] = [];
+    await runImage(dir, options({ shares: { env_share: "/env" }, note: (text) => notes.push(text) }));
+    expect(notes).toEqual(["${CERTS_PATH} stands for the directory of share certs_share: --share certs_share=PATH"]);
+    notes.length = 0;
+    await runImage(dir, options({ format: "shell", note: (text) => notes.push(text) }));
+    expect(notes).toEqual([]);
+  });
+
   test("--platform none --accel tcg leaves the TEE out and needs no KVM", async () => {
     const { text } = await runImage(dir, options({ platform: "none", accel: "tcg" }));
     expect(text).not.toMatch(/sev|igvm|memfd|enable-kvm/);
@@ -46,6 +55,14 @@ describe("hal run", () => {
       kind: "input",
       remedy: expect.stringContaining("--platform none"),
     });
+  });
+
+  test("what launch.json starts must be there before anything is started", async () => {
+    const start = options({ print: false, accel: "tcg", platform: "none" });
+    await expect(runImage(dir, start)).rejects.toMatchObject({ kind: "input", at: { file: join(dir, "bzImage") } });
+    await writeFile(join(dir, "bzImage"), "");
+    await expect(runImage(dir, start)).rejects.toMatchObject({ kind: "input", at: { file: join(dir, "rootfs.cpio.gz") } });
+    await rm(join(dir, "bzImage"));
   });
 
   test.each([

@@ -1,0 +1,46 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { canonicalJson, sha256 } from "../../src/digest.js";
+import type { Manifest } from "../../src/generated/types.js";
+import { readSubject } from "../../src/prove/subject.js";
+import { resolve } from "../../src/resolve.js";
+import { artifacts, launchOf } from "../launch/fixture.js";
+
+let dir = "";
+const at = (name: string): string => join(dir, name);
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), "hal-subject-"));
+});
+afterAll(() => rm(dir, { recursive: true, force: true }));
+
+test("half an output directory is told by the file that it lacks, before anything boots", async () => {
+  const lacks = async (file: string) =>
+    expect(readSubject(dir)).rejects.toMatchObject({ kind: "input", at: { file: at(file) }, remedy: expect.any(String) });
+  await lacks("manifest.json");
+  const { layout, profile } = await resolve("dev");
+  const manifest: Manifest = {
+    schema: "hal.manifest/v1",
+    profile: "dev",
+    platform: "none",
+    layout: "hardened",
+    promises: { init: profile.init, ssh: false, layout },
+    backend: "debian",
+    debug: false,
+    sourceDateEpoch: 0,
+    omitted: [],
+    hal: "0",
+    inputs: { digest: sha256(""), tree: sha256(""), files: [], details: {} },
+    packages: [],
+    artifacts: artifacts.hardened.map((entry) => ({ ...entry })),
+  };
+  await writeFile(at("manifest.json"), canonicalJson(manifest));
+  await lacks("launch.json");
+  await writeFile(at("launch.json"), canonicalJson(await launchOf("dev")));
+  for (const file of ["bzImage", "initramfs.cpio.gz", "disk.img"]) {
+    await lacks(file);
+    await writeFile(at(file), "");
+  }
+  expect((await readSubject(dir)).promises.name).toBe("dev");
+});
