@@ -45,6 +45,8 @@ export async function assemble({ prepared, externalTree, sourceDateEpoch, log, r
     env: contractEnvironment(prepared, sourceDateEpoch),
     cwd: prepared.buildDir,
   };
-  await runOrExplain(inNamespace(command, prepared.layers), "post-image.sh", { log, signal, onLine: report });
+  // What its tools print is for the log: some complain of what is as it should be.
+  report("hash tree, initramfs, disk");
+  await runOrExplain(inNamespace(command, prepared.layers), "post-image.sh", { log, signal });
   await removeTree(prepared.targetDir); // parts of it belong to ids that the user's own rm cannot remove
 }
