@@ -1,5 +1,6 @@
 import { backends } from "./backends/table.js";
 import { type BuildOptions, upToDate } from "./build.js";
+import { HalError } from "./errors.js";
 import type { Resolved } from "./resolved.js";
 
 /** What a build would do, before it does it. */
@@ -10,10 +11,19 @@ export interface Plan {
   readonly steps: readonly string[];
 }
 
-/** The plan of one build; touches nothing. */
+/** The plan of one build; records nothing, and asks no network but for what the backend cannot plan without. */
 export async function planBuild(resolved: Resolved, options: BuildOptions): Promise<Plan> {
   const profile = resolved.name;
   const { backend } = options;
-  if (await upToDate(resolved, options)) return { profile, backend, why: "up to date", steps: [] };
-  return { profile, backend, why: `build with ${backend}`, steps: await backends[backend].plan(resolved, options) };
+  const steps = await backends[backend].plan(resolved, options);
+  if (await known(upToDate(resolved, { ...options, offline: true }))) return { profile, backend, why: "up to date", steps: [] };
+  return { profile, backend, why: `build with ${backend}`, steps };
+}
+
+/** False where the build itself would first have to ask the network what it is made of. */
+async function known(answer: Promise<boolean>): Promise<boolean> {
+  return answer.catch((error: unknown) => {
+    if (error instanceof HalError && error.kind === "command") return false;
+    throw error;
+  });
 }

@@ -30,6 +30,10 @@ export async function buildAll(options: Options): Promise<void> {
   if (eifSigner !== undefined && !matrix.some(({ platform }) => platform === "nitro")) {
     throw new HalError("input", "--eif-key signs enclave images, and no profile given is for platform nitro");
   }
+  const buildroots = { "--buildroot": buildroot, "--allow-version": allowVersion, "--until": until, "--shell": shell || undefined };
+  for (const [option, value] of Object.entries(buildroots))
+    if (value !== undefined && options.backend !== "buildroot")
+      throw new HalError("input", `${option} is the buildroot backend's, and this is --backend ${options.backend}`);
   const buildOptions: BuildOptions = { ...options, eifSigner, backendOptions: { buildroot, allowVersion, until, shell } };
   if (options.dryRun) {
     const plans = [];

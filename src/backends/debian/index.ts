@@ -10,6 +10,7 @@ import { modulesOf } from "../../render/modules.js";
 import type { Resolved } from "../../resolved.js";
 import { formatSize } from "../../size.js";
 import { findTool, missingTool } from "../../tools.js";
+import { nearestOrigin } from "../../tree.js";
 import type { Backend, BuiltPackage, Prepared, PrepareInput } from "../backend.js";
 import { keyring } from "./archive.js";
 import { openCache, sweep } from "./cache.js";
@@ -34,13 +35,25 @@ import { toolsTree } from "./tools-tree.js";
  */
 export const debian: Backend = { check, inputs, plan, prepare };
 
-async function check(): Promise<void> {
+async function check(resolved: Resolved): Promise<void> {
+  refuseUnavailable(resolved);
   for (const { tool, stage } of hostTools) {
     const needed = stage === "debian" && (tool !== "newuidmap" || !isRoot) && tool !== "cpio";
     if (needed && (await findTool(tool)) === undefined) throw missingTool(tool);
   }
   keyring();
   if (!isRoot) await checkSubordinateIds();
+}
+
+/** What Debian cannot provide is left out where the profile says so, and nowhere else. */
+function refuseUnavailable({ features, debianOmitted, origins }: Resolved): void {
+  for (const [index, { name, debian }] of features.entries()) {
+    if (debian.unavailable === undefined || debianOmitted.includes(name)) continue;
+    throw new HalError("input", `the debian backend cannot provide feature '${name}': ${debian.unavailable}`, {
+      at: nearestOrigin(origins, `/features/${index}`),
+      remedy: `leave it out with backends: {debian: {omit: [${name}]}}, or use --backend buildroot`,
+    });
+  }
 }
 
 /** A user's namespace needs ids for the image's other users (subuid(5)). */
@@ -70,6 +83,7 @@ function details(lock: Lock, resolved: Resolved): Readonly<Record<string, unknow
 }
 
 async function plan(resolved: Resolved): Promise<readonly string[]> {
+  refuseUnavailable(resolved);
   const cache = await openCache(cacheRoot());
   const lock = await recordedLock(resolved, cache);
   if (lock === undefined)

@@ -1,0 +1,57 @@
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { debian } from "../../src/backends/debian/index.js";
+import type { BuildOptions } from "../../src/build.js";
+import { buildAll } from "../../src/commands/build.js";
+import { planBuild } from "../../src/plan.js";
+import { resolve } from "../../src/resolve.js";
+import { profile, workspace } from "../input/workspace.js";
+
+const before = process.env.HAL_CACHE;
+let dir = "";
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), "hal-refusals-"));
+  process.env.HAL_CACHE = join(dir, "cache");
+});
+afterAll(async () => {
+  if (before === undefined) delete process.env.HAL_CACHE;
+  else process.env.HAL_CACHE = before;
+  await rm(dir, { recursive: true, force: true });
+});
+
+const options = (): BuildOptions => ({
+  backend: "debian",
+  out: join(dir, "out"),
+  jobs: 1,
+  offline: false,
+  update: false,
+  release: false,
+  verbose: false,
+  signal: new AbortController().signal,
+  eifSigner: undefined,
+  backendOptions: {},
+});
+
+test("a feature that Debian cannot provide is left out only where the profile says so", async () => {
+  const feature = "apiVersion: hal/v1\nkind: Feature\nname: f\ndescription: d\ndebian: {unavailable: nobody packages it}\n";
+  const files = { "f.yaml": feature, "p.yaml": profile("features: [./f.yaml]") };
+  const wanted = await resolve(join(await workspace(files), "p.yaml"));
+  const refusal = { kind: "input", message: expect.stringMatching(/feature 'f': nobody packages it/), at: { line: 7 } };
+  await expect(debian.check(wanted, options())).rejects.toMatchObject(refusal);
+  await expect(planBuild(wanted, options())).rejects.toMatchObject(refusal);
+  const left = await resolve(join(await workspace(files), "p.yaml"), { set: ["backends.debian.omit=[f]"] });
+  await expect(planBuild(left, options())).resolves.toMatchObject({ backend: "debian" });
+});
+
+test("a plan asks no archive and records nothing", async () => {
+  const { steps } = await planBuild(await resolve("dev"), options());
+  expect(steps[0]).toBe("solve the package set and record it");
+  for (const part of ["locks", "apt", "pool"]) expect(await readdir(join(dir, "cache/debian", part))).toEqual([]);
+});
+
+test.each([{ until: "kernel" }, { shell: true }, { buildroot: "." }, { allowVersion: true }])("%s is the other backend's", async (more) => {
+  const build = buildAll({ ...options(), profile: ["dev"], set: [], dryRun: true, ...more });
+  await expect(build).rejects.toMatchObject({ kind: "input", message: expect.stringMatching(/^--.* is the buildroot backend's/) });
+});
