@@ -49,6 +49,13 @@ describe("the process", () => {
     expect([failed.exitCode, JSON.parse(failed.stdout)[0].ok]).toEqual([5, false]);
   });
 
+  test("of several profiles, one that is wrong hides no other", async () => {
+    const { exitCode, stdout, stderr } = await hal("check", "nosuch", "dev", "sev-snpp");
+    expect(exitCode).toBe(2);
+    expect(stdout).toMatch(/^ok {2}dev /);
+    expect(stderr).toMatch(/nosuch: no profile[^]*sev-snpp: no profile/);
+  });
+
   test("a reader that stops early changes no verdict", async () => {
     expect((await shell('"$@" verify . | true; echo ${PIPESTATUS[0]}')).stdout).toBe("5");
     expect((await shell('"$@" verify . 2> >(true) >/dev/null; echo $?')).stdout).toBe("5");

@@ -5,7 +5,7 @@ import { HalError } from "../errors.js";
 import { note, print, printJson } from "../output.js";
 import { planBuild } from "../plan.js";
 import { resolve } from "../resolve.js";
-import { type Command, runInteractive } from "../tools.js";
+import { type Command, formatCommand, runInteractive } from "../tools.js";
 
 interface Options extends Omit<BuildOptions, "backendOptions" | "eifSigner"> {
   readonly profile: readonly string[];
@@ -56,12 +56,14 @@ export async function buildAll(options: Options): Promise<void> {
     if (!options.json) {
       print(summary(result));
       print(
-        `\nNext: hal test ${result.dir}    boot it and prove what the layout promises\n      hal run ${result.dir} --print    the command that launches it`,
+        `\nNext: ${command("test", result.dir)}    boot it and prove what the layout promises\n      ${command("run", result.dir, "--print")}    the command that launches it`,
       );
     }
   }
   if (options.json) printJson(results.map(({ dir, manifest, upToDate }) => ({ dir, upToDate, manifest })));
 }
+
+const command = (...args: string[]): string => formatCommand({ tool: "hal", args });
 
 /** Its exit code is the last command's, which says nothing about hal. */
 async function openShell(shell: Command, directory: string): Promise<void> {

@@ -1,7 +1,7 @@
 import { listDocuments } from "../catalog.js";
-import { HalError } from "../errors.js";
+import { formatError, HalError } from "../errors.js";
 import { load } from "../load.js";
-import { print, printJson, table } from "../output.js";
+import { note, print, printJson, table } from "../output.js";
 import { render } from "../render.js";
 import { resolve } from "../resolve.js";
 import { toPlain } from "../tree.js";
@@ -16,26 +16,22 @@ interface Options {
   readonly signal: AbortSignal;
 }
 
-/** Resolves and renders each profile without writing anything; with a Buildroot tree, runs the Kconfig gate too. */
+/** Resolves and renders each profile without writing anything; with a Buildroot tree, runs the Kconfig gate too. One that is wrong hides no other. */
 export async function check(references: readonly string[], options: Options): Promise<void> {
   if (options.defconfig !== undefined) return (await import("./check-defconfig.js")).checkAnyDefconfig(options.defconfig, options);
   const profiles = references.length > 0 ? references : await concreteProfiles();
-  const results: { profile: string; features: string[]; symbols: number; kernelOptions: number; files: number }[] = [];
+  const results: Result[] = [];
+  const wrong: HalError[] = [];
   for (const reference of profiles) {
-    const resolved = await resolve(reference, options);
-    const rendered = await render(resolved);
-    if (options.buildroot !== undefined)
-      await (await import("../gate.js")).gateProfile(resolved, rendered, { ...options, buildroot: options.buildroot });
-    results.push({
-      profile: resolved.name,
-      features: resolved.features.map((feature) => feature.name),
-      symbols: resolved.buildrootRequests.length,
-      kernelOptions: resolved.kernelFragments.reduce((sum, fragment) => sum + fragment.requests.length, 0),
-      files: rendered.files.length,
-    });
+    try {
+      results.push(await checkOne(reference, options));
+    } catch (error) {
+      if (!(error instanceof HalError) || (error.kind !== "input" && error.kind !== "check")) throw error;
+      wrong.push(error);
+    }
   }
   if (options.json) printJson(results);
-  else
+  else if (results.length > 0)
     print(
       table(
         results.map((result) => [
@@ -46,6 +42,31 @@ export async function check(references: readonly string[], options: Options): Pr
         ]),
       ),
     );
+  const last = wrong.pop();
+  for (const error of wrong) note(formatError(error));
+  if (last !== undefined) throw last;
+}
+
+interface Result {
+  readonly profile: string;
+  readonly features: readonly string[];
+  readonly symbols: number;
+  readonly kernelOptions: number;
+  readonly files: number;
+}
+
+async function checkOne(reference: string, options: Options): Promise<Result> {
+  const resolved = await resolve(reference, options);
+  const rendered = await render(resolved);
+  if (options.buildroot !== undefined)
+    await (await import("../gate.js")).gateProfile(resolved, rendered, { ...options, buildroot: options.buildroot });
+  return {
+    profile: resolved.name,
+    features: resolved.features.map((feature) => feature.name),
+    symbols: resolved.buildrootRequests.length,
+    kernelOptions: resolved.kernelFragments.reduce((sum, fragment) => sum + fragment.requests.length, 0),
+    files: rendered.files.length,
+  };
 }
 
 async function concreteProfiles(): Promise<string[]> {

@@ -1,21 +1,23 @@
 import { stringify } from "yaml";
 import { formatLocation } from "../errors.js";
+import type { Profile } from "../generated/types.js";
 import { print, printJson } from "../output.js";
 import { resolve } from "../resolve.js";
 
 /** The resolved profile. Its YAML is a profile again: it can be built, with everything said and nothing inherited. */
 export async function show(reference: string, options: { json?: boolean; origin?: boolean; set?: string[] }): Promise<void> {
   const resolved = await resolve(reference, options);
+  const profile = headFirst(resolved.profile);
   if (options.json) {
     const origins = Object.fromEntries(
       [...resolved.origins].filter(([pointer]) => pointer !== "").map(([pointer, at]) => [pointer, formatLocation(at)]),
     );
-    printJson(options.origin ? { profile: resolved.profile, origins } : resolved.profile);
+    printJson(options.origin ? { profile, origins } : profile);
     return;
   }
   if (options.origin) {
     const lines: string[] = [];
-    flatten(resolved.profile, "", (pointer, value) => {
+    flatten(profile, "", (pointer, value) => {
       const at = resolved.origins.get(pointer);
       lines.push(
         `${pointer.slice(1).replaceAll("/", ".")}: ${JSON.stringify(value)}  # ${at === undefined ? "default" : formatLocation(at)}`,
@@ -24,8 +26,20 @@ export async function show(reference: string, options: { json?: boolean; origin?
     print(lines.join("\n"));
     return;
   }
-  const { extends: _, ...whole } = resolved.profile;
+  const { extends: _, ...whole } = profile;
   print(stringify(whole));
+}
+
+/** Keys come in the order in which parents and child brought them: what says which image it is would stand anywhere. */
+function headFirst({ apiVersion, kind, name, description, platform, ...rest }: Profile): Profile {
+  return {
+    apiVersion,
+    kind,
+    name,
+    description,
+    ...(platform === undefined ? {} : { platform }),
+    ...rest,
+  };
 }
 
 function flatten(value: unknown, pointer: string, visit: (pointer: string, value: unknown) => void): void {
