@@ -23,13 +23,21 @@ export interface EifInput {
 /** The boot part of a root, which PCR1 covers: early boot and the kernel's modules. The application, PCR2, is the rest. */
 const BOOT_PART = /^(\.|init|dev(\/.*)?|proc|sys|run|usr|usr\/lib|usr\/lib\/modules(\/.*)?|lib\/modules(\/.*)?)$/;
 
+/** More than Node.js holds in one piece is refused. */
+export const MAX_ROOT_BYTES = 2 ** 32 - 1;
+
+/** The ramdisks of a root's archive, unpacked: the boot part, then the application. */
+export function enclaveParts(root: Uint8Array): readonly [Uint8Array, Uint8Array] {
+  return splitArchive(root, (path) => BOOT_PART.test(path));
+}
+
 /**
  * Writes the enclave image of a RAM root. As AWS's own images have it, the first ramdisk is the boot part and
  * the second the application; the kernel unpacks one over the other.
  */
 export async function buildEif({ resolved, dir, cmdline, prepared, signer }: EifInput): Promise<void> {
-  const root = gunzipSync(await readFile(join(dir, "rootfs.cpio.gz")), { maxOutputLength: 2 ** 32 - 1 });
-  const parts = splitArchive(root, (path) => BOOT_PART.test(path));
+  const root = gunzipSync(await readFile(join(dir, "rootfs.cpio.gz")), { maxOutputLength: MAX_ROOT_BYTES });
+  const parts = enclaveParts(root);
   const work = join(prepared.buildDir, "hal-eif");
   await rm(work, { recursive: true, force: true });
   await mkdir(work, { recursive: true });
@@ -72,7 +80,7 @@ const TRAILER = "TRAILER!!!";
  * byte for byte as they are.
  * @returns the archive of the entries that are chosen, and that of all others
  */
-export function splitArchive(archive: Uint8Array, chosen: (path: string) => boolean): readonly [Uint8Array, Uint8Array] {
+function splitArchive(archive: Uint8Array, chosen: (path: string) => boolean): readonly [Uint8Array, Uint8Array] {
   const reader = new ByteReader(archive, "rootfs.cpio");
   const parts: [Uint8Array[], Uint8Array[]] = [[], []];
   const aligned = (offset: number): number => (offset + 3) & ~3;

@@ -8,6 +8,7 @@ import { readJson, readLaunch, readManifest, UNLISTED } from "./manifest.js";
 import { measure, toMeasurements } from "./measure/measure.js";
 import { requestOf } from "./measure-output.js";
 import { validatePlain } from "./schema.js";
+import { verifyBoot } from "./verify-boot.js";
 import { verifyRoot } from "./verify-root.js";
 
 /** One claim about an output directory and whether it holds. */
@@ -29,6 +30,7 @@ export async function verifyOutput(dir: string): Promise<Finding[]> {
     ...(await verifyArtifacts(dir, manifest)),
     ...(await claims("launch.json", async () => verifyLaunch(manifest, await readLaunch(dir)))),
     ...(await claims("root", async () => verifyRoot(dir, manifest, await readLaunch(dir)))),
+    ...(await claims("boot image", async () => verifyBoot(dir, manifest, await readLaunch(dir)))),
     ...(await claims("measurements.json", () => verifyMeasurements(dir))),
   ];
 }
