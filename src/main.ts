@@ -7,7 +7,9 @@ import { exitCodes, formatError, HalError, printable } from "./errors.js";
 async function main(): Promise<number> {
   const interrupt = new AbortController();
   const interruption = (): AbortSignal => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupt.abort());
+    // The second ends hal. The listener must stay: a library that restores the cursor ends hal at once where nobody listens.
+    const end = (): void => (interrupt.signal.aborted ? process.exit(exitCodes.interrupted) : interrupt.abort());
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, end);
     return interrupt.signal;
   };
   for (const stream of [process.stdout, process.stderr]) stream.on("error", (error: NodeJS.ErrnoException) => unwritable(stream, error));

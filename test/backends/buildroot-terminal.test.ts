@@ -1,0 +1,70 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { hostTools } from "../../src/host-tools.js";
+import { halRoot } from "../../src/paths.js";
+import { resolve } from "../../src/resolve.js";
+import { findTool, formatCommand } from "../../src/tools.js";
+
+let dir: string;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "hal-terminal-"));
+});
+afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+/** Something that calls itself Buildroot: make is the real one. */
+async function tree(makefile: string): Promise<string> {
+  const { version } = (await resolve("dev")).profile.buildroot;
+  const buildroot = join(dir, "buildroot");
+  mkdirSync(buildroot);
+  writeFileSync(join(buildroot, "Config.in"), "");
+  writeFileSync(join(buildroot, "Makefile"), `export BR2_VERSION := ${version}\n${makefile}`);
+  return buildroot;
+}
+
+/** hal on a terminal of its own, where Ctrl-C is pressed as soon as it shows `text`. */
+async function interrupted(args: readonly string[], text: string): Promise<{ readonly shown: string; readonly exitCode: unknown }> {
+  const hal = formatCommand({ tool: process.execPath, args: ["--import", "tsx", join(halRoot, "src/main.ts"), ...args] });
+  const script = ["--quiet", "--return", "--command", `stty rows 40 cols 200; exec ${hal}`, "/dev/null"];
+  const env = { ...process.env, BR2_DL_DIR: join(dir, "dl"), TERM: "xterm", CI: "false" };
+  const child = spawn("script", script, { cwd: halRoot, env, stdio: ["pipe", "pipe", "inherit"] });
+  let shown = "";
+  let pressed = false;
+  child.stdout.on("data", (chunk: Buffer) => {
+    shown += chunk.toString();
+    if (pressed || !shown.includes(text)) return;
+    pressed = true;
+    child.stdin.write("\x03");
+  });
+  const [exitCode] = await once(child, "close");
+  return { shown, exitCode };
+}
+
+const missing = [];
+for (const { tool, stage } of hostTools) if (stage === "buildroot" && (await findTool(tool)) === undefined) missing.push(tool);
+if (missing.length > 0) console.log(`skipped: hal build needs ${missing.join(", ")}`);
+
+it.skipIf(missing.length > 0)("Ctrl-C in hal build puts everything away", async () => {
+  const buildroot = await tree("defconfig:\n\t@sleep 60\n");
+  const out = join(dir, "out");
+  const build = ["build", "--profile", "dev", "--backend", "buildroot", "--buildroot", buildroot, "-o", out];
+  const { shown, exitCode } = await interrupted(build, "configuring");
+  expect(shown).toContain("hal: interrupted");
+  expect(exitCode).toBe(130);
+  expect(existsSync(join(out, ".hal/dev.work/buildroot"))).toBe(true);
+  expect(existsSync(join(out, ".hal/dev.lock"))).toBe(false);
+});
+
+it("Ctrl-C in hal make is make's to answer, and hal waits for it", async () => {
+  const buildroot = await tree("all:\n\t@trap 'sleep 0.5; echo put away; exit 3' INT; echo it began; while :; do sleep 0.1; done\n");
+  const work = join(dir, "out/.hal/dev.work/external");
+  mkdirSync(work, { recursive: true });
+  writeFileSync(join(work, "external.desc"), "");
+  const make = ["make", "dev", "--buildroot", buildroot, "-o", join(dir, "out"), "--", "-s", "all"];
+  const { shown, exitCode } = await interrupted(make, "it began");
+  expect(shown).toMatch(/it began.*put away.*hal: interrupted/s);
+  expect(exitCode).toBe(130);
+});
