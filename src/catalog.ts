@@ -7,11 +7,18 @@ import type { DocumentKind } from "./schema.js";
 
 const folders: Readonly<Record<DocumentKind, string>> = { profile: "profiles", layout: "layouts", feature: "features" };
 
-/** Where a name is looked up: beside the file that uses it, in the working directory, then in hal's own. */
+/**
+ * Where a name is looked up: in the repository of the file that uses it, beside that file, in the working directory, then in hal's own.
+ * The repository of `profiles/p.yaml` is the folder above; that of any other file is its own folder, and nothing above it is looked at.
+ */
 function searchFolders(kind: DocumentKind, from: string | undefined): string[] {
   const folder = folders[kind];
-  const beside = from === undefined ? [] : [join(dirname(from), "..", folder), dirname(from)];
-  return [...new Set([...beside, resolve(folder), join(halRoot, folder)])];
+  return [...new Set([...(from === undefined ? [] : besides(folder, dirname(from))), resolve(folder), join(halRoot, folder)])];
+}
+
+function besides(folder: string, home: string): string[] {
+  const repository = Object.values(folders).includes(basename(home)) ? dirname(home) : home;
+  return [join(repository, folder), home];
 }
 
 function isPath(reference: string): boolean {
