@@ -36,8 +36,10 @@ export async function kvmWorks(): Promise<boolean> {
   const known = parseAnswer(await readFile(cache, "utf8").catch(() => ""));
   if (boot !== "" && known?.boot === boot) return known.works;
   const works = await runsGuest("kvm");
-  await mkdir(cacheRoot(), { recursive: true });
-  await writeFile(cache, JSON.stringify({ boot, works } satisfies Answer));
+  // Only saves the next start a second: a cache that cannot be written is no reason not to start.
+  await mkdir(cacheRoot(), { recursive: true })
+    .then(() => writeFile(cache, JSON.stringify({ boot, works } satisfies Answer)))
+    .catch(() => {});
   return works;
 }
 

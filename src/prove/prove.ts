@@ -1,5 +1,5 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { availableParallelism } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { HalError } from "../errors.js";
 import type { Accel } from "../launch/qemu.js";
@@ -111,9 +111,9 @@ export async function copyDrives(subject: Subject, scratch: string): Promise<Rec
   return copies;
 }
 
-/** A directory beside the artifacts, so that copies can share their blocks; removed afterwards. */
+/** A directory beside the artifacts, so that copies can share their blocks, or where nothing can be written there, a temporary one; removed afterwards. */
 export async function inScratch<T>(dir: string, work: (scratch: string) => Promise<T>): Promise<T> {
-  const scratch = await mkdtemp(join(resolve(dir, ".."), ".hal-proof-"));
+  const scratch = await mkdtemp(join(resolve(dir, ".."), ".hal-proof-")).catch(() => mkdtemp(join(tmpdir(), "hal-proof-")));
   try {
     return await work(scratch);
   } finally {

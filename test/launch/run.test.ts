@@ -110,6 +110,17 @@ describe("accelerator", () => {
     expect(await chooseAccel("kvm")).toBe("kvm");
   });
 
+  test("a cache that cannot be written keeps nobody from starting", async () => {
+    const before = process.env.HAL_CACHE;
+    process.env.HAL_CACHE = join(dir, "launch.json/cache");
+    try {
+      expect(["kvm", "tcg"]).toContain(await chooseAccel("auto"));
+    } finally {
+      if (before === undefined) delete process.env.HAL_CACHE;
+      else process.env.HAL_CACHE = before;
+    }
+  });
+
   test("TCG has no host model; KVM without TEE takes the host's", async () => {
     const tdx = withoutTee(await launchOf("tdx"));
     expect((await cpuFor(tdx, "tcg")).cpuModel).toMatch(/^max(,-cx16)?$/);

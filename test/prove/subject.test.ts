@@ -1,9 +1,11 @@
+import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { canonicalJson, sha256 } from "../../src/digest.js";
 import type { Manifest } from "../../src/generated/types.js";
+import { inScratch } from "../../src/prove/prove.js";
 import { readSubject } from "../../src/prove/subject.js";
 import { resolve } from "../../src/resolve.js";
 import { artifacts, launchOf } from "../launch/fixture.js";
@@ -14,6 +16,13 @@ beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), "hal-subject-"));
 });
 afterAll(() => rm(dir, { recursive: true, force: true }));
+
+test("an image on a medium that cannot be written is proved elsewhere", async () => {
+  const scratch = await inScratch("/proc/1/image", async (path) => path);
+  expect(dirname(scratch)).toBe(tmpdir());
+  expect(existsSync(scratch)).toBe(false);
+  expect(dirname(await inScratch(at("image"), async (path) => path))).toBe(dir);
+});
 
 test("half an output directory is told by the file that it lacks, before anything boots", async () => {
   const lacks = async (file: string) =>
