@@ -83,7 +83,7 @@ const TRAILER = "TRAILER!!!";
 function splitArchive(archive: Uint8Array, chosen: (path: string) => boolean): readonly [Uint8Array, Uint8Array] {
   const reader = new ByteReader(archive, "rootfs.cpio");
   const parts: [Uint8Array[], Uint8Array[]] = [[], []];
-  const aligned = (offset: number): number => (offset + 3) & ~3;
+  const aligned = (offset: number): number => Math.ceil(offset / 4) * 4; // beyond 2 GiB too, where bit operations are not
   for (let offset = 0; ; ) {
     const header = Buffer.from(reader.slice(offset, HEADER_BYTES, "cpio header")).toString("latin1");
     if (!/^07070[12][0-9A-Fa-f]{104}$/.test(header)) throw reader.error(offset, "cpio header", "is not of the newc format");

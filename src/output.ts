@@ -1,15 +1,18 @@
+import { printable } from "./errors.js";
+
 /** Results go to stdout: one JSON document with `--json`. */
 export function printJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
 }
 
+/** Text may hold what a stranger wrote, such as file names of a directory that is verified: it must not drive a terminal. */
 export function print(text: string): void {
-  process.stdout.write(text.endsWith("\n") ? text : `${text}\n`);
+  if (text !== "") process.stdout.write(printable(text.endsWith("\n") ? text : `${text}\n`));
 }
 
 /** Progress and remarks go to stderr, so that pipes see results only. */
 export function note(text: string): void {
-  process.stderr.write(`${text}\n`);
+  process.stderr.write(printable(`${text}\n`));
 }
 
 /** Columns padded to their widest cell, two spaces between; the last is not padded. */

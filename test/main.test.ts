@@ -49,6 +49,16 @@ describe("the process", () => {
     expect([failed.exitCode, JSON.parse(failed.stdout)[0].ok]).toEqual([5, false]);
   });
 
+  test("what a stranger wrote does not drive the terminal", async () => {
+    const file = join(dir, "\x1b]0;owned\x07");
+    await writeFile(file, "");
+    const { stdout } = await hal("verify", ".");
+    await rm(file);
+    expect(stdout).toContain("\\x1b]0;owned\\x07");
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: exactly these must not be there
+    expect(stdout).not.toMatch(/[\x00-\x08\x0b-\x1f]/);
+  });
+
   test("of several profiles, one that is wrong hides no other", async () => {
     const { exitCode, stdout, stderr } = await hal("check", "nosuch", "dev", "sev-snpp");
     expect(exitCode).toBe(2);
