@@ -22,6 +22,7 @@ import { render } from "./render.js";
 import type { Rendered, Resolved } from "./resolved.js";
 import { sbom } from "./sbom.js";
 import { formatSize } from "./size.js";
+import { nearestOrigin } from "./tree.js";
 import { version } from "./version.js";
 import { writeTree } from "./write-tree.js";
 
@@ -271,6 +272,12 @@ function refuseUnreleasable(resolved: Resolved, options: BuildOptions): void {
   if (resolved.profile.debug)
     throw new HalError("check", "a debug image cannot be released: its console and login are open", at === undefined ? {} : { at });
   if (resolved.platform === "none") throw new HalError("check", "an image for platform none cannot be released: no hardware protects it");
+  const { boot, launch } = resolved.profile;
+  if (boot === "uki" && (resolved.platform === "sev" || (resolved.platform === "sev-snp" && launch.igvm === undefined)))
+    throw new HalError("check", `on platform ${resolved.platform} nothing measures what the firmware boots from a disk`, {
+      at: nearestOrigin(resolved.origins, "/boot"),
+      remedy: resolved.platform === "sev" ? "boot: direct" : "boot: direct, or launch.igvm, which brings a vTPM",
+    });
   if (options.backend === "debian" && resolved.debianOmitted.length > 0) {
     throw new HalError("check", `the debian backend leaves out ${resolved.debianOmitted.join(", ")}`, {
       remedy: "release with the buildroot backend",

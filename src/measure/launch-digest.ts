@@ -29,8 +29,18 @@ export async function launchDigests({ platform, bank, digest, guestFeatures }: L
     from: ["firmware", ...kernel, ...from],
     steps: () => measured.steps,
   });
+  const notPredicted =
+    request.boot === "uki-disk"
+      ? [
+          {
+            platform,
+            register: "kernel, initrd and command line",
+            why: "the firmware reads them from the disk, and no launch digest covers them",
+          },
+        ]
+      : [];
   if (guestFeatures === undefined) {
-    return { values: [value(digest({ ...parts, vcpus: 1, cpuModel: "", guestFeatures: 0n }), {}, [])], notPredicted: [] };
+    return { values: [value(digest({ ...parts, vcpus: 1, cpuModel: "", guestFeatures: 0n }), {}, [])], notPredicted };
   }
   const cpuModel = needed(request.cpuModel, "--cpu-model", "each vCPU's first state has its signature");
   const features = BigInt(request.guestFeatures ?? guestFeatures);
@@ -41,7 +51,7 @@ export async function launchDigests({ platform, bank, digest, guestFeatures }: L
       ["vcpus", "cpuModel", "guestFeatures"],
     ),
   );
-  return { values, notPredicted: [] };
+  return { values, notPredicted };
 }
 
 async function kernelHashes(inputs: Inputs): Promise<{ readonly kernel?: KernelHashes }> {

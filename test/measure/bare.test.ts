@@ -37,19 +37,28 @@ describe.each(["sev", "sev-es", "sev-snp"] as const)("%s", (platform) => {
     const uki = await valuesOf(request(platform, { boot: "uki-kernel", uki: at("kernel") }));
     expect(uki).toEqual(await valuesOf(request(platform, { kernel: at("kernel") })));
     expect(uki).not.toEqual(await valuesOf(request(platform)));
-    await expect(measure(request(platform, { boot: "uki-kernel" }))).rejects.toMatchObject({ kind: "input", message: /--uki is missing/ });
+    await expect(measure(request(platform, { boot: "uki-kernel" }))).rejects.toMatchObject({
+      kind: "input",
+      message: expect.stringMatching(/--uki is missing/),
+    });
   });
 
   test("an initrd or a command line without a kernel is refused", async () => {
     await expect(measure(request(platform, { initrds: [at("initrd")] }))).rejects.toMatchObject({
       kind: "input",
-      message: /--initrd without a kernel/,
+      message: expect.stringMatching(/--initrd without a kernel/),
     });
     await expect(measure(request(platform, { cmdline: "quiet" }))).rejects.toMatchObject({
       kind: "input",
-      message: /--cmdline without a kernel/,
+      message: expect.stringMatching(/--cmdline without a kernel/),
     });
-    expect(await valuesOf(request(platform, { boot: "uki-disk", cmdline: "quiet" }))).toEqual(await valuesOf(request(platform)));
+  });
+
+  test("a disk that the firmware boots is said to be in no digest", async () => {
+    const disk = request(platform, { boot: "uki-disk", cmdline: "quiet" });
+    expect(await valuesOf(disk)).toEqual(await valuesOf(request(platform)));
+    expect((await measure(disk)).notPredicted).toMatchObject([{ platform, why: expect.stringContaining("no launch digest covers them") }]);
+    expect((await measure(request(platform, { kernel: at("kernel") }))).notPredicted).toEqual([]);
   });
 });
 

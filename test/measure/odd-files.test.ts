@@ -43,5 +43,8 @@ test("a file that is too large to be held is refused before it is read", async (
   await (await open(file, "w")).close();
   await truncate(file, 5 * 2 ** 30);
   await expect(readNamed(file)).rejects.toMatchObject({ kind: "input", at: { file } });
-  await expect(readNamed(pipe("four"), 1024 * 1024)).rejects.toMatchObject({ kind: "input", message: /more than 1048576 bytes/ });
+  await expect(readNamed(pipe("four"), 1024 * 1024)).rejects.toMatchObject({
+    kind: "input",
+    message: expect.stringMatching(/more than 1048576 bytes/),
+  });
 });

@@ -1,0 +1,38 @@
+import { tmpdir } from "node:os";
+import { expect, test } from "vitest";
+import { type BuildOptions, build } from "../src/build.js";
+import { resolve } from "../src/resolve.js";
+
+const options: BuildOptions = {
+  backend: "debian",
+  out: tmpdir(),
+  jobs: 1,
+  offline: true,
+  update: false,
+  release: true,
+  verbose: false,
+  signal: new AbortController().signal,
+  eifSigner: undefined,
+  backendOptions: {},
+};
+
+test.each([
+  ["sev-snp", ["debug=true"], /debug image/],
+  ["dev", [], /platform none/],
+  ["sev-snp", ["boot=uki"], /nothing measures what the firmware boots/],
+  ["sev", ["boot=uki"], /nothing measures what the firmware boots/],
+  ["sev-snp", [], /leaves out agent, p9/],
+])("a release of %s %s is refused", async (profile, set, message) => {
+  await expect(build(await resolve(profile, { set }), options)).rejects.toMatchObject({
+    kind: "check",
+    message: expect.stringMatching(message),
+  });
+});
+
+test("sev-snp with an SVSM's vTPM may boot a disk", async () => {
+  const set = ["boot=uki"];
+  const resolved = await resolve("sev-snp-ram", { set });
+  expect(resolved.profile.launch.igvm).toBeDefined();
+  // The next refusal is another one.
+  await expect(build(resolved, options)).rejects.toMatchObject({ message: expect.stringMatching(/leaves out/) });
+});
