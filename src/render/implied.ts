@@ -163,6 +163,8 @@ function rootfs(resolved: Resolved): Pairs {
     // dm-verity has 4 KiB blocks; mke2fs would take smaller ones for a small image.
     ["BR2_TARGET_ROOTFS_EXT2_MKFS_OPTIONS", `"-b 4096 -O ^has_journal,^resize_inode -U ${uuid} -E hash_seed=${uuid},root_owner=0:0"`],
     ["BR2_PACKAGE_CRYPTSETUP", "y"],
+    // cryptsetup wants libdevmapper. The rest of lvm2 would look for volumes on whatever disk the host shows.
+    ["BR2_PACKAGE_LVM2_STANDARD_INSTALL", "n"],
     ...(layout.rw === undefined ? [] : ([["BR2_PACKAGE_E2FSPROGS", "y"]] as const)),
     ["BR2_PACKAGE_HOST_CRYPTSETUP", "y"],
     ["BR2_PACKAGE_HOST_E2FSPROGS", "y"],

@@ -76,13 +76,19 @@ const generators = [
   "systemd-veritysetup-generator",
 ];
 
-/** Rules that have udev read the contents of the host's disk, to make links that nothing here uses. */
+/**
+ * Rules that have udev read the contents of the host's disk, or of what is opened on it, to make links that nothing
+ * here uses. lvm2's and libdevmapper's have other names in Debian than in Buildroot.
+ */
 const udevRules = [
   "60-persistent-storage.rules",
   "60-persistent-storage-tape.rules",
   "60-cdrom_id.rules",
   "64-btrfs.rules",
   "69-lvm.rules",
+  "69-dm-lvm.rules",
+  "13-dm-disk.rules",
+  "60-persistent-storage-dm.rules",
 ];
 
 /** Paths that no image needs, or that differ from build to build. */

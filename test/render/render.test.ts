@@ -122,7 +122,7 @@ describe("Buildroot symbols", () => {
     expect(new Set(symbols.map(({ symbol }) => symbol)).size).toBe(symbols.length);
   });
 
-  test("parts of systemd that Buildroot adds by itself come only when a feature asks", async () => {
+  test("parts of systemd and lvm2 that Buildroot adds by itself come only when a feature asks", async () => {
     const values = async (profile: string) => {
       const symbols = buildrootSymbols(await resolve(profile));
       return (name: string): string | undefined => symbols.find(({ symbol }) => symbol === `BR2_PACKAGE_${name}`)?.value;
@@ -130,6 +130,8 @@ describe("Buildroot symbols", () => {
     const enclave = await values("nitro");
     expect([enclave("SYSTEMD_NETWORKD"), enclave("SYSTEMD_TIMESYNCD"), enclave("SYSTEMD_VCONSOLE")]).toEqual(["n", "n", "n"]);
     expect((await values("sev-snp"))("SYSTEMD_NETWORKD")).toBe("y");
+    // The whole of lvm2 would come with cryptsetup.
+    expect((await values("dev"))("LVM2_STANDARD_INSTALL")).toBe("n");
     // systemd without it ignores the system call filters of units.
     expect(enclave("LIBSECCOMP")).toBe("y");
     expect((await values("dev"))("LIBSECCOMP")).toBeUndefined();
