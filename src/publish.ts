@@ -35,10 +35,10 @@ async function lock(file: string, what: string): Promise<void> {
   await writeFile(mine, JSON.stringify({ pid: process.pid, started: (await startOf(process.pid)) ?? "" } satisfies Holder));
   try {
     while (!(await linked(mine, file))) {
-      const holder = await liveHolder(file);
-      if (holder !== undefined)
+      const holder = await holderOf(file);
+      if (typeof holder === "object")
         throw new HalError("command", `${what} is being built by process ${holder.pid}`, { remedy: "wait for it, or stop it" });
-      await removeDead(file, mine);
+      if (holder === "gone") await removeDead(file, mine);
     }
   } finally {
     await rm(mine, { force: true });
@@ -47,17 +47,18 @@ async function lock(file: string, what: string): Promise<void> {
 
 /**
  * Removes a lock whose holder is gone. Several builds may find the same one: they do it one after the other, and each looks again,
- * because what lies there by now may be the lock of a build that was quicker.
+ * because what lies there by now may be the lock of a build that was quicker. A name that is taken is nobody else's to take, so a dead
+ * lock that is seen in one's turn is still that one when it is removed; an absent one must be left alone.
  */
 async function removeDead(file: string, mine: string): Promise<void> {
   const turn = `${file}.turn`;
   if (!(await linked(mine, turn))) {
-    if ((await liveHolder(turn)) === undefined) await rm(turn, { force: true }); // killed in its turn
+    if ((await holderOf(turn)) === "gone") await rm(turn, { force: true }); // killed in its turn
     await setTimeout(10);
     return;
   }
   try {
-    if ((await liveHolder(file)) === undefined) await rm(file, { force: true });
+    if ((await holderOf(file)) === "gone") await rm(file, { force: true });
   } finally {
     await rm(turn, { force: true });
   }
@@ -74,9 +75,12 @@ async function linked(from: string, to: string): Promise<boolean> {
   }
 }
 
-async function liveHolder(file: string): Promise<Holder | undefined> {
-  const holder = parseHolder(await readFile(file, "utf8").catch(() => ""));
-  return holder !== undefined && (await startOf(holder.pid)) === holder.started ? holder : undefined;
+/** Who holds a lock; "gone" for one whose process has ended or that nobody can have written. */
+async function holderOf(file: string): Promise<Holder | "gone" | "absent"> {
+  const text = await readFile(file, "utf8").catch(() => undefined);
+  if (text === undefined) return "absent";
+  const holder = parseHolder(text);
+  return holder !== undefined && (await startOf(holder.pid)) === holder.started ? holder : "gone";
 }
 
 function parseHolder(text: string): Holder | undefined {

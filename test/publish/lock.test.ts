@@ -13,8 +13,8 @@ beforeAll(async () => {
 });
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
-const ROUNDS = 60;
-const PACE = 60;
+const ROUNDS = 120;
+const PACE = 40;
 const dead = JSON.stringify({ pid: 2 ** 22 + 1, started: "1" });
 
 describe("the lock of an output", () => {
