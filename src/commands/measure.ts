@@ -41,10 +41,8 @@ export async function measure(dir: string | undefined, options: Options): Promis
     return;
   }
   const given = bareRequest(options);
-  const request =
-    dir === undefined
-      ? complete(given, options.platform)
-      : { ...(await (await import("../measure-output.js")).requestOf(dir, options.platform)), ...given };
+  const request = dir === undefined ? complete(given, options.platform) : varied(await requestOfDir(dir, options.platform), given);
+  refuseParts(request, given);
   const prediction = await predict(request);
   if (options.json) {
     printJson(options.explain ? { ...toMeasurements(prediction), steps: prediction.values.map(explained) } : toMeasurements(prediction));
@@ -52,6 +50,36 @@ export async function measure(dir: string | undefined, options: Options): Promis
   }
   print(options.explain ? prediction.values.map(explainText).join("\n") : measurementTable(toMeasurements(prediction)));
   for (const { platform, register, why } of prediction.notPredicted) note(`not predicted: ${platform} ${register}: ${why}`);
+}
+
+async function requestOfDir(dir: string, platform: MeasuredPlatform | undefined): Promise<MeasureRequest> {
+  return (await import("../measure-output.js")).requestOf(dir, platform);
+}
+
+/**
+ * What is given, over the directory's own. Another firmware is of another release: it tells it, or --firmware-version does. A unified
+ * kernel image that QEMU starts has its command line inside and none beside it.
+ */
+function varied({ firmwareVersion, cmdline, ...own }: MeasureRequest, given: Partial<MeasureRequest>): MeasureRequest {
+  const release = given.firmware !== undefined || firmwareVersion === undefined ? {} : { firmwareVersion };
+  const line = given.boot === "uki-kernel" || cmdline === undefined ? {} : { cmdline };
+  return { ...own, ...release, ...line, ...given };
+}
+
+/** One file that boots everything has its kernel, initrd and command line in it: others beside it would be left out without a word. */
+function refuseParts({ platforms, eif, boot, uki }: MeasureRequest, given: Partial<MeasureRequest>): void {
+  const parts = { "--kernel": given.kernel, "--initrd": given.initrds?.[0], "--cmdline": given.cmdline };
+  const [option] = Object.entries(parts).find(([, value]) => value !== undefined) ?? [];
+  const whole =
+    eif !== undefined && platforms.includes("nitro")
+      ? "an enclave image"
+      : boot !== "direct" && uki !== undefined
+        ? "a unified kernel image"
+        : undefined;
+  if (option !== undefined && whole !== undefined)
+    throw new HalError("input", `${option} varies nothing: ${whole} is measured as it is`, {
+      remedy: `give the parts without it, or another one with ${whole === "an enclave image" ? "--eif" : "--uki"}`,
+    });
 }
 
 /** The options as a request; what is not given is not there, so that it can be laid over an output directory's own. */

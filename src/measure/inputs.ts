@@ -146,6 +146,11 @@ export async function reading<T>(file: string, read: (file: string) => Promise<T
   }
 }
 
+/** The unified kernel image that boots: `--uki`, or what `--kernel` names where `--boot` says that it is one. */
+export async function unifiedKernel({ boot, uki, kernel }: MeasureRequest): Promise<NamedBytes> {
+  return readNamed(needed(uki ?? kernel, "--uki", `it is what --boot ${boot} starts`));
+}
+
 /** A setting that a platform cannot do without. */
 export function needed<T>(value: T | undefined, option: string, why: string): T {
   if (value === undefined) throw new HalError("input", `${option} is missing: ${why}`, { remedy: `give ${option}` });

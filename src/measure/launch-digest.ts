@@ -1,6 +1,6 @@
 import { sha256 } from "../digest.js";
 import { HalError } from "../errors.js";
-import { type ExplainedValue, type Inputs, needed, noFirmware, type Prediction, readNamed, type Value } from "./inputs.js";
+import { type ExplainedValue, type Inputs, needed, noFirmware, type Prediction, unifiedKernel, type Value } from "./inputs.js";
 import type { SevEsLaunch } from "./sev.js";
 import type { KernelHashes } from "./sev-hashes.js";
 import type { Measured } from "./steps.js";
@@ -55,11 +55,11 @@ export async function launchDigests({ platform, bank, digest, guestFeatures }: L
 }
 
 async function kernelHashes(inputs: Inputs): Promise<{ readonly kernel?: KernelHashes }> {
-  const { boot, uki, initrds, cmdline = "" } = inputs.request;
-  const kernel =
-    boot === "uki-kernel" ? await readNamed(needed(uki, "--uki", "it is what --boot uki-kernel starts")) : await inputs.kernel();
+  const { boot, initrds, cmdline = "" } = inputs.request;
+  if (boot === "uki-disk") return {};
+  const kernel = boot === "uki-kernel" ? await unifiedKernel(inputs.request) : await inputs.kernel();
   if (kernel === undefined) {
-    if (boot !== "direct" || (initrds.length === 0 && cmdline === "")) return {};
+    if (initrds.length === 0 && cmdline === "") return {};
     throw new HalError("input", `${initrds.length > 0 ? "--initrd" : "--cmdline"} without a kernel: QEMU starts nothing with it`, {
       remedy: "give --kernel",
     });

@@ -4,11 +4,10 @@ import {
   directBoot,
   type Inputs,
   machineOf,
-  needed,
   type Prediction,
   reading,
-  readNamed,
   registers,
+  unifiedKernel,
   unknownRelease,
   type Value,
 } from "./inputs.js";
@@ -33,10 +32,10 @@ export async function measureVtpm(inputs: Inputs): Promise<Prediction> {
       { boot, ...common, ...(await directBoot(inputs, firmwareVersion)), guest: request.guest },
       machineOf(inputs, firmwareVersion),
     );
-  const uki = await readNamed(needed(request.uki, "--uki", "a unified kernel image is what boots"));
+  const uki = await unifiedKernel(request);
   if (boot === "uki-kernel") return predict({ boot, ...common, uki }, { firmwareVersion, boot });
-  const gpt = await readDiskGpt(needed(request.disk, "--disk", "its partition table is measured"));
-  return predict({ boot, ...common, uki, gpt }, { firmwareVersion, boot });
+  const gpt = request.disk === undefined ? {} : { gpt: await readDiskGpt(request.disk) };
+  return predict({ boot, ...common, uki, ...gpt }, { firmwareVersion, boot });
 }
 
 /** Only the start of a disk is read, however large it is. */

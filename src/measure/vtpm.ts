@@ -33,7 +33,7 @@ export type VtpmBoot = Common &
   (
     | ({ readonly boot: "direct" } & DirectBoot)
     /** A UKI started from the EFI system partition of a disk with this partition table, by the first boot option tried. */
-    | { readonly boot: "uki-disk"; readonly uki: NamedBytes; readonly gpt: Gpt }
+    | { readonly boot: "uki-disk"; readonly uki: NamedBytes /** for PCR 5 */; readonly gpt?: Gpt }
     /** A UKI given to `-kernel`, without `-append` and `-initrd`. */
     | { readonly boot: "uki-kernel"; readonly uki: NamedBytes }
   );
@@ -65,12 +65,13 @@ export function predictVtpm(boot: VtpmBoot): { readonly values: readonly Registe
   const flushes = boot.boot === "uki-disk" && atLeast(generation, 2026, 8);
   const { images, disk, linux, stub } = eventsOf(boot);
   const code = codeEvents(boot, generation);
+  const noTable = boot.boot === "uki-disk" && boot.gpt === undefined;
   const registers: Readonly<Record<string, readonly BootEvent[]>> = {
     ...("why" in code ? {} : { pcr0: [...code.events, actions.separator] }),
     ...(boot.optionRoms ? {} : { pcr2: [actions.separator] }),
     pcr3: [actions.separator],
     pcr4: images,
-    pcr5: [actions.separator, ...disk, ...(flushes ? actions.exitBootServicesTwice : actions.exitBootServices)],
+    ...(noTable ? {} : { pcr5: [actions.separator, ...disk, ...(flushes ? actions.exitBootServicesTwice : actions.exitBootServices)] }),
     pcr6: [actions.separator],
     pcr7: secureBootEvents(secureBoot),
     pcr9: linux,
@@ -83,6 +84,7 @@ export function predictVtpm(boot: VtpmBoot): { readonly values: readonly Registe
       ...(boot.optionRoms
         ? [{ register: "pcr2", why: "holds the drivers in the option ROMs of the devices; start them with romfile= to leave those out" }]
         : []),
+      ...(noTable ? [{ register: "pcr5", why: "holds the boot disk's partition table, and no disk is given (--disk FILE)" }] : []),
       ...notPredicted,
     ],
   };
@@ -126,7 +128,7 @@ function eventsOf(boot: VtpmBoot): BootEvents {
   const inner = imageEvent(uki.linux, "kernel in the unified kernel image", "uki");
   const common = { linux: stubbedLinuxEvents(uki), stub: stubEvents(uki) };
   return boot.boot === "uki-disk"
-    ? { ...common, images: [...ready, outer, inner], disk: [gptEvent(boot.gpt)] }
+    ? { ...common, images: [...ready, outer, inner], disk: boot.gpt === undefined ? [] : [gptEvent(boot.gpt)] }
     : { ...common, images: [outer, ...ready, inner], disk: [] };
 }
 

@@ -37,6 +37,7 @@ describe.each(["sev", "sev-es", "sev-snp"] as const)("%s", (platform) => {
     const uki = await valuesOf(request(platform, { boot: "uki-kernel", uki: at("kernel") }));
     expect(uki).toEqual(await valuesOf(request(platform, { kernel: at("kernel") })));
     expect(uki).not.toEqual(await valuesOf(request(platform)));
+    expect(await valuesOf(request(platform, { boot: "uki-kernel", kernel: at("kernel") }))).toEqual(uki);
     await expect(measure(request(platform, { boot: "uki-kernel" }))).rejects.toMatchObject({
       kind: "input",
       message: expect.stringMatching(/--uki is missing/),
@@ -60,6 +61,18 @@ describe.each(["sev", "sev-es", "sev-snp"] as const)("%s", (platform) => {
     expect((await measure(disk)).notPredicted).toMatchObject([{ platform, why: expect.stringContaining("no launch digest covers them") }]);
     expect((await measure(request(platform, { kernel: at("kernel") }))).notPredicted).toEqual([]);
   });
+});
+
+test("vtpm: without the disk only its partition table is unknown, and --kernel may name the UKI", async () => {
+  const parts = { ".text": "stub", ".sdmagic": "#### LoaderInfo: systemd-stub 257 ####", ".cmdline": "quiet", ".initrd": "initrd" };
+  const linux = buildPe([{ name: ".text", data: Buffer.from("kernel") }]);
+  const sections = Object.entries(parts).map(([name, text]) => ({ name, data: Buffer.from(text) }));
+  await writeFile(at("uki"), buildPe([...sections, { name: ".linux", data: linux }]));
+  const base = request("vtpm", { boot: "uki-disk", firmwareVersion: "2025.02" });
+  const { values, notPredicted } = await measure({ ...base, kernel: at("uki") });
+  expect([...new Set(values.map(({ register }) => register))]).toEqual(["pcr2", "pcr3", "pcr4", "pcr6", "pcr7", "pcr9", "pcr11"]);
+  expect(notPredicted).toContainEqual({ platform: "vtpm", register: "pcr5", why: expect.stringContaining("--disk") });
+  expect(await valuesOf({ ...base, uki: at("uki") })).toEqual(await valuesOf({ ...base, kernel: at("uki") }));
 });
 
 test("tdx: what is known of a directly booted kernel does not stand for a unified kernel image", async () => {

@@ -1,0 +1,63 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { measure } from "../../src/commands/measure.js";
+import { canonicalJson } from "../../src/digest.js";
+import type { Measurements } from "../../src/generated/types.js";
+import { launchOf } from "../launch/fixture.js";
+import { buildFirmware } from "./build-firmware.js";
+import { buildPe } from "./build-pe.js";
+
+let dir = "";
+const at = (name: string): string => join(dir, name);
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), "hal-measure-"));
+  await writeFile(at("bzImage"), buildPe([{ name: ".text", data: Buffer.from("kernel") }]));
+  await writeFile(at("initramfs.cpio.gz"), gzipSync("initrd"));
+  await writeFile(at("firmware.fd"), buildFirmware());
+  await writeFile(at("other.fd"), buildFirmware({ apResetEip: 0x80b008 }));
+});
+afterAll(() => rm(dir, { recursive: true, force: true }));
+
+const own = { path: "firmware.fd", sha256: "0".repeat(64), packageVersion: "2025.02-8" };
+beforeEach(async () => {
+  await writeFile(at("launch.json"), canonicalJson(await launchOf("tdx", [], { firmware: own })));
+});
+
+/** What `hal measure DIR …` prints with `--json`. */
+async function measured(options: object): Promise<Measurements> {
+  const write = vi.spyOn(process.stdout, "write").mockReturnValue(true);
+  try {
+    await measure(dir, { initrd: [], nativeZero: false, explain: false, json: true, ...options });
+    return JSON.parse(write.mock.calls.map(([text]) => String(text)).join("")) as Measurements;
+  } finally {
+    write.mockRestore();
+  }
+}
+
+describe("hal measure DIR, varied", () => {
+  test("the directory's firmware is of the release that launch.json names", async () => {
+    const { values } = await measured({});
+    expect(values.find(({ register }) => register === "rtmr2")?.holdsFor).toMatchObject({ firmwareVersion: "2025.02-8" });
+  });
+
+  test("another firmware is not: what depends on its release is not predicted until it is told", async () => {
+    const { values, notPredicted } = await measured({ firmware: at("other.fd") });
+    expect(new Set(values.map(({ register }) => register))).toEqual(new Set(["mrtd"]));
+    expect(notPredicted).toContainEqual({ platform: "tdx", register: "rtmr2", why: expect.stringContaining("--firmware-version") });
+    const told = await measured({ firmware: at("other.fd"), firmwareVersion: "2025.08" });
+    expect(told.values.find(({ register }) => register === "rtmr2")?.holdsFor).toMatchObject({ firmwareVersion: "2025.08" });
+  });
+
+  test("parts beside an image that has them inside are refused, not ignored", async () => {
+    const eif = { path: "x.eif", size: 1, sha256: "0".repeat(64) };
+    await writeFile(at("launch.json"), canonicalJson({ ...(await launchOf("dev")), platform: "nitro", boot: "enclave", eif }));
+    for (const part of [{ kernel: at("bzImage") }, { initrd: [at("initramfs.cpio.gz")] }, { cmdline: "quiet" }])
+      await expect(measured(part)).rejects.toMatchObject({
+        kind: "input",
+        message: expect.stringContaining("an enclave image is measured"),
+      });
+  });
+});
