@@ -24,6 +24,8 @@ export interface RunImageOptions {
   readonly shares: Readonly<Record<string, string>>;
   /** SEV-SNP: sign an ID block with these, so that the processor refuses any other image. */
   readonly idKeys?: IdKeyFiles;
+  /** Stops the machine. */
+  readonly signal?: AbortSignal;
   /** Called with what the user should know before the image starts. */
   readonly note: (text: string) => void;
 }
@@ -140,11 +142,11 @@ function absolute(shares: Readonly<Record<string, string>>): Record<string, stri
 }
 
 /** Runs in a folder of its own, where monitor sockets may land; the image's folder stays as published. */
-async function start([tool = "", ...args]: readonly string[], base: string, { note }: RunImageOptions): Promise<number> {
+async function start([tool = "", ...args]: readonly string[], base: string, { note, signal }: RunImageOptions): Promise<number> {
   note(`${formatCommand({ tool, args })}\n(${base}; to leave: Ctrl-a x)`);
   const cwd = await mkdtemp(join(tmpdir(), "hal-run-"));
   try {
-    return await runInteractive({ tool, args, cwd });
+    return await runInteractive({ tool, args, cwd }, signal);
   } finally {
     await rm(cwd, { recursive: true, force: true });
   }

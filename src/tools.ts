@@ -156,10 +156,11 @@ function endGroup(leader: number | undefined): void {
 
 /**
  * Runs a command on the user's own terminal, to its end.
+ * @param signal ends the command too; without it, an interrupt is the command's own affair, as a shell's is
  * @returns its exit code
  * @throws HalError "tool" when it is not installed
  */
-export async function runInteractive(command: Command): Promise<number> {
+export async function runInteractive(command: Command, signal?: AbortSignal): Promise<number> {
   const tool = await findTool(command.tool);
   if (tool === undefined) throw missingTool(command.tool);
   const result = await execa(tool, [...command.args], {
@@ -168,6 +169,7 @@ export async function runInteractive(command: Command): Promise<number> {
     extendEnv: false,
     reject: false,
     stdio: "inherit",
+    ...(signal === undefined ? {} : { cancelSignal: signal, forceKillAfterDelay: 5000 }),
   });
   return result.exitCode ?? 128;
 }

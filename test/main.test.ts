@@ -1,13 +1,16 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { canonicalJson } from "../src/digest.js";
 import { halRoot } from "../src/paths.js";
+import { launchOf } from "./launch/fixture.js";
 
 // The process as a shell sees it: exit code, the two streams, signals.
 const words = ["--import", createRequire(import.meta.url).resolve("tsx"), join(halRoot, "src/main.ts")];
@@ -82,6 +85,23 @@ describe("the process", () => {
       exitCode: 2,
       stderr: expect.stringMatching(/x: name too long$/),
     });
+  });
+
+  test("a machine that hal started ends with hal", async () => {
+    const image = await mkdtemp(join(dir, "image-"));
+    await writeFile(join(image, "launch.json"), canonicalJson(await launchOf("dev")));
+    for (const file of ["bzImage", "initramfs.cpio.gz", "disk.img"]) await writeFile(join(image, file), "");
+    const bin = await mkdtemp(join(dir, "bin-"));
+    const fake = '#!/bin/sh\ncase "$1" in --version) echo "version 9.0"; exit;; esac\necho $$ >"$(dirname "$0")/pid"\nexec sleep 100\n';
+    await writeFile(join(bin, "qemu-system-x86_64"), fake, { mode: 0o755 });
+    const env = { ...process.env, PATH: `${bin}:${process.env.PATH}`, HAL_CACHE: join(dir, "cache") };
+    const child = spawn(process.execPath, [...words, "run", image, "--accel", "tcg"], { env, stdio: "ignore" });
+    const ended = once(child, "exit");
+    for (let tries = 0; tries < 200 && !existsSync(join(bin, "pid")); tries++) await sleep(50);
+    child.kill("SIGTERM");
+    expect(await Promise.race([ended, sleep(8000, "still there")])).toEqual([130, null]);
+    const pid = (await readFile(join(bin, "pid"), "utf8")).trim();
+    expect(existsSync(`/proc/${pid}`)).toBe(false);
   });
 
   test("a command that has nothing to put away ends at the first interrupt", async () => {

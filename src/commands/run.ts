@@ -13,6 +13,7 @@ interface Options {
   readonly idKey?: string;
   readonly authorKey?: string;
   readonly json?: boolean;
+  readonly signal: AbortSignal;
 }
 
 /** Boots an image on this terminal, or prints how; `--json` prints the launch metadata. */
