@@ -248,18 +248,21 @@ const doors: Rule = ({ debug, ssh }, { facts, console }) => {
   );
   // BusyBox is init and syslogd too: what makes a shell of it is a terminal.
   const shells = running.filter(({ pid, exe, terminal }) => pid !== 1 && terminal !== 0 && SHELL.test(exe));
-  const list = (found: typeof running): string => found.map(({ command, exe }) => command || exe).join(", ") || "none";
+  // PID 1 is always there: where no process was seen, nobody looked.
+  const list = (found: typeof running): string =>
+    running.length === 0 ? "not told" : found.map(({ command, exe }) => command || exe).join(", ") || "none";
+  const known = new Set(facts.get("account")).size;
   const accounts = (facts.get("account") ?? []).filter((line) => !line.endsWith("|locked")).map((line) => line.split("|").join(": "));
   const words = spoken(console);
   if (debug) return [check("debug image", true, "console and login are open", "not checked")];
   return [
-    check("no login", logins.length === 0, "none", list(logins)),
-    check("no shell", shells.length === 0 && !console.includes(SHELL_ANSWER), "none", list(shells)),
+    check("no login", running.length > 0 && logins.length === 0, "none", list(logins)),
+    check("no shell", running.length > 0 && shells.length === 0 && !console.includes(SHELL_ANSWER), "none", list(shells)),
     check(
       "no password",
-      accounts.length === 0,
+      known > 0 && accounts.length === 0,
       "all accounts locked",
-      accounts.join(", ") || `${new Set(facts.get("account")).size} locked`,
+      known === 0 ? "not told" : accounts.join(", ") || `${known} locked`,
     ),
     check("console is silent", words === "", "nothing", words === "" ? "nothing" : words.slice(0, 60)),
   ];

@@ -93,6 +93,8 @@ const weaknesses: readonly (readonly [weakness: string, from: RegExp, to: string
   ["a shell on a terminal", /^end=ok/m, "process=/proc/77|1088|/usr/bin/dash|/bin/sh\nend=ok", ["no shell"]],
   ["root without a password", /^account=root\|locked/m, "account=root|empty", ["no password"]],
   ["root with a password", /^account=root\|locked/m, "account=root|password", ["no password"]],
+  ["nobody read the accounts", /^account=.*\n/gm, "", ["no password"]],
+  ["nobody saw a process", /^process=.*\n/gm, "", ["no login", "no shell"]],
   ["modules can be loaded", /^sysctl=modules_disabled=1/m, "sysctl=modules_disabled=0", ["module loading"]],
   [
     "the kernel looks into a module",
