@@ -3,6 +3,7 @@ import { copyFile, link, mkdir, readFile, rename, rm, writeFile } from "node:fs/
 import { join, resolve } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { HalError } from "./errors.js";
+import { startOf } from "./process-start.js";
 
 /** A place to build in, on the same filesystem as the output, that only this process uses. */
 export interface Staging {
@@ -20,12 +21,6 @@ export interface Staging {
 interface Holder {
   readonly pid: number;
   readonly started: string;
-}
-
-/** When a process began, from /proc/PID/stat (proc(5), field 22): tells a reused process id from the one that took the lock. */
-async function startOf(pid: number): Promise<string | undefined> {
-  const text = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
-  return text?.slice(text.lastIndexOf(")") + 2).split(" ")[19];
 }
 
 /** Takes the lock or throws who holds it. A lock whose holder is gone (killed) is taken over. */

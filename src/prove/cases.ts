@@ -1,6 +1,6 @@
 import { join, resolve } from "node:path";
 import { runCommand } from "../tools.js";
-import type { VictimDisk } from "./damage.js";
+import { VictimDisk } from "./damage.js";
 import { foreignLuks2 } from "./foreign-luks2.js";
 import { BLOCK, fileBlock, hashBlock, rootInodeBlock } from "./locate.js";
 import type { Subject } from "./subject.js";
@@ -187,10 +187,7 @@ export const cases: readonly HostileCase[] = [
     damage: async (subject, disk, scratch) => {
       const twin = join(scratch, "twin.img");
       await runCommand({ tool: "cp", args: ["--sparse=always", "--reflink=auto", disk.path, twin] });
-      await new (disk.constructor as new (path: string) => VictimDisk)(twin).flip(
-        "root",
-        (await fileBlock(rootImage(subject), INIT)) * BLOCK,
-      );
+      await new VictimDisk(twin).flip("root", (await fileBlock(rootImage(subject), INIT)) * BLOCK);
       return { extra: secondDisk(resolve(twin)) };
     },
   },

@@ -1,6 +1,7 @@
 import type { FileHandle } from "node:fs/promises";
 import { crc32 } from "node:zlib";
 import { ByteReader } from "../bytes.js";
+import { guidText } from "../measure/guid.js";
 
 const SECTOR = 512;
 const SIGNATURE = "EFI PART";
@@ -92,10 +93,4 @@ async function read(file: FileHandle, name: string, offset: number, size: number
   const { bytesRead } = await file.read(buffer, 0, size, offset);
   if (bytesRead < size) throw new ByteReader(buffer, name, offset).error(0, structure, "beyond the end of the file");
   return buffer;
-}
-
-/** A GUID as text: the first three fields are little-endian (UEFI specification, appendix A). */
-function guidText(bytes: Uint8Array): string {
-  const hex = (indices: readonly number[]): string => indices.map((index) => (bytes[index] ?? 0).toString(16).padStart(2, "0")).join("");
-  return [hex([3, 2, 1, 0]), hex([5, 4]), hex([7, 6]), hex([8, 9]), hex([10, 11, 12, 13, 14, 15])].join("-");
 }

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { removeTree } from "../../namespace.js";
+import { startOf } from "../../process-start.js";
 
 /** The parts of the cache that the debian backend keeps, all addressed by content. */
 export interface Cache {
@@ -34,15 +35,9 @@ export async function openCache(cacheDir: string): Promise<Cache> {
   return cache;
 }
 
-/** When a process began (proc(5), /proc/PID/stat field 22), so that a reused process id is not taken for the old one. */
-async function startOf(pid: string): Promise<string | undefined> {
-  const text = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
-  return text?.slice(text.lastIndexOf(")") + 2).split(" ")[19];
-}
-
 /** Gives `work` a directory of its own and removes it afterwards. */
 export async function withScratch<T>(cache: Cache, work: (dir: string) => Promise<T>): Promise<T> {
-  const dir = await mkdtemp(join(cache.tmp, `${process.pid}.${await startOf(String(process.pid))}.`));
+  const dir = await mkdtemp(join(cache.tmp, `${process.pid}.${await startOf(process.pid)}.`));
   try {
     return await work(dir);
   } finally {
