@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { findSources, makeApt } from "./backends/debian/archive.js";
+import { putInPlace } from "./backends/debian/cache.js";
 import { sha256File } from "./digest.js";
 import { HalError } from "./errors.js";
 import type { Resolved } from "./resolved.js";
@@ -110,8 +111,11 @@ async function packagedFirmware(
       });
     }
     const kept = join(home, version);
-    await rm(kept, { recursive: true, force: true });
-    await rename(tree, kept);
+    // What is there stays: another build may be reading it.
+    if (!existsSync(join(kept, fileInPackage[name]))) {
+      await rm(kept, { recursive: true, force: true });
+      await putInPlace(tree, kept);
+    }
     const path = join(kept, fileInPackage[name]);
     return { path, sha256: await sha256File(path), packageVersion: version };
   } finally {
