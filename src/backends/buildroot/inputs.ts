@@ -79,7 +79,7 @@ export function makeRecipes(text: string, packages: readonly string[]): Readonly
   const byVariable = packages.map((name) => [`${name.toUpperCase().replaceAll(/[^A-Z0-9]/g, "_")}_`, name] as const);
   byVariable.sort(([a], [b]) => b.length - a.length);
   const recipes = new Map<string, string>();
-  for (const [statement] of text.matchAll(/^define\b[\s\S]*?^endef$|^(?:.*\\\n)*.*$/gm)) {
+  for (const [statement] of text.matchAll(/^(?:override |export )*define\b[\s\S]*?^endef$|^(?:.*\\\n)*.*$/gm)) {
     if (/^\s*(?:#.*)?$/.test(statement)) continue;
     const variable = /^(?:override |export |define )*\s*([A-Z0-9_]+)/.exec(statement)?.[1] ?? "";
     const owner = byVariable.find(([start]) => variable.startsWith(start))?.[1] ?? "toolchain";
