@@ -325,7 +325,8 @@ describe("inputs", () => {
   });
 
   it("know whose variable a make file of the user's sets", () => {
-    const text = "# ours\nZLIB_A = 1\noverride HOST_ZLIB_B = \\\n\t2\ndefine ZLIB_NG_C\n\tZLIB_A\nendef\noverride define ZLIB_D\n\tx\nendef\nTAR = x\n";
+    const text =
+      "# ours\nZLIB_A = 1\noverride HOST_ZLIB_B = \\\n\t2\ndefine ZLIB_NG_C\n\tZLIB_A\nendef\noverride define ZLIB_D\n\tx\nendef\nTAR = x\n";
     expect(Object.fromEntries(makeRecipes(text, ["zlib", "host-zlib", "zlib-ng"]))).toEqual({
       zlib: "ZLIB_A = 1\noverride define ZLIB_D\n\tx\nendef\n",
       "host-zlib": "override HOST_ZLIB_B = \\\n\t2\n",
