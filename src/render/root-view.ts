@@ -122,6 +122,8 @@ export function rootView(resolved: Resolved): object {
   const directories = [
     "/dev",
     "/etc",
+    // Buildroot's own table of permissions makes directories in it, and it itself, if it is not there, with mode 0777.
+    "/etc/network",
     "/proc",
     "/run",
     "/sys",

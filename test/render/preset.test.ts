@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readlink, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, readlink, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { execa } from "execa";
@@ -36,7 +36,18 @@ test.skipIf(systemctl !== 0)("what post-build.sh has masked stays so when Buildr
   await writeTree(render(await resolve("nitro")), tree);
   const board = join(tree, "board/hal");
   const root = join(scratch, "root");
-  for (const directory of ["etc", "sbin", "tmp", "run", "usr/lib/systemd/system", "var/log", "var/cache", "var/tmp", "var/lib/dbus"]) {
+  for (const directory of [
+    "etc",
+    "sbin",
+    "tmp",
+    "run",
+    "usr/bin",
+    "usr/lib/systemd/system",
+    "var/log",
+    "var/cache",
+    "var/tmp",
+    "var/lib/dbus",
+  ]) {
     await mkdir(join(root, directory), { recursive: true });
   }
   await execa("cp", ["-a", `${board}/overlay/.`, root]);
@@ -46,7 +57,11 @@ test.skipIf(systemctl !== 0)("what post-build.sh has masked stays so when Buildr
     await mkdir(dirname(path), { recursive: true });
     await writeFile(path, `[Unit]\nDescription=${name}\n\n[Install]\n${install}\n`);
   }
+  await symlink("usr/bin", join(root, "bin"));
+  await writeFile(join(root, "usr/bin/mount"), "", { mode: 0o755 });
+  await chmod(join(root, "usr/bin/mount"), 0o4755);
   await execa("sh", [join(board, "post-build.sh"), root]);
+  expect((await stat(join(root, "usr/bin/mount"))).mode & 0o7777).toBe(0o755);
   const configured = join(root, "etc/systemd/system");
   const masks = Object.entries(await links(configured)).filter(([, target]) => target === "/dev/null");
   expect(masks.length).toBeGreaterThan(30);
