@@ -12,3 +12,4 @@ for (let round = 0; round < Number(rounds); round++) {
   );
 }
 console.log(JSON.stringify(won));
+process.stdin.resume(); // what it got is a dead one's as soon as it ends: not before the slowest is done

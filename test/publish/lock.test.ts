@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
@@ -24,7 +25,10 @@ describe("the lock of an output", () => {
     const start = Date.now() + 4000;
     const words = ["--import", createRequire(import.meta.url).resolve("tsx"), join(halRoot, "test/publish/contender.ts")];
     const contenders = Array.from({ length: 4 }, () => execa(process.execPath, [...words, dir, `${ROUNDS}`, `${start}`, `${PACE}`]));
-    const won = (await Promise.all(contenders)).flatMap(({ stdout }) => JSON.parse(stdout) as number[]).sort((a, b) => a - b);
+    const told = await Promise.all(contenders.map(async ({ stdout }) => String(await once(stdout, "data"))));
+    for (const { stdin } of contenders) stdin.end();
+    await Promise.all(contenders);
+    const won = told.flatMap((line) => JSON.parse(line) as number[]).sort((a, b) => a - b);
     expect(won).toEqual(Array.from({ length: ROUNDS }, (_, round) => round));
   });
 
