@@ -1,5 +1,6 @@
 import { readdir, readlink, stat } from "node:fs/promises";
 import { join, normalize } from "node:path";
+import { listDocuments } from "./catalog.js";
 import { HalError, type Location } from "./errors.js";
 import { describeLaunch } from "./launch/describe.js";
 import { nearest } from "./nearest.js";
@@ -42,7 +43,7 @@ const DEBUG_PARAMETERS = [
 const CONSOLE_PARAMETERS = ["console", "earlycon", "earlyprintk", "netconsole", "kgdboc"];
 const NO_CONSOLE = ["console=null", "console=ttynull"];
 
-function features({ features, profile, debianOmitted }: Resolved, at: (pointer: string) => Location): void {
+function features({ features, profile }: Resolved, at: (pointer: string) => Location): void {
   const names = features.map((feature) => feature.name);
   for (const feature of features) {
     const where = at(`/features/${Math.max(0, profile.features.indexOf(feature.name))}`);
@@ -53,12 +54,14 @@ function features({ features, profile, debianOmitted }: Resolved, at: (pointer: 
       fail(`feature '${feature.name}' needs init: ${feature.requires.init}, and the profile has ${profile.init}`, where);
     }
   }
-  for (const [index, name] of debianOmitted.entries()) {
-    if (names.includes(name)) continue;
+  for (const [index, name] of profile.backends.debian.omit.entries()) {
+    // A feature that an extending profile leaves out altogether is no mistake here.
+    const where = at(`/backends/debian/omit/${index}`);
+    if (names.includes(name) || listDocuments("feature", where.file).some((known) => known.name === name)) continue;
     const guess = nearest(name, names);
     fail(
-      `backends.debian.omit names '${name}', which the profile does not have`,
-      at(`/backends/debian/omit/${index}`),
+      `backends.debian.omit names '${name}', and no feature is called that`,
+      where,
       guess === undefined ? undefined : `did you mean '${guess}'?`,
     );
   }

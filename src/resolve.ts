@@ -92,7 +92,10 @@ export async function resolve(reference: string, options: ResolveOptions = {}): 
     debianKernel: [profile.debian.kernel, ...debianFeatures.map((feature) => feature.debian.kernel)].includes("generic")
       ? "generic"
       : "cloud",
-    debianOmitted: [...omitted].sort(),
+    debianOmitted: features
+      .map(({ feature }) => feature.name)
+      .filter((name) => omitted.has(name))
+      .sort(),
     overlays: [...features.flatMap(({ feature }) => feature.overlays), ...profile.overlays],
     files: [
       ...(await Promise.all(parts.map(({ feature, from }) => readFiles(feature.files, from, "/files")))).flat(),

@@ -74,4 +74,16 @@ describe("what a change of the profile makes again", () => {
     expect(await planned([], [...usual, shown("bash")], { BR2_PACKAGE_BASH: "y" })).toEqual(["busybox-dirclean", "bash", "all"]);
     expect(await planned([], [...usual, shown("lvm2")], { BR2_PACKAGE_LVM2: "y" })).toEqual(["linux-reconfigure", "lvm2", "all"]);
   });
+
+  it("a new package alone, where the make file of the user's had words about it before it was wanted", async () => {
+    const file = join(dir, "site.mk");
+    const set = [`buildroot.localMk=${file}`];
+    writeFileSync(file, "override BASH_VERSION = 5.1\n");
+    const before = await inputsOf(set);
+    expect([...before.recipes.keys()]).toContain("bash");
+    const after = await inputsOf(set, [...usual, shown("bash")]);
+    expect(planRebuild(before, after).map(({ target }) => target)).toEqual(["bash", "all"]);
+    writeFileSync(file, "override BASH_VERSION = 5.2\n");
+    expect(planRebuild(before, await inputsOf(set))).toEqual([]);
+  });
 });

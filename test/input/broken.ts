@@ -110,7 +110,7 @@ export const broken: readonly Broken[] = [
   one("source is a directory", "files:\n  - {path: /etc/x, source: .}", /not a regular file/, 8),
   one("map where a path is wanted", "overlays: [{a: b}]", /must be text/),
   one("missing kernel fragment", "kernel: {fragments: [nowhere.config]}", /does not exist/),
-  one("omit of a feature that is not there", "backends: {debian: {omit: [wasm]}}", /does not have/),
+  one("omit of a feature that there is not", "backends: {debian: {omit: [wsam]}}", /no feature is called that/),
   // circles
   whole("extends itself by path", profile("extends: ./p.yaml"), /circle/, "p.yaml:7"),
   whole("circle of two", profile("extends: ./q.yaml"), /circle/, "q.yaml", {

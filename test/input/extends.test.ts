@@ -37,6 +37,13 @@ describe("extends", () => {
   });
 });
 
+test("a feature that the parent has, and leaves out with debian, may be gone", async () => {
+  const text = child("p", "extends: sev-snp\nfeatures: !replace [docker]");
+  const { debianOmitted, features } = await resolved({ "p.yaml": text });
+  expect(features.map(({ name }) => name)).toEqual(["docker"]);
+  expect(debianOmitted).toEqual([]);
+});
+
 describe("--set", () => {
   test.each([
     ["description=Fast, debug: true", { description: "Fast, debug: true", debug: false }],

@@ -1,5 +1,6 @@
 import { readdir, readFile, readlink } from "node:fs/promises";
-import { join, resolve as resolvePath } from "node:path";
+import { basename, join, resolve as resolvePath } from "node:path";
+import fastGlob from "fast-glob";
 import { sha256 } from "../../digest.js";
 import type { DotConfig } from "../../kconfig/dotconfig.js";
 import type { BuildInputs } from "../../kconfig/rebuild.js";
@@ -27,7 +28,8 @@ export async function buildInputs(
   for (const [name, dir] of Object.entries(resolved.profile.buildroot.overrides)) recipes.set(name, await treeDigest(dir));
   const localMk = rendered.files.find((file) => file.path === "local.mk");
   if (localMk !== undefined) {
-    for (const [name, text] of makeRecipes(new TextDecoder().decode(localMk.content), [...shown.keys()])) {
+    const names = [...shown.keys(), ...(await packagesOf(tree)), ...under("package/").map((file) => file.path.split("/")[1] ?? "")];
+    for (const [name, text] of makeRecipes(new TextDecoder().decode(localMk.content), names)) {
       recipes.set(name, sha256(`${recipes.get(name) ?? ""}${text}`));
     }
   }
@@ -51,6 +53,12 @@ export async function buildInputs(
     layout: board(["genimage.cfg", "init", "modules", "cmdline"]),
     scripts: board(["post-build.sh", "post-image.sh", "permissions.table", "users.table"]),
   };
+}
+
+/** Every package that Buildroot has: a variable of one that the configuration leaves out is still that package's. */
+async function packagesOf(tree: BuildrootTree): Promise<readonly string[]> {
+  const makeFiles = await fastGlob("{arch,boot,fs,linux,package,support,toolchain}/**/*.mk", { cwd: tree.dir });
+  return makeFiles.map((path) => basename(path, ".mk")).flatMap((name) => [name, `host-${name}`]);
 }
 
 /** The make files of every package's folder, as one text. */
