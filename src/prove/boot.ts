@@ -114,6 +114,8 @@ async function bootIn(dir: string, plan: BootPlan): Promise<BootRecord> {
       details: result.stderr.trimEnd().split("\n").slice(-12),
     });
   }
+  // Somebody else's signal: it says nothing about the image.
+  if (seen.ending === "host-signal") throw new HalError("command", "QEMU was stopped by a signal from outside", { remedy: "test again" });
   return { ending: seen.ending ?? "killed", seconds, console: seen.console, facts: parseFacts(seen.report) };
 }
 

@@ -1,7 +1,8 @@
 import { connect, type Socket } from "node:net";
 
 /** How QEMU said that the guest ended (QAPI event SHUTDOWN, `reason`). */
-export type Ending = "guest-shutdown" | "guest-reset" | "guest-panic" | "killed";
+const REASONS = ["guest-shutdown", "guest-reset", "guest-panic", "host-signal"] as const;
+export type Ending = (typeof REASONS)[number] | "killed";
 
 /**
  * QEMU's monitor and serial ports are unix sockets that QEMU listens on. It creates them before the guest starts;
@@ -47,7 +48,6 @@ export class Monitor {
     const message = JSON.parse(line) as { event?: string; data?: { reason?: string } };
     if (message.event === "GUEST_PANICKED") this.ending = "guest-panic";
     if (message.event !== "SHUTDOWN" || this.ending !== undefined) return;
-    const reason = message.data?.reason;
-    this.ending = reason === "guest-shutdown" || reason === "guest-reset" || reason === "guest-panic" ? reason : "killed";
+    this.ending = REASONS.find((reason) => reason === message.data?.reason) ?? "killed";
   }
 }
