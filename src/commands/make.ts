@@ -18,7 +18,6 @@ interface Options {
 /** Any target of Buildroot's make in the build directory of a profile, on this terminal: menuconfig, X-rebuild, legal-info. */
 export async function make(reference: string, targets: readonly string[], options: Options): Promise<void> {
   const resolved = await resolve(reference, options);
-  const tree = await buildrootTree(resolved, { ...options, offline: false });
   const work = join(options.out, ".hal", `${resolved.name}.work`);
   const external = join(work, "external");
   if (!existsSync(join(external, "external.desc"))) {
@@ -26,6 +25,7 @@ export async function make(reference: string, targets: readonly string[], option
       remedy: `hal build --profile ${reference} --until configure`,
     });
   }
+  const tree = await buildrootTree(resolved, { ...options, offline: false });
   const { dirs } = await placed(buildrootDirs(work, external), options.signal);
   tellPlace(dirs);
   const exitCode = await runInteractive(makeCommand(tree, dirs, targets));

@@ -9,6 +9,7 @@ import { filesNamingBuild } from "../../src/backends/buildroot/leaks.js";
 import { imagePackages, showInfo } from "../../src/backends/buildroot/show-info.js";
 import { versionOf } from "../../src/backends/buildroot/source.js";
 import { Tracker } from "../../src/backends/buildroot/tracker.js";
+import { make } from "../../src/commands/make.js";
 import type { HalError } from "../../src/errors.js";
 import { summarizeFailure } from "../../src/kconfig/failure.js";
 import { parseBuildLine } from "../../src/kconfig/progress.js";
@@ -358,4 +359,10 @@ it("says that a directory is no Buildroot tree", async () => {
   const error = await failureOf(versionOf(dirs.output));
   expect(error.kind).toBe("input");
   expect(error.message).toBe("is not a Buildroot tree");
+});
+
+it("hal make says that nothing was built before it looks for a Buildroot", async () => {
+  const nowhere = join(dir, "no-such-buildroot");
+  const options = { out: join(dir, "nothing"), set: [], buildroot: nowhere, signal };
+  await expect(make("dev", ["all"], options)).rejects.toThrow(/there is no build of 'dev'/);
 });
