@@ -1,3 +1,6 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { canonicalJson } from "../digest.js";
 import { HalError } from "../errors.js";
 import type { Measurements } from "../generated/types.js";
 import type { ExplainedValue, MeasuredPlatform, MeasureRequest } from "../measure/inputs.js";
@@ -44,12 +47,20 @@ export async function measure(dir: string | undefined, options: Options): Promis
   const request = dir === undefined ? complete(given, options.platform) : varied(await requestOfDir(dir, options.platform), given);
   refuseParts(request, given);
   const prediction = await predict(request);
+  if (dir !== undefined && Object.keys(given).length === 0) await writeMissing(dir, toMeasurements(prediction));
   if (options.json) {
     printJson(options.explain ? { ...toMeasurements(prediction), steps: prediction.values.map(explained) } : toMeasurements(prediction));
     return;
   }
   print(options.explain ? prediction.values.map(explainText).join("\n") : measurementTable(toMeasurements(prediction)));
   for (const { platform, register, why } of prediction.notPredicted) note(`not predicted: ${platform} ${register}: ${why}`);
+}
+
+/** An output directory without measurements.json gets it, as its build wrote it; one that is there is the manifest's. */
+async function writeMissing(dir: string, measurements: Measurements): Promise<void> {
+  await writeFile(join(dir, "measurements.json"), canonicalJson(measurements), { flag: "wx" }).catch((error: NodeJS.ErrnoException) => {
+    if (!["EEXIST", "EROFS", "EACCES", "EPERM"].includes(error.code ?? "")) throw error;
+  });
 }
 
 async function requestOfDir(dir: string, platform: MeasuredPlatform | undefined): Promise<MeasureRequest> {

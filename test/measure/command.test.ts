@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
@@ -41,6 +41,18 @@ describe("hal measure DIR, varied", () => {
   test("the directory's firmware is of the release that launch.json names", async () => {
     const { values } = await measured({});
     expect(values.find(({ register }) => register === "rtmr2")?.holdsFor).toMatchObject({ firmwareVersion: "2025.02-8" });
+  });
+
+  test("measurements.json is written where there is none, and never with what holds for another machine", async () => {
+    const file = at("measurements.json");
+    await rm(file, { force: true });
+    await measured({ memory: "3G" });
+    await expect(readFile(file)).rejects.toThrow(/ENOENT/);
+    const printed = await measured({});
+    expect(JSON.parse(await readFile(file, "utf8"))).toEqual(printed);
+    await writeFile(file, "kept");
+    await measured({});
+    expect(await readFile(file, "utf8")).toBe("kept");
   });
 
   test("another firmware is not: what depends on its release is not predicted until it is told", async () => {
