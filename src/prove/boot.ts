@@ -39,6 +39,12 @@ export interface BootRecord {
   readonly facts: Facts;
 }
 
+/** What the host offers systemd as a credential, in both ways that QEMU has (systemd(1), "Credentials"); none must be taken. */
+const OFFERED = [
+  ...["-smbios", "type=11,value=io.systemd.credential:hal-proof=taken"],
+  ...["-fw_cfg", "name=opt/io.systemd.credentials/hal-proof-too,string=taken"],
+];
+
 /** What somebody types who hopes for a shell: keys that interrupt, prompts, and a sum that only a shell can do. */
 const KNOCKS = ["\n", "\x03", "\x04", "\x1a", "root\n", "\n", "echo hal-shell-$((6*7))\n", "\x1b\n"];
 export const SHELL_ANSWER = "hal-shell-42";
@@ -89,6 +95,7 @@ async function bootIn(dir: string, plan: BootPlan): Promise<BootRecord> {
       extra: [
         ...port("console", 0, dir),
         ...port("probe", 1, dir),
+        ...OFFERED,
         "-no-reboot",
         "-S",
         "-qmp",

@@ -299,7 +299,15 @@ const kernel: Rule = ({ debug }, { facts }) => {
   ];
 };
 
-const rules: readonly Rule[] = [readiness, verityRoot, ramRoot, rw, swap, tmpfs, network, doors, kernel];
+/** The boot offers credentials through SMBIOS and fw_cfg: a unit, a password or a file could come that way. */
+const settings: Rule = ({ init }, { facts }) => {
+  if (init !== "systemd") return [];
+  const taken = (facts.get("credential") ?? []).join(", ");
+  const found = last(facts, "credentials") === "seen" ? taken || "none" : "not told";
+  return [check("the host's settings", found === "none", "none taken", found)];
+};
+
+const rules: readonly Rule[] = [readiness, verityRoot, ramRoot, rw, swap, tmpfs, network, doors, settings, kernel];
 
 /** Figures, for people and for benchmarks. */
 export interface Figures {

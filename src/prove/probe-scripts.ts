@@ -126,6 +126,10 @@ for setting in modules_disabled sysrq; do
   if [ -e /proc/sys/kernel/$setting ]; then say sysctl "$setting=$(cat /proc/sys/kernel/$setting)"; else say sysctl "$setting=none"; fi
 done
 each console </proc/consoles
+for credential in "$root"/run/credentials/@system/*; do
+  [ ! -e "$credential" ] || say credential "$(basename "$credential")"
+done
+say credentials seen
 # Whether an account can log in by password: the hash itself stays inside.
 for accounts in $root/etc/passwd $root/etc/shadow; do
   while IFS=: read -r user hash _; do

@@ -155,6 +155,16 @@ describe("what is no weakness", () => {
   });
 });
 
+test("what the host offers systemd is not taken, and somebody looked", () => {
+  const running = { ...promises, init: "systemd" as const };
+  const told = recorded.replace("end=ok", "credentials=seen\nend=ok");
+  expect(broken(running, evidence(told))).not.toContain("the host's settings");
+  expect(broken(running, evidence(told.replace("credentials=seen", "credential=hal-proof\ncredentials=seen")))).toContain(
+    "the host's settings",
+  );
+  expect(broken(running, evidence(recorded))).toContain("the host's settings");
+});
+
 test("a root in RAM has other promises", () => {
   const ram: Layout = { ...layout, root: { type: "ram", size: "1G" } };
   const { rw: _rw, swap: _swap, ...rest } = ram;
