@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { canonicalJson } from "../src/digest.js";
 import { halRoot } from "../src/paths.js";
 import { launchOf } from "./launch/fixture.js";
+import { manifestOf } from "./manifest-fixture.js";
 
 // The process as a shell sees it: exit code, the two streams, signals.
 const words = ["--import", createRequire(import.meta.url).resolve("tsx"), join(halRoot, "src/main.ts")];
@@ -22,20 +23,7 @@ beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), "hal-main-"));
   await writeFile(
     join(dir, "manifest.json"),
-    JSON.stringify({
-      schema: "hal.manifest/v1",
-      profile: "p",
-      platform: "none",
-      layout: "l",
-      backend: "debian",
-      debug: false,
-      sourceDateEpoch: 0,
-      omitted: [],
-      hal: "0",
-      inputs: { digest: "0".repeat(64), tree: "0".repeat(64), files: [], details: {} },
-      packages: [],
-      artifacts: [{ name: "bzImage", size: 1, sha256: "0".repeat(64) }],
-    }),
+    JSON.stringify(manifestOf({ artifacts: [{ name: "bzImage", size: 1, sha256: "0".repeat(64) }] })),
   );
 });
 afterAll(() => rm(dir, { recursive: true, force: true }));

@@ -6,6 +6,7 @@ import { canonicalJson, sha256 } from "../src/digest.js";
 import type { Launch, Manifest, Measurements } from "../src/generated/types.js";
 import { diffOutputs } from "../src/measure-diff.js";
 import { launchOf } from "./launch/fixture.js";
+import { manifestOf } from "./manifest-fixture.js";
 
 type Value = Measurements["values"][number];
 
@@ -39,20 +40,7 @@ let count = 0;
 async function output({ launch: changed = {}, values = [], packages = [], artifacts = [], files = [] }: Side): Promise<string> {
   count += 1;
   const home = await mkdtemp(join(dir, `${count}-`));
-  const manifest: Manifest = {
-    schema: "hal.manifest/v1",
-    profile: "p",
-    platform: "none",
-    layout: "hardened",
-    backend: "debian",
-    debug: false,
-    sourceDateEpoch: 0,
-    omitted: [],
-    hal: "0",
-    inputs: { digest: sha256(""), tree: sha256(""), files, details: {} },
-    packages,
-    artifacts,
-  };
+  const manifest = manifestOf({ packages, artifacts, inputs: { digest: sha256(""), tree: sha256(""), files, details: {} } });
   const measurements = { schema: "hal.measurements/v1", values, notPredicted: [] };
   await writeFile(join(home, "manifest.json"), canonicalJson(manifest));
   await writeFile(join(home, "launch.json"), canonicalJson({ ...launch, ...changed }));

@@ -12,6 +12,7 @@ import { launchRequest } from "../src/measure-output.js";
 import { resolve } from "../src/resolve.js";
 import { verifyOutput } from "../src/verify.js";
 import { hashTree } from "../src/verity.js";
+import { manifestOf } from "./manifest-fixture.js";
 import { buildPe } from "./measure/build-pe.js";
 
 const BLOCK = 4096;
@@ -108,20 +109,7 @@ describe("hal verify", () => {
     for (const [name, bytes] of Object.entries(files)) await writeFile(at(name), bytes);
     files["launch.json"] = canonicalJson(launch);
     files["measurements.json"] = canonicalJson(toMeasurements(await measure(launchRequest(launch, dir))));
-    const manifest: Manifest = {
-      schema: "hal.manifest/v1",
-      profile: "dev",
-      platform: "none",
-      layout: "hardened",
-      backend: "debian",
-      debug: false,
-      sourceDateEpoch: 0,
-      omitted: [],
-      hal: "0",
-      inputs: { digest: sha256(""), tree: sha256(""), files: [], details: {} },
-      packages: [],
-      artifacts: digests(files),
-    };
+    const manifest = manifestOf({ artifacts: digests(files) });
     files["manifest.json"] = canonicalJson(manifest);
     for (const [name, bytes] of Object.entries(files)) await writeFile(at(name), bytes);
   });

@@ -3,12 +3,12 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { canonicalJson, sha256 } from "../../src/digest.js";
-import type { Manifest } from "../../src/generated/types.js";
+import { canonicalJson } from "../../src/digest.js";
 import { inScratch } from "../../src/prove/prove.js";
 import { readSubject } from "../../src/prove/subject.js";
 import { resolve } from "../../src/resolve.js";
 import { artifacts, launchOf } from "../launch/fixture.js";
+import { manifestOf } from "../manifest-fixture.js";
 
 let dir = "";
 const at = (name: string): string => join(dir, name);
@@ -29,21 +29,10 @@ test("half an output directory is told by the file that it lacks, before anythin
     expect(readSubject(dir)).rejects.toMatchObject({ kind: "input", at: { file: at(file) }, remedy: expect.any(String) });
   await lacks("manifest.json");
   const { layout, profile } = await resolve("dev");
-  const manifest: Manifest = {
-    schema: "hal.manifest/v1",
-    profile: "dev",
-    platform: "none",
-    layout: "hardened",
+  const manifest = manifestOf({
     promises: { init: profile.init, ssh: false, layout },
-    backend: "debian",
-    debug: false,
-    sourceDateEpoch: 0,
-    omitted: [],
-    hal: "0",
-    inputs: { digest: sha256(""), tree: sha256(""), files: [], details: {} },
-    packages: [],
     artifacts: artifacts.hardened.map((entry) => ({ ...entry })),
-  };
+  });
   await writeFile(at("manifest.json"), canonicalJson(manifest));
   await lacks("launch.json");
   await writeFile(at("launch.json"), canonicalJson(await launchOf("dev")));
