@@ -307,9 +307,18 @@ async function readFiles(files: Profile["files"], from: Contribution, pointer: s
     files.map(async (file, index) => {
       const at = nearestOrigin(from.origins, `${pointer}/${index}/${file.source === undefined ? "path" : "source"}`);
       const content = file.source === undefined ? new TextEncoder().encode(file.content ?? "") : await readInput(file.source, at);
-      return { path: file.path, content, mode: Number.parseInt(file.mode, 8), owner: file.owner, group: file.group, at };
+      const { path, owner, group, link } = file;
+      if (link !== undefined) refuseOwnership(from, `${pointer}/${index}`);
+      return { path, content, mode: Number.parseInt(file.mode, 8), owner, group, ...(link === undefined ? {} : { link }), at };
     }),
   );
+}
+
+function refuseOwnership(from: Contribution, pointer: string): void {
+  const key = ["mode", "owner", "group"].find((name) => from.origins.has(`${pointer}/${name}`));
+  if (key === undefined) return;
+  const at = nearestOrigin(from.origins, `${pointer}/${key}`);
+  throw new HalError("input", `a symbolic link has no ${key} of its own`, { at, remedy: `leave '${key}' out` });
 }
 
 async function readUnits(units: Profile["services"]["units"], from: Contribution, pointer: string): Promise<ResolvedUnit[]> {

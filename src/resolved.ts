@@ -25,6 +25,8 @@ export interface ResolvedFile {
   readonly mode: number;
   readonly owner: string;
   readonly group: string;
+  /** Target of a symbolic link, which has no content. */
+  readonly link?: string;
   readonly at: Location;
 }
 

@@ -162,7 +162,7 @@ function describe(tree: MapTree, error: ErrorObject): Problem {
     }
     case "oneOf": {
       const keys = ((error.schema as { required?: string[] }[]) ?? []).flatMap((branch) => branch.required ?? []);
-      return { at: node.at, message: `${what} needs exactly one of ${keys.map((key) => `'${key}'`).join(" and ")}` };
+      return { at: node.at, message: `${what} needs exactly one of ${keys.map((key) => `'${key}'`).join(", ")}` };
     }
     default:
       return { at: node.at, message: `${what} ${error.message ?? "is wrong"}`, ...remedy };

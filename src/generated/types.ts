@@ -92,7 +92,7 @@ export interface Feature {
   /**
    * Single files.
    *
-   * Items: One file in the image, from a file beside this YAML or from text given here.
+   * Items: One file in the image, from a file beside this YAML or from text given here, or a symbolic link.
    */
   files: {
     /**
@@ -107,6 +107,10 @@ export interface Feature {
      * The file's text.
      */
     content?: string;
+    /**
+     * Where a symbolic link leads, inside the image; a link has no mode and no owner of its own.
+     */
+    link?: string;
     /**
      * Octal file mode, quoted: "0644".
      */
@@ -1211,7 +1215,7 @@ export interface Profile {
   /**
    * Single files in the root.
    *
-   * Items: One file in the image, from a file beside this YAML or from text given here.
+   * Items: One file in the image, from a file beside this YAML or from text given here, or a symbolic link.
    */
   files: {
     /**
@@ -1226,6 +1230,10 @@ export interface Profile {
      * The file's text.
      */
     content?: string;
+    /**
+     * Where a symbolic link leads, inside the image; a link has no mode and no owner of its own.
+     */
+    link?: string;
     /**
      * Octal file mode, quoted: "0644".
      */

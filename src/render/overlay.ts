@@ -18,8 +18,8 @@ export function overlayOf(resolved: Resolved): RenderedFile[] {
   for (const unit of resolved.units) {
     add(files, { path: `etc/systemd/system/${unit.name}`, content: new TextEncoder().encode(unit.content), mode: 0o644 });
   }
-  for (const file of resolved.files) {
-    add(files, { path: file.path.slice(1), content: file.content, mode: file.mode & 0o111 ? 0o755 : 0o644 });
+  for (const { path, content, mode, link } of resolved.files) {
+    add(files, link === undefined ? { path: path.slice(1), content, mode: mode & 0o111 ? 0o755 : 0o644 } : linkTo(link, path.slice(1)));
   }
   const paths = new Set(files.keys());
   for (const path of paths) {
@@ -38,6 +38,10 @@ function add(files: Files, file: RenderedFile): void {
   files.set(file.path, file);
 }
 
+function linkTo(link: string, path: string): RenderedFile {
+  return { path, content: new Uint8Array(), mode: 0o777, link };
+}
+
 function addTree(files: Files, root: string, under: string): void {
   const directory = join(root, under);
   for (const name of readdirSync(directory).sort()) {
@@ -48,7 +52,7 @@ function addTree(files: Files, root: string, under: string): void {
     if (/[\u0000-\u001f\u007f]/.test(name))
       throw new HalError("input", "this file's name has a control character", { at: { file: place } });
     if (info.isDirectory()) addTree(files, root, path);
-    else if (info.isSymbolicLink()) add(files, { path, content: new Uint8Array(), mode: 0o777, link: readlinkSync(place) });
+    else if (info.isSymbolicLink()) add(files, linkTo(readlinkSync(place), path));
     else if (info.isFile()) add(files, { path, content: new Uint8Array(readFileSync(place)), mode: info.mode & 0o100 ? 0o755 : 0o644 });
     else throw new HalError("input", "an overlay can have only files, directories and symbolic links", { at: { file: place } });
   }

@@ -16,7 +16,8 @@ export function usersView({ users }: Resolved): object {
   };
 }
 
-/** One line for each file of the profile (manual, "Makedev syntax"). */
+/** One line for each file of the profile (manual, "Makedev syntax"); through a link it would change what the link leads to. */
 export function permissionsView({ files }: Resolved): object {
-  return { files: files.map(({ path, mode, owner, group }) => ({ path, mode: mode.toString(8), owner, group })) };
+  const own = files.filter(({ link }) => link === undefined);
+  return { files: own.map(({ path, mode, owner, group }) => ({ path, mode: mode.toString(8), owner, group })) };
 }

@@ -99,6 +99,8 @@ export const broken: readonly Broken[] = [
   one("huge port", "launch: {forwards: [{host: 70000, guest: 1}]}", /65535/),
   one("file without content", "files:\n  - {path: /etc/x}", /exactly one of/, 8),
   one("file with both", "files:\n  - {path: /etc/x, source: a, content: b}", /exactly one of/, 8),
+  one("link with a mode", 'files:\n  - {path: /etc/x, link: y, mode: "0644"}', /a symbolic link has no mode of its own/, 8),
+  one("link with a line break", 'files:\n  - {path: /etc/x, link: "a\\nb"}', /not allowed/, 8),
   // names that lead nowhere
   one("unknown feature", "features: [dokcer]", /did you mean 'docker'/),
   whole("unknown layout", profile("", "layout: hardend\nplatform: none"), /did you mean 'hardened'/, "p.yaml:5"),

@@ -1,0 +1,22 @@
+import { lstatSync, readdirSync } from "node:fs";
+import { join, relative } from "node:path";
+import { expect, test } from "vitest";
+import { runCommand } from "../src/tools.js";
+
+const root = join(import.meta.dirname, "..");
+const data = ["profiles", "layouts", "features", "templates", "buildroot-external", "schema"];
+
+/** Everything below a directory that is no directory, symbolic links too. */
+function entries(dir: string): string[] {
+  return readdirSync(dir, { recursive: true, encoding: "utf8" })
+    .map((name) => join(dir, name))
+    .filter((path) => !lstatSync(path).isDirectory());
+}
+
+test("an installed hal has every file of its data: npm leaves out symbolic links and some names without a word", async () => {
+  const { stdout } = await runCommand({ tool: "npm", args: ["pack", "--dry-run", "--ignore-scripts", "--json"], cwd: root });
+  const [{ files }] = JSON.parse(stdout) as [{ files: { path: string }[] }];
+  const packed = files.map(({ path }) => path).filter((path) => data.includes(path.split("/")[0] ?? ""));
+  const present = data.flatMap((dir) => entries(join(root, dir))).map((path) => relative(root, path));
+  expect(packed.sort()).toEqual(present.sort());
+});
