@@ -40,6 +40,7 @@ node -e 'const [a, b] = process.versions.node.split(".").map(Number); if (a < 20
 
 if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
   echo "hal: installing npm packages"
-  npm ci --no-audit --no-fund --loglevel=error
+  npm ci --no-audit --no-fund --loglevel=error # compiles, too
+else
+  npm run --silent compile
 fi
-npm run --silent compile
