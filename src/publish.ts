@@ -1,9 +1,9 @@
 import { existsSync } from "node:fs";
-import { copyFile, link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile, rename, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { setTimeout } from "node:timers/promises";
+import { PassThrough } from "node:stream";
 import { HalError } from "./errors.js";
-import { startOf } from "./process-start.js";
+import { runCommand } from "./tools.js";
 
 /** A place to build in, on the same filesystem as the output, that only this process uses. */
 export interface Staging {
@@ -18,73 +18,39 @@ export interface Staging {
   release(): Promise<void>;
 }
 
-interface Holder {
-  readonly pid: number;
-  readonly started: string;
-}
+/** Names hal in the lock's file while hal has it, which is until the input ends. What a terminal sends to all its processes is hal's to act on. */
+const HOLD = `trap "" INT TERM HUP
+echo "$1" > "$2"
+echo taken
+cat
+: > "$2"`;
 
-/** Takes the lock or throws who holds it. A lock whose holder is gone (killed) is taken over. */
-async function lock(file: string, what: string): Promise<void> {
-  // Written first and linked into place, so that nobody ever reads a lock without its holder.
-  const mine = `${file}.${process.pid}`;
-  await writeFile(mine, JSON.stringify({ pid: process.pid, started: (await startOf(process.pid)) ?? "" } satisfies Holder));
-  try {
-    while (!(await linked(mine, file))) {
-      const holder = await holderOf(file);
-      if (typeof holder === "object")
-        throw new HalError("command", `${what} is being built by process ${holder.pid}`, { remedy: "wait for it, or stop it" });
-      if (holder === "gone") await removeDead(file, mine);
-    }
-  } finally {
-    await rm(mine, { force: true });
-  }
-}
+const REFUSED = 75;
 
 /**
- * Removes a lock whose holder is gone. Several builds may find the same one: they do it one after the other, and each looks again,
- * because what lies there by now may be the lock of a build that was quicker. A name that is taken is nobody else's to take, so a dead
- * lock that is seen in one's turn is still that one when it is removed; an absent one must be left alone.
+ * Takes the lock of an output, or throws who has it. A child holds it (flock(2)) and reads what hal never writes: however hal ends, the
+ * child's input ends and the kernel gives the lock back, in every container that sees the file.
+ * @returns gives it back
  */
-async function removeDead(file: string, mine: string): Promise<void> {
-  const turn = `${file}.turn`;
-  if (!(await linked(mine, turn))) {
-    if ((await holderOf(turn)) === "gone") await rm(turn, { force: true }); // killed in its turn
-    await setTimeout(10);
-    return;
-  }
-  try {
-    if ((await holderOf(file)) === "gone") await rm(file, { force: true });
-  } finally {
-    await rm(turn, { force: true });
-  }
-}
-
-/** Whether a file could be given a second name that nobody has. */
-async function linked(from: string, to: string): Promise<boolean> {
-  try {
-    await link(from, to);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-    return false;
-  }
-}
-
-/** Who holds a lock; "gone" for one whose process has ended or that nobody can have written. */
-async function holderOf(file: string): Promise<Holder | "gone" | "absent"> {
-  const text = await readFile(file, "utf8").catch(() => undefined);
-  if (text === undefined) return "absent";
-  const holder = parseHolder(text);
-  return holder !== undefined && (await startOf(holder.pid)) === holder.started ? holder : "gone";
-}
-
-function parseHolder(text: string): Holder | undefined {
-  try {
-    const value = JSON.parse(text) as Partial<Holder>;
-    return typeof value.pid === "number" && typeof value.started === "string" ? { pid: value.pid, started: value.started } : undefined;
-  } catch {
-    return undefined;
-  }
+function lock(file: string, what: string): Promise<() => Promise<void>> {
+  const input = new PassThrough();
+  const flock = ["--no-fork", "--nonblock", "--conflict-exit-code", String(REFUSED), file];
+  const command = { tool: "flock", args: [...flock, "sh", "-euc", HOLD, "sh", String(process.pid), file] };
+  return new Promise((resolve, reject) => {
+    const giveBack = async (): Promise<void> => {
+      input.end();
+      await holding;
+    };
+    const holding = runCommand(command, { input, onLine: (line) => line === "taken" && resolve(giveBack), allowFailure: true });
+    holding
+      .then(async ({ exitCode, stderr }) => {
+        if (exitCode === 0) return; // given back
+        if (exitCode !== REFUSED) throw new HalError("command", `${what} cannot be locked`, { details: [stderr.trim()] });
+        const holder = (await readFile(file, "utf8")).trim() || "unknown"; // between the lock and its name
+        throw new HalError("command", `${what} is being built by process ${holder}`, { remedy: "wait for it, or stop it" });
+      })
+      .catch(reject);
+  });
 }
 
 /**
@@ -94,21 +60,19 @@ function parseHolder(text: string): Holder | undefined {
 export async function stage(outDir: string, name: string): Promise<Staging> {
   const out = resolve(outDir); // children run in directories of their own
   const home = join(out, ".hal");
+  const at = (kind: string): string => join(home, `${name}.${kind}`);
+  const [target, stagingDir, oldDir, workDir, log] = [join(out, name), at("new"), at("old"), at("work"), at("log")];
   await mkdir(home, { recursive: true });
-  const lockFile = join(home, `${name}.lock`);
-  await lock(lockFile, `${out}/${name}`);
-  const target = join(out, name);
-  const stagingDir = join(home, `${name}.new`);
-  const oldDir = join(home, `${name}.old`);
-  const workDir = join(home, `${name}.work`);
-  const log = join(home, `${name}.log`);
-  // Killed between the two renames of publish(): the old output is whole, put it back.
-  if (!existsSync(target) && existsSync(oldDir)) await rename(oldDir, target);
-  await rm(oldDir, { recursive: true, force: true });
-  await rm(stagingDir, { recursive: true, force: true });
-  await mkdir(stagingDir, { recursive: true });
-  await mkdir(workDir, { recursive: true });
-  await rm(log, { force: true });
+  const unlock = await lock(at("lock"), target);
+  try {
+    // Killed between the two renames of publish(): the old output is whole, put it back.
+    if (!existsSync(target) && existsSync(oldDir)) await rename(oldDir, target);
+    for (const left of [oldDir, stagingDir, log]) await rm(left, { recursive: true, force: true });
+    for (const dir of [stagingDir, workDir]) await mkdir(dir, { recursive: true });
+  } catch (error) {
+    await unlock();
+    throw error;
+  }
   return {
     log,
     workDir,
@@ -121,7 +85,7 @@ export async function stage(outDir: string, name: string): Promise<Staging> {
     },
     async release() {
       await rm(stagingDir, { recursive: true, force: true });
-      await rm(lockFile, { force: true });
+      await unlock();
     },
   };
 }

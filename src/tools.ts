@@ -1,6 +1,7 @@
 import { createWriteStream } from "node:fs";
 import { access, constants } from "node:fs/promises";
 import { delimiter, join } from "node:path";
+import type { Readable } from "node:stream";
 import { execa } from "execa";
 import { HalError } from "./errors.js";
 import { packageOf } from "./host-tools.js";
@@ -19,7 +20,7 @@ export interface RunOptions {
   readonly log?: string;
   /** Called for every line of stdout and stderr as it arrives. */
   readonly onLine?: (line: string) => void;
-  readonly input?: string | Uint8Array;
+  readonly input?: string | Uint8Array | Readable;
   readonly signal?: AbortSignal;
   /** Milliseconds after which the command is killed. */
   readonly timeout?: number;

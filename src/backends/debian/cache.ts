@@ -1,8 +1,7 @@
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, rename, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { removeTree } from "../../namespace.js";
-import { startOf } from "../../process-start.js";
 
 /** The parts of the cache that the debian backend keeps, all addressed by content. */
 export interface Cache {
@@ -51,6 +50,15 @@ export async function sweep(cache: Cache): Promise<void> {
     const [pid = "", started] = name.split(".");
     if ((await startOf(pid)) !== started) await removeTree(join(cache.tmp, name));
   }
+}
+
+/**
+ * When a process began, from /proc/PID/stat (proc(5), field 22): tells a reused process id from the process that had it before.
+ * @returns clock ticks since the host's boot, as text; undefined when there is no such process
+ */
+async function startOf(pid: number | string): Promise<string | undefined> {
+  const text = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
+  return text?.slice(text.lastIndexOf(")") + 2).split(" ")[19];
 }
 
 /**
