@@ -4,15 +4,27 @@ import type { BootEvent } from "./boot-events.js";
 import { type PeImage, type PeSection, readPe } from "./pe.js";
 import { cpioArchive } from "./stub-cpio.js";
 
-/**
- * The sections of a unified kernel image that systemd-stub measures into PCR 11, in its order, whatever theirs in the file
- * (UAPI.5 Unified Kernel Image, "PE Sections"; systemd src/fundamental/uki.c). `.pcrsig` is not measured: it signs the result.
- */
-const measuredSections = [".linux", ".osrel", ".cmdline", ".initrd", ".ucode", ".splash", ".dtb", ".uname", ".sbat", ".pcrpkey"] as const;
-/** Sections that make the result depend on the machine or on a choice at boot. */
-const unsupported = [".profile", ".dtbauto", ".hwids", ".efifw"];
 /** systemd versions whose stub behaves as described here; 258 no longer loads the kernel through firmware, which changes PCR 4. */
 const versions = { oldest: 252, newest: 257 } as const;
+/**
+ * The sections of a unified kernel image that systemd-stub measures into PCR 11, in its order, whatever theirs in the file, and since which
+ * of its versions: older ones look past them (UAPI.5 Unified Kernel Image, "PE Sections"; systemd src/fundamental/uki.c, until 253
+ * tpm-pcr.c). `.pcrsig` is not measured: it signs the result.
+ */
+const measuredSections: Readonly<Record<string, number>> = {
+  ".linux": versions.oldest,
+  ".osrel": versions.oldest,
+  ".cmdline": versions.oldest,
+  ".initrd": versions.oldest,
+  ".ucode": 256,
+  ".splash": versions.oldest,
+  ".dtb": versions.oldest,
+  ".uname": 254,
+  ".sbat": 254,
+  ".pcrpkey": versions.oldest,
+};
+/** Sections that make the result depend on the machine or on a choice at boot. */
+const unsupported = [".profile", ".dtbauto", ".hwids", ".efifw"];
 /** Since this version the stub passes .osrel to the initrd as /.extra/os-release. */
 const osrelVersion = 257;
 const maxSectionSize = 1 << 30;
@@ -25,7 +37,7 @@ export interface Uki {
   readonly linux: PeImage;
   /** As the stub hands it to the kernel; absent when the image has none. */
   readonly cmdline?: string;
-  /** Contents of the measured sections by name, in the stub's order. */
+  /** Contents of the sections that this version of the stub measures, in its order, and of `.pcrsig`. */
   readonly sections: ReadonlyMap<string, Content>;
 }
 
@@ -55,15 +67,16 @@ export function readUki(bytes: Uint8Array, file: string): Uki {
       );
     }
   }
+  if (!byName.has(".linux")) throw reader.error(0, "UKI", "no section .linux: not a unified kernel image");
+  const version = stubVersion(image, byName.get(".sdmagic"));
   const sections = new Map<string, Content>();
-  for (const name of [...measuredSections, ".pcrsig"]) {
+  for (const [name, since] of [...Object.entries(measuredSections), [".pcrsig", versions.oldest] as const]) {
     const section = byName.get(name);
-    if (section !== undefined && section.virtualSize > 0) sections.set(name, contentOf(image, section));
+    if (section !== undefined && section.virtualSize > 0 && version >= since) sections.set(name, contentOf(image, section));
   }
   const linux = byName.get(".linux");
   const kernel = sections.get(".linux");
-  if (linux === undefined || kernel === undefined) throw reader.error(0, "UKI", "no section .linux: not a unified kernel image");
-  const version = stubVersion(image, byName.get(".sdmagic"));
+  if (linux === undefined || kernel === undefined) throw reader.error(linux?.header ?? 0, "UKI", "its section .linux is empty");
   const cmdline = sections.get(".cmdline");
   return {
     image,
@@ -114,8 +127,9 @@ export function stubEvents({ sections }: Uki): BootEvent[] {
 }
 
 /**
- * The initrd that the stub gives to the kernel: .ucode, .initrd and, as archives that it makes itself, files for /.extra; each padded to
- * 4 bytes (systemd src/boot/initrd.c, combine_initrds). Absent when the image has nothing to pass.
+ * The initrd that the stub gives to the kernel: .initrd as it is or, where there are more parts, all of them padded to 4 bytes: .ucode,
+ * .initrd and, as archives that it makes itself, files for /.extra (systemd src/boot/stub.c, combine_initrds). Absent when the image has
+ * nothing to pass.
  */
 export function stubInitrd({ sections, version }: Uki): { readonly digests: BankDigests; readonly size: number } | undefined {
   const parts: Content[] = [];
@@ -134,7 +148,9 @@ export function stubInitrd({ sections, version }: Uki): { readonly digests: Bank
     const bytes = cpioArchive(path, padded(content.bytes, content.size));
     parts.push({ bytes, size: bytes.length });
   }
-  if (parts.length === 0) return undefined;
+  const [first, more] = parts;
+  if (first === undefined) return undefined;
+  if (more === undefined && first === sections.get(".initrd")) return { digests: digestOfContents(parts), size: first.size };
   const aligned = parts.map(({ bytes, size }) => ({ bytes, size: Math.ceil(size / 4) * 4 }));
   return { digests: digestOfContents(aligned), size: aligned.reduce((sum, { size }) => sum + size, 0) };
 }

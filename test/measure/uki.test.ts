@@ -37,16 +37,35 @@ describe("unified kernel images", () => {
     expect(event?.size).toBe(4000);
   });
 
-  test("the initrd is followed by an archive of what the stub passes on", () => {
+  const madeWith = (version: string, ...more: readonly BuiltSection[]) =>
+    buildPe([...sections.slice(1), { name: ".sdmagic", data: Buffer.from(`#### LoaderInfo: systemd-stub ${version} ####\0`) }, ...more]);
+
+  test("the initrd is padded and followed by an archive of what the stub passes on, or alone and as it is", () => {
     const initrd = stubInitrd(readUki(image, "u.efi"));
     const without = stubInitrd(readUki(buildPe(sections.filter(({ name }) => name !== ".osrel")), "u.efi"));
-    expect(without?.digests.sha256).toBe(hash("sha256", "initrd\0\0"));
+    expect(without).toMatchObject({ size: 6, digests: { sha256: hash("sha256", "initrd") } });
     expect(initrd?.size).toBeGreaterThan(8 + 3 * 110);
+    const key = { name: ".pcrpkey", data: Buffer.from("key") };
+    expect((stubInitrd(readUki(madeWith("252", key), "u.efi"))?.size ?? 0) % 4).toBe(0);
   });
 
   test("the stub before 257 passes no os-release on", () => {
-    const older = replaced(".sdmagic", { data: Buffer.from("#### LoaderInfo: systemd-stub 252.39-1~deb12u1 ####\0") });
-    expect(stubInitrd(readUki(older, "u.efi"))?.size).toBe(8);
+    expect(stubInitrd(readUki(madeWith("252.39-1~deb12u1"), "u.efi"))?.size).toBe(6);
+  });
+
+  test.each([
+    ["252.39-1~deb12u1", []],
+    ["253", []],
+    ["254.26-1", [".uname", ".sbat"]],
+    ["256", [".ucode", ".uname", ".sbat"]],
+    ["257.13-1~deb13u1", [".ucode", ".uname", ".sbat"]],
+  ])("systemd-stub %s measures and passes on the sections that it knows", (version, known) => {
+    const more = [".uname", ".sbat", ".ucode"].map((name) => ({ name, data: Buffer.from("1234") }));
+    const uki = readUki(madeWith(version, ...more), "u.efi");
+    const measured = stubEvents(uki).flatMap(({ what }) => /^section (.*)/.exec(what)?.[1] ?? []);
+    expect(measured.filter((name) => more.some((section) => section.name === name))).toEqual(known);
+    const alone = readUki(madeWith(version), "u.efi");
+    expect((stubInitrd(uki)?.size ?? 0) > (stubInitrd(alone)?.size ?? 0)).toBe((known as string[]).includes(".ucode"));
   });
 
   test("the command line ends before white space", () => {
@@ -75,6 +94,7 @@ describe("unified kernel images", () => {
 
   test.each<[string, Buffer, string]>([
     ["no kernel", buildPe(sections.slice(0, 4)), "no section .linux"],
+    ["a kernel without contents", replaced(".linux", { data: Buffer.from(""), virtualSize: 0 }), ".linux is empty"],
     ["a kernel that is none", replaced(".linux", { data: Buffer.from("kernel") }), "DOS header"],
     ["another stub", buildPe(sections.slice(1)), "not made with systemd-stub"],
     ["a stub too new", replaced(".sdmagic", { data: Buffer.from("#### LoaderInfo: systemd-stub 258 ####") }), "systemd-stub 258"],
