@@ -1,7 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { Prepared } from "./backends/backend.js";
-import { runOrExplain } from "./backends/debian/failures.js";
+import { contractEnvironment, type Prepared } from "./backends/backend.js";
+import { runOrExplain } from "./backends/failures.js";
 import { inNamespace, removeTree } from "./namespace.js";
 
 export interface AssembleInput {
@@ -13,23 +13,6 @@ export interface AssembleInput {
   readonly log: string;
   readonly report: (text: string) => void;
   readonly signal: AbortSignal;
-}
-
-/** The environment that post-build.sh and post-image.sh have: Buildroot's directories, one clock, one locale, the backend's tools first. */
-export function contractEnvironment(
-  prepared: Pick<Prepared, "targetDir" | "binariesDir" | "hostDir" | "buildDir">,
-  sourceDateEpoch: number,
-): Record<string, string> {
-  return {
-    TARGET_DIR: prepared.targetDir,
-    BINARIES_DIR: prepared.binariesDir,
-    HOST_DIR: prepared.hostDir,
-    BUILD_DIR: prepared.buildDir,
-    SOURCE_DATE_EPOCH: String(sourceDateEpoch),
-    TZ: "UTC",
-    LC_ALL: "C",
-    PATH: [join(prepared.hostDir, "bin"), join(prepared.hostDir, "sbin"), "/usr/sbin", "/usr/bin", "/sbin", "/bin"].join(":"),
-  };
 }
 
 /**

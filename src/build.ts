@@ -3,7 +3,7 @@ import { chmod, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/p
 import { join } from "node:path";
 import { copyFirmware, copySparse, digestAll, digestBeside, isArtifact } from "./artifacts.js";
 import { assemble } from "./assemble.js";
-import { type Backend, BuildStopped, type Prepared } from "./backends/backend.js";
+import { type Backend, type BuildOptions, BuildStopped, type Prepared } from "./backends/backend.js";
 import { backends } from "./backends/table.js";
 import { canonicalJson, type FileDigest, sha256 } from "./digest.js";
 import { buildEif } from "./eif.js";
@@ -12,7 +12,6 @@ import { findFirmware, firmwareFile } from "./firmware.js";
 import type { Manifest } from "./generated/types.js";
 import { describeLaunch } from "./launch/describe.js";
 import { readManifest } from "./manifest.js";
-import type { EifSigner } from "./measure/eif-signature.js";
 import { measure, toMeasurements } from "./measure/measure.js";
 import { launchRequest } from "./measure-output.js";
 import { cacheRoot } from "./paths.js";
@@ -25,24 +24,6 @@ import { formatSize } from "./size.js";
 import { nearestOrigin } from "./tree.js";
 import { version } from "./version.js";
 import { writeTree } from "./write-tree.js";
-
-export interface BuildOptions {
-  readonly backend: keyof typeof backends;
-  /** Where `<profile>/` goes. */
-  readonly out: string;
-  readonly jobs: number;
-  readonly offline: boolean;
-  /** Look for newer packages instead of the ones that the last build resolved. */
-  readonly update: boolean;
-  /** Refuse what must not be released. */
-  readonly release: boolean;
-  readonly verbose: boolean;
-  readonly signal: AbortSignal;
-  /** Signs the enclave image. */
-  readonly eifSigner: EifSigner | undefined;
-  /** Options of one backend, such as the Buildroot tree. */
-  readonly backendOptions: Readonly<Record<string, string | boolean | undefined>>;
-}
 
 export interface BuildResult {
   readonly dir: string;
@@ -71,7 +52,7 @@ export async function build(resolved: Resolved, options: BuildOptions): Promise<
   const backend: Backend = backends[options.backend];
   refuseUnreleasable(resolved, options);
   await backend.check(resolved, options);
-  const rendered = await render(resolved);
+  const rendered = render(resolved);
   const inputs = await inputsOf(resolved, rendered, options);
   const dir = join(options.out, resolved.name);
   // A shell or a stage is asked for, not an image.
@@ -91,7 +72,7 @@ export async function build(resolved: Resolved, options: BuildOptions): Promise<
 
 /** Whether the published output was made from exactly these inputs. */
 export async function upToDate(resolved: Resolved, options: BuildOptions): Promise<boolean> {
-  const inputs = await inputsOf(resolved, await render(resolved), options);
+  const inputs = await inputsOf(resolved, render(resolved), options);
   return (await current(join(options.out, resolved.name), inputs.digest)) !== undefined;
 }
 

@@ -1,5 +1,6 @@
+import type { BuildOptions } from "./backends/backend.js";
 import { backends } from "./backends/table.js";
-import { type BuildOptions, upToDate } from "./build.js";
+import { upToDate } from "./build.js";
 import { HalError } from "./errors.js";
 import type { Resolved } from "./resolved.js";
 

@@ -45,10 +45,15 @@ export function render(resolved: Resolved): Rendered {
   return { files: [...files.values()].sort((a, b) => (a.path < b.path ? -1 : 1)) };
 }
 
+/** The defconfig of a profile, as `make` takes it. */
+export function defconfigName(profile: string): string {
+  return `hal_${profile.replaceAll("-", "_")}_defconfig`;
+}
+
 function defconfig(resolved: Resolved): RenderedFile[] {
   if (resolved.profile.boot === "uki") return [];
   const lines = buildrootSymbols(resolved).map(formatConfigLine);
-  return [text(`configs/hal_${resolved.name.replaceAll("-", "_")}_defconfig`, `${lines.join("\n")}\n`)];
+  return [text(`configs/${defconfigName(resolved.name)}`, `${lines.join("\n")}\n`)];
 }
 
 /** Buildroot checks a custom kernel's hash only where it finds one (BR2_DOWNLOAD_FORCE_CHECK_HASHES makes that a must). */

@@ -8,16 +8,9 @@ import { readJson, readLaunch, readManifest, UNLISTED } from "./manifest.js";
 import { measure, toMeasurements } from "./measure/measure.js";
 import { requestOf } from "./measure-output.js";
 import { validatePlain } from "./schema.js";
-import { verifyBoot } from "./verify-boot.js";
-import { verifyRoot } from "./verify-root.js";
-
-/** One claim about an output directory and whether it holds. */
-export interface Finding {
-  readonly what: string;
-  readonly ok: boolean;
-  readonly expected?: string;
-  readonly found?: string;
-}
+import { verifyBoot } from "./verify/boot.js";
+import type { Finding } from "./verify/finding.js";
+import { verifyRoot } from "./verify/root.js";
 
 /**
  * Recomputes everything that `out/P` says of itself: digests, launch metadata, root hash, measurements. A claim that cannot be

@@ -1,6 +1,7 @@
 import { tmpdir } from "node:os";
 import { expect, test } from "vitest";
-import { type BuildOptions, build } from "../src/build.js";
+import type { BuildOptions } from "../src/backends/backend.js";
+import { build } from "../src/build.js";
 import { resolve } from "../src/resolve.js";
 
 const options: BuildOptions = {

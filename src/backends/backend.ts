@@ -1,8 +1,29 @@
-import type { BuildOptions } from "../build.js";
+import { join } from "node:path";
+import type { Manifest } from "../generated/types.js";
+import type { EifSigner } from "../measure/eif-signature.js";
 import type { Layers } from "../namespace.js";
 import type { Report } from "../progress.js";
 import type { Resolved } from "../resolved.js";
 import type { Command } from "../tools.js";
+
+/** What a build is asked for beside the profile. */
+export interface BuildOptions {
+  readonly backend: Manifest["backend"];
+  /** Where `<profile>/` goes. */
+  readonly out: string;
+  readonly jobs: number;
+  readonly offline: boolean;
+  /** Look for newer packages instead of the ones that the last build resolved. */
+  readonly update: boolean;
+  /** Refuse what must not be released. */
+  readonly release: boolean;
+  readonly verbose: boolean;
+  readonly signal: AbortSignal;
+  /** Signs the enclave image. */
+  readonly eifSigner: EifSigner | undefined;
+  /** Options of one backend, such as the Buildroot tree. */
+  readonly backendOptions: Readonly<Record<string, string | boolean | undefined>>;
+}
 
 /** A package that is in the image, as the manifest lists it. */
 export interface BuiltPackage {
@@ -42,6 +63,23 @@ export interface Prepared {
   readonly details: Readonly<Record<string, unknown>>;
   /** True when the backend has already called post-image.sh, as Buildroot's make does. */
   readonly assembled: boolean;
+}
+
+/** The environment that post-build.sh and post-image.sh have: Buildroot's directories, one clock, one locale, the backend's tools first. */
+export function contractEnvironment(
+  prepared: Pick<Prepared, "targetDir" | "binariesDir" | "hostDir" | "buildDir">,
+  sourceDateEpoch: number,
+): Record<string, string> {
+  return {
+    TARGET_DIR: prepared.targetDir,
+    BINARIES_DIR: prepared.binariesDir,
+    HOST_DIR: prepared.hostDir,
+    BUILD_DIR: prepared.buildDir,
+    SOURCE_DATE_EPOCH: String(sourceDateEpoch),
+    TZ: "UTC",
+    LC_ALL: "C",
+    PATH: [join(prepared.hostDir, "bin"), join(prepared.hostDir, "sbin"), "/usr/sbin", "/usr/bin", "/sbin", "/bin"].join(":"),
+  };
 }
 
 /** Where kernel and root tree come from. */

@@ -1,5 +1,5 @@
-import { BuildStopped } from "../backends/backend.js";
-import { type BuildOptions, type BuildResult, build, summary } from "../build.js";
+import { type BuildOptions, BuildStopped } from "../backends/backend.js";
+import { type BuildResult, build, summary } from "../build.js";
 import { readSigner } from "../eif.js";
 import { HalError } from "../errors.js";
 import { note, print, printJson } from "../output.js";

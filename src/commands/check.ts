@@ -57,9 +57,9 @@ interface Result {
 
 async function checkOne(reference: string, options: Options): Promise<Result> {
   const resolved = await resolve(reference, options);
-  const rendered = await render(resolved);
+  const rendered = render(resolved);
   if (options.buildroot !== undefined)
-    await (await import("../gate.js")).gateProfile(resolved, rendered, { ...options, buildroot: options.buildroot });
+    await (await import("../backends/buildroot/gate.js")).gateProfile(resolved, rendered, { ...options, buildroot: options.buildroot });
   return {
     profile: resolved.name,
     features: resolved.features.map((feature) => feature.name),

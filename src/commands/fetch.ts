@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { resolve as absolute, join } from "node:path";
 import { drive } from "../backends/buildroot/drive.js";
 import { buildrootDirs, makeCommand } from "../backends/buildroot/environment.js";
+import { gateExternalTree } from "../backends/buildroot/gate.js";
 import { placed } from "../backends/buildroot/place.js";
 import { buildrootTree } from "../backends/buildroot/source.js";
-import { gateExternalTree } from "../gate.js";
 import { note } from "../output.js";
 import { render } from "../render.js";
 import { resolve } from "../resolve.js";
@@ -33,7 +33,7 @@ export async function fetchSources(options: Options): Promise<void> {
     const work = await mkdtemp(join(tmpdir(), "hal-fetch-"));
     try {
       const external = join(work, "external");
-      await writeTree(await render(resolved), external);
+      await writeTree(render(resolved), external);
       const { dirs } = await placed(buildrootDirs(work, external, downloads), options.signal);
       await gateExternalTree(resolved, tree, dirs, options.signal);
       await drive(makeCommand(tree, dirs, ["source"]), {

@@ -3,7 +3,7 @@ import { readdir } from "node:fs/promises";
 import { resolve as absolute, join } from "node:path";
 import { HalError } from "../errors.js";
 import { note } from "../output.js";
-import { render as renderTree } from "../render.js";
+import { defconfigName, render as renderTree } from "../render.js";
 import { resolve } from "../resolve.js";
 import { formatCommand } from "../tools.js";
 import { writeTree } from "../write-tree.js";
@@ -11,13 +11,14 @@ import { writeTree } from "../write-tree.js";
 /** Writes the external tree of a profile; one that hal rendered is brought up to date, anything else is left alone. */
 export async function render(reference: string, options: { output: string; set?: string[] }): Promise<void> {
   const resolved = await resolve(reference, options);
-  const rendered = await renderTree(resolved);
+  const rendered = renderTree(resolved);
   const occupied = existsSync(options.output) && (await readdir(options.output)).length > 0;
   if (occupied && !existsSync(join(options.output, ".hal-rendered"))) {
     throw new HalError("input", "not empty, and hal did not render it", { at: { file: options.output }, remedy: "give another directory" });
   }
   await writeTree(rendered, options.output);
   note(`${rendered.files.length} files in ${options.output}`);
-  const args = [`BR2_EXTERNAL=${absolute(options.output)}`, `hal_${resolved.name.replaceAll("-", "_")}_defconfig`];
+  if (resolved.profile.boot === "uki") return; // no backend but debian's can make one: there is no defconfig
+  const args = [`BR2_EXTERNAL=${absolute(options.output)}`, defconfigName(resolved.name)];
   note(`in a Buildroot tree: ${formatCommand({ tool: "make", args })}`);
 }

@@ -1,7 +1,7 @@
 import { HalError } from "../errors.js";
 import { print, printJson, table } from "../output.js";
+import { verifyEventLog } from "../verify/eventlog.js";
 import { verifyOutput } from "../verify.js";
-import { verifyEventLog } from "../verify-eventlog.js";
 
 interface Options {
   readonly json?: boolean;

@@ -46,7 +46,7 @@ async function inputsOf(set: readonly string[], packages = usual, symbols: Reado
   const lines = Object.entries({ BR2_PER_PACKAGE_DIRECTORIES: "y", ...symbols }).map(([symbol, value]) => `${symbol}=${value}\n`);
   const config = readDotConfig(lines.join(""), ".config", "BR2_");
   const tree = { dir, version: "2026.02.3", commit: undefined };
-  return buildInputs(resolved, await render(resolved), tree, "/o", config, new Map(packages));
+  return buildInputs(resolved, render(resolved), tree, "/o", config, new Map(packages));
 }
 
 async function planned(set: readonly string[], packages = usual, symbols = {}): Promise<readonly string[]> {

@@ -18,7 +18,7 @@ if (python.exitCode !== 0) console.log("skipped: Buildroot's check-package needs
 describe.skipIf(buildroot === undefined || python.exitCode !== 0)("Buildroot's own check-package", () => {
   test.each(["sev-snp", "tdx-ram", "nitro", "dev"])("has nothing to say about the tree of %s", async (name) => {
     const tree = directory();
-    await writeTree(await render(await resolve(name)), tree);
+    await writeTree(render(await resolve(name)), tree);
     const files = readdirSync(tree, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
       .map((entry) => join(entry.parentPath, entry.name).slice(tree.length + 1));

@@ -4,13 +4,13 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
 import { drive } from "../../src/backends/buildroot/drive.js";
 import { type BuildrootDirs, buildrootDirs, makeCommand, shellCommand } from "../../src/backends/buildroot/environment.js";
+import { gateExternalTree } from "../../src/backends/buildroot/gate.js";
 import { filesNamingBuild } from "../../src/backends/buildroot/leaks.js";
 import { outside, placed, seenByMake } from "../../src/backends/buildroot/place.js";
 import { showInfo } from "../../src/backends/buildroot/show-info.js";
 import type { BuildrootTree } from "../../src/backends/buildroot/source.js";
 import { versionOf } from "../../src/backends/buildroot/source.js";
 import type { HalError } from "../../src/errors.js";
-import { gateExternalTree } from "../../src/gate.js";
 import { type BuildInputs, planRebuild } from "../../src/kconfig/rebuild.js";
 import { isRoot, withPlaces } from "../../src/namespace.js";
 import { halRoot } from "../../src/paths.js";
@@ -280,7 +280,7 @@ describe.skipIf(buildroot === undefined || why !== undefined)("a real Buildroot'
     const version = await versionOf(buildroot ?? "");
     const tree: BuildrootTree = { dir: buildroot ?? "", version, commit: undefined };
     const resolved = await resolve("dev", { set: [`buildroot.version=${version}`] });
-    const rendered = await render(resolved);
+    const rendered = render(resolved);
     const configure = async (work: string): Promise<string> => {
       await writeTree(rendered, join(work, "external"));
       const { dirs } = await placed(buildrootDirs(work, join(work, "external"), join(dir, "dl")), signal);

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
@@ -55,7 +55,8 @@ it.skipIf(missing.length > 0)("Ctrl-C in hal build puts everything away", async 
   expect(shown).toContain("hal: interrupted");
   expect(exitCode).toBe(130);
   expect(existsSync(join(out, ".hal/dev.work/buildroot"))).toBe(true);
-  expect(existsSync(join(out, ".hal/dev.lock"))).toBe(false);
+  expect(existsSync(join(out, ".hal/dev.new"))).toBe(false);
+  expect(readFileSync(join(out, ".hal/dev.lock"), "utf8")).toBe("");
 });
 
 it("Ctrl-C in hal make is make's to answer, and hal waits for it", async () => {

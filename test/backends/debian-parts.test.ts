@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { type Account, addAccounts, parseUsersTable } from "../../src/backends/debian/accounts.js";
 import { snapshotSource, sourcesFor } from "../../src/backends/debian/archive.js";
-import { ensureRoom, tellingLines } from "../../src/backends/debian/failures.js";
 import { packagesDigest, parseStanzas } from "../../src/backends/debian/lock.js";
 import { permissionCommands } from "../../src/backends/debian/permissions.js";
+import { ensureRoom, tellingLines } from "../../src/backends/failures.js";
 import { HalError } from "../../src/errors.js";
 
 function caught(work: () => unknown): HalError {

@@ -42,7 +42,7 @@ test.each(documents)("$kind $name holds its schema, is called like its file, and
 
 describe.each(profiles)("profile %s", (name) => {
   test("resolves and renders", async () => {
-    const rendered = await render(await resolve(name));
+    const rendered = render(await resolve(name));
     expect(rendered.files.map((file) => file.path)).toContain(`configs/hal_${name.replaceAll("-", "_")}_defconfig`);
   });
 

@@ -1,13 +1,12 @@
 import { copyFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { contractEnvironment } from "../../assemble.js";
 import { HalError } from "../../errors.js";
 import { inNamespace } from "../../namespace.js";
 import type { Resolved } from "../../resolved.js";
 import { formatSize, parseSize } from "../../size.js";
 import { runCommand } from "../../tools.js";
-import type { Prepared } from "../backend.js";
-import { runOrExplain } from "./failures.js";
+import { contractEnvironment, type Prepared } from "../backend.js";
+import { runOrExplain } from "../failures.js";
 import type { TreeOptions } from "./root.js";
 
 type Dirs = Pick<Prepared, "targetDir" | "binariesDir" | "hostDir" | "buildDir" | "layers">;

@@ -5,9 +5,9 @@ import { sha256File } from "../../digest.js";
 import { HalError } from "../../errors.js";
 import { inNamespace } from "../../namespace.js";
 import { formatSize } from "../../size.js";
+import { ensureRoom, runOrExplain } from "../failures.js";
 import type { Apt } from "./archive.js";
 import { type Cache, withScratch } from "./cache.js";
-import { ensureRoom, runOrExplain } from "./failures.js";
 import type { LockedPackage } from "./lock.js";
 
 /** An archive keeps only its newest versions. */

@@ -4,8 +4,8 @@ import { pathToFileURL } from "node:url";
 import { sha256 } from "../../digest.js";
 import { inNamespace } from "../../namespace.js";
 import { cleanEnvironment } from "../../tools.js";
+import { runOrExplain } from "../failures.js";
 import { type Cache, entry } from "./cache.js";
-import { runOrExplain } from "./failures.js";
 import { type Lock, type LockedPackage, packagesDigest } from "./lock.js";
 
 export interface TreeOptions {

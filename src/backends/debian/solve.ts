@@ -5,9 +5,9 @@ import { canonicalJson, sha256 } from "../../digest.js";
 import { HalError } from "../../errors.js";
 import type { Resolved } from "../../resolved.js";
 import { runCommand } from "../../tools.js";
+import { ensureRoom, runOrExplain, tellingLines } from "../failures.js";
 import { type Apt, findSources, makeApt, type Source, snapshotSource } from "./archive.js";
 import { type Cache, withScratch, writeWhole } from "./cache.js";
-import { ensureRoom, runOrExplain, tellingLines } from "./failures.js";
 import { type Lock, type LockedPackage, parseStanzas, readLock } from "./lock.js";
 import { kernelPackage, rootPackages, toolPackages } from "./packages.js";
 

@@ -1,13 +1,12 @@
 import { existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { contractEnvironment } from "../../assemble.js";
 import { inNamespace, type Layers, openLayers, removeTree } from "../../namespace.js";
 import type { Resolved } from "../../resolved.js";
 import { shellQuote } from "../../tools.js";
-import type { Prepared } from "../backend.js";
+import { contractEnvironment, type Prepared } from "../backend.js";
+import { runOrExplain } from "../failures.js";
 import { type AccountFiles, addAccounts, parseUsersTable } from "./accounts.js";
-import { runOrExplain } from "./failures.js";
 import type { Kernel } from "./kernel.js";
 import { applyOverlay } from "./overlay.js";
 import { permissionCommands } from "./permissions.js";

@@ -1,15 +1,15 @@
 import { resolve } from "node:path";
-import { HalError } from "./errors.js";
-import { withoutTee } from "./launch/without-tee.js";
-import { readLaunch } from "./manifest.js";
-import { type Bank, banks } from "./measure/banks.js";
-import type { RegisterValue } from "./measure/boot-events.js";
-import { type EventLogKind, readEventLog } from "./measure/eventlog.js";
-import { divergences, unexplained } from "./measure/eventlog-compare.js";
-import { type MeasureRequest, readNamed } from "./measure/inputs.js";
-import { measure } from "./measure/measure.js";
-import { launchRequest } from "./measure-output.js";
-import type { Finding } from "./verify.js";
+import { HalError } from "../errors.js";
+import { withoutTee } from "../launch/without-tee.js";
+import { readLaunch } from "../manifest.js";
+import { type Bank, banks } from "../measure/banks.js";
+import type { RegisterValue } from "../measure/boot-events.js";
+import { type EventLogKind, readEventLog } from "../measure/eventlog.js";
+import { divergences, unexplained } from "../measure/eventlog-compare.js";
+import { type MeasureRequest, readNamed } from "../measure/inputs.js";
+import { measure } from "../measure/measure.js";
+import { launchRequest } from "../measure-output.js";
+import type { Finding } from "./finding.js";
 
 export interface EventLogOptions {
   readonly eventlog: string;

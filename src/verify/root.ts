@@ -1,8 +1,8 @@
 import { type FileHandle, open, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Launch, Manifest } from "./generated/types.js";
-import { gptSize, readGpt } from "./measure/gpt.js";
-import type { Finding } from "./verify.js";
+import type { Launch, Manifest } from "../generated/types.js";
+import { gptSize, readGpt } from "../measure/gpt.js";
+import type { Finding } from "./finding.js";
 import { BLOCK, hashTree, readSuperblock } from "./verity.js";
 
 /**

@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import { open } from "node:fs/promises";
-import { ByteReader } from "./bytes.js";
+import { ByteReader } from "../bytes.js";
 
 export const BLOCK = 4096;
 const DIGEST = 32;

@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { canonicalJson } from "../../src/digest.js";
 import { readEventLog, replay } from "../../src/measure/eventlog.js";
-import { verifyEventLog } from "../../src/verify-eventlog.js";
+import { verifyEventLog } from "../../src/verify/eventlog.js";
 import { launchOf } from "../launch/fixture.js";
-import { buildEventLog } from "./build-eventlog.js";
-import { buildPe } from "./build-pe.js";
+import { buildEventLog } from "../measure/build-eventlog.js";
+import { buildPe } from "../measure/build-pe.js";
 
 const separators = [2, 3, 6].map((index) => ({ index, type: 4, data: Buffer.alloc(4) }));
 const bytes = buildEventLog(separators);

@@ -1,27 +1,23 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type BuildrootDirs, buildrootDirs, makeCommand } from "./backends/buildroot/environment.js";
-import { outside, placed, seenByMake } from "./backends/buildroot/place.js";
-import { type BuildrootTree, buildrootTree } from "./backends/buildroot/source.js";
-import type { DotConfig } from "./kconfig/dotconfig.js";
-import { gateError } from "./kconfig/format.js";
-import { gate } from "./kconfig/gate.js";
-import { parseKconfig } from "./kconfig/parse.js";
-import { buildrootEnvironment, resolveBuildrootConfig } from "./kconfig/resolve-config.js";
-import { buildrootSymbols } from "./render/implied.js";
-import type { Rendered, Resolved } from "./resolved.js";
-import { writeTree } from "./write-tree.js";
+import type { DotConfig } from "../../kconfig/dotconfig.js";
+import { gateError } from "../../kconfig/format.js";
+import { gate } from "../../kconfig/gate.js";
+import { parseKconfig } from "../../kconfig/parse.js";
+import { buildrootEnvironment, resolveBuildrootConfig } from "../../kconfig/resolve-config.js";
+import { buildrootSymbols } from "../../render/implied.js";
+import { defconfigName } from "../../render.js";
+import type { Rendered, Resolved } from "../../resolved.js";
+import { writeTree } from "../../write-tree.js";
+import { type BuildrootDirs, buildrootDirs, makeCommand } from "./environment.js";
+import { outside, placed, seenByMake } from "./place.js";
+import { type BuildrootTree, buildrootTree } from "./source.js";
 
 export interface GateOptions {
   readonly buildroot: string;
   readonly allowVersion?: boolean;
   readonly signal: AbortSignal;
-}
-
-/** The defconfig of an external tree, as `make` names it. */
-export function defconfigPath(externalTree: string, name: string): string {
-  return join(externalTree, `configs/hal_${name.replaceAll("-", "_")}_defconfig`);
 }
 
 /**
@@ -37,12 +33,13 @@ export async function gateExternalTree(
 ): Promise<DotConfig> {
   const { external, output } = dirs;
   const seen = seenByMake(tree, dirs).external;
-  const make = makeCommand(tree, dirs, [`BR2_DEFCONFIG=${defconfigPath(seen, resolved.name)}`, "defconfig"]);
+  const defconfigIn = (tree: string): string => join(tree, "configs", defconfigName(resolved.name));
+  const make = makeCommand(tree, dirs, [`BR2_DEFCONFIG=${defconfigIn(seen)}`, "defconfig"]);
   const { config } = await resolveBuildrootConfig(
     {
       buildroot: tree.dir,
       externals: [external],
-      defconfig: defconfigPath(external, resolved.name),
+      defconfig: defconfigIn(external),
       output,
       ...(dirs.root === undefined ? {} : { command: make }),
     },

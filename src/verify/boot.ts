@@ -1,12 +1,12 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
-import { enclaveParts, MAX_ROOT_BYTES } from "./eif.js";
-import type { Launch, Manifest } from "./generated/types.js";
-import { readEif } from "./measure/eif.js";
-import { maxEnclave, readNamed } from "./measure/inputs.js";
-import { readUki } from "./measure/uki.js";
-import type { Finding } from "./verify.js";
+import { enclaveParts, MAX_ROOT_BYTES } from "../eif.js";
+import type { Launch, Manifest } from "../generated/types.js";
+import { readEif } from "../measure/eif.js";
+import { maxEnclave, readNamed } from "../measure/inputs.js";
+import { readUki } from "../measure/uki.js";
+import type { Finding } from "./finding.js";
 
 /**
  * That one file which boots everything, a unified kernel image or an enclave image, is made of the files beside it: whoever looks into

@@ -1,7 +1,7 @@
 import { statfs } from "node:fs/promises";
-import { HalError } from "../../errors.js";
-import { formatSize } from "../../size.js";
-import { type Command, type RunOptions, type RunResult, runCommand } from "../../tools.js";
+import { HalError } from "../errors.js";
+import { formatSize } from "../size.js";
+import { type Command, type RunOptions, type RunResult, runCommand } from "../tools.js";
 
 const noSpace = /No space left on device|Disk quota exceeded|don't have enough free space|write error.*ENOSPC/i;
 const telling = /^E: |^W: Failed|^Err:|error|fail|cannot|No such|No space|unable/i;
