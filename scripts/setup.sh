@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 # command:package, as in src/host-tools.ts (test/host-tools.test.ts compares the two).
-tools="mmdebstrap:mmdebstrap newuidmap:uidmap unshare:util-linux cpio:cpio qemu-system-x86_64:qemu-system-x86 busybox:busybox-static debugfs:e2fsprogs"
+tools="mmdebstrap:mmdebstrap newuidmap:uidmap unshare:util-linux mount:mount cpio:cpio qemu-system-x86_64:qemu-system-x86 busybox:busybox-static debugfs:e2fsprogs"
 case " $* " in *" test "*)
   tools="$tools swtpm:swtpm make:make shellcheck:shellcheck faketime:faketime openssl:openssl sfdisk:fdisk xmllint:libxml2-utils virt-xml-validate:libvirt-clients" ;;
 esac

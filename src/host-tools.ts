@@ -13,6 +13,7 @@ export const hostTools: readonly HostTool[] = [
   { tool: "mmdebstrap", package: "mmdebstrap", for: "root and tools trees of the debian backend", stage: "debian" },
   { tool: "newuidmap", package: "uidmap", for: "building as an ordinary user", stage: "debian" },
   { tool: "unshare", package: "util-linux", for: "building as an ordinary user", stage: "debian" },
+  { tool: "mount", package: "mount", for: "trees over trees, in a mount namespace", stage: "debian" },
   { tool: "cpio", package: "cpio", for: "initramfs archives and test probes", stage: "debian" },
   { tool: "qemu-system-x86_64", package: "qemu-system-x86", for: "hal run and hal test", stage: "run" },
   { tool: "busybox", package: "busybox-static", for: "the probe of hal test", stage: "proof" },
