@@ -13,7 +13,7 @@ export interface KernelLoad {
   readonly cmdline: string;
   readonly qemuVersion: Version;
   readonly firmwareVersion: Version;
-  /** QEMU leaves the header of SEV guests alone. */
+  /** QEMU leaves the header of SEV guests alone, and of all confidential guests since 10.2. */
   readonly guest: "plain" | "sev" | "tdx";
 }
 
@@ -34,16 +34,38 @@ const videoModes: readonly (readonly [string, number])[] = [
   ["ask", 0xfffd],
 ];
 
+/** Releases of QEMU before 10.0 that do not write into a file that is no Linux kernel, by series (QEMU 57e2cc9abf and its backports). */
+const fixedPatch: Readonly<Record<string, number>> = { "7.2": 16, "8.2": 9, "9.1": 3, "9.2": 1 };
+
+/**
+ * Refuses what QEMU would write into without having read a setup header, as into a UKI, at places that depend on the command line's length:
+ * such a kernel measures as another file. Kind "input".
+ */
+export function refuseWrittenInto(file: string, version: Version): void {
+  if (atLeast(version, 10, 0)) return;
+  const fixed = fixedPatch[`${version.major}.${version.minor}`];
+  if (fixed !== undefined && (version.patch ?? fixed) >= fixed) return;
+  throw new HalError("input", `has no Linux setup header, and QEMU ${version.text} writes into such a file before it starts it`, {
+    at: { file },
+    remedy: "launch it with QEMU 10.0 or later, or 7.2.16, 8.2.9, 9.1.3 or 9.2.1 of the older ones",
+  });
+}
+
 /**
  * A kernel as firmware gets it from QEMU's `-kernel`. QEMU fills in the setup header as a boot loader would (hw/i386/x86.c, x86_load_linux;
  * Linux Documentation/arch/x86/boot.rst), so that the image's digest depends on memory and initrd size. It is handed over untouched to SEV
- * guests, when both QEMU (>= 10.0) and edk2 (>= 2025.02) know the blob etc/boot/kernel, and when it has no setup header at all (a UKI).
+ * guests, by QEMU 10.2 to TDX guests too (QEMU a7542a38f3), when both QEMU (>= 10.0) and edk2 (>= 2025.02) know the blob etc/boot/kernel,
+ * and when it has no setup header at all (a UKI).
  * A kind "input" error for kernels that QEMU refuses or that are older than boot protocol 2.02.
  */
 export function kernelAsLoaded(bytes: Uint8Array, file: string, load: KernelLoad): Uint8Array {
   const reader = new ByteReader(bytes, file);
-  if (reader.u32(0x202, "setup header") !== headerMagic) return bytes;
-  if (load.guest === "sev" || (atLeast(load.qemuVersion, 10, 0) && atLeast(load.firmwareVersion, 2025, 2))) return bytes;
+  const confidential = load.guest === "sev" || (load.guest === "tdx" && atLeast(load.qemuVersion, 10, 2));
+  if (confidential || (atLeast(load.qemuVersion, 10, 0) && atLeast(load.firmwareVersion, 2025, 2))) return bytes;
+  if (reader.u32(0x202, "setup header") !== headerMagic) {
+    refuseWrittenInto(file, load.qemuVersion);
+    return bytes;
+  }
   const protocol = reader.u16(0x206, "setup header");
   if (protocol < oldestProtocol || (reader.u8(0x211, "setup header") & 1) === 0) {
     throw reader.error(0x206, "setup header", "a zImage or a boot protocol before 2.02 is not supported");

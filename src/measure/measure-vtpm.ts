@@ -13,6 +13,9 @@ import {
 } from "./inputs.js";
 import { predictVtpm, type VtpmBoot } from "./vtpm.js";
 
+/** Where nothing else is said of how a unified kernel image is started: any later one leaves it as it is, too. */
+const defaultQemu = "10.0";
+
 export async function measureVtpm(inputs: Inputs): Promise<Prediction> {
   const { request } = inputs;
   const { boot } = request;
@@ -33,7 +36,10 @@ export async function measureVtpm(inputs: Inputs): Promise<Prediction> {
       machineOf(inputs, firmwareVersion),
     );
   const uki = await unifiedKernel(request);
-  if (boot === "uki-kernel") return predict({ boot, ...common, uki }, { firmwareVersion, boot });
+  if (boot === "uki-kernel") {
+    const { qemuVersion = defaultQemu } = request;
+    return predict({ boot, ...common, uki, qemuVersion, guest: request.guest }, { qemuVersion, firmwareVersion, boot });
+  }
   const gpt = request.disk === undefined ? {} : { gpt: await readDiskGpt(request.disk) };
   return predict({ boot, ...common, uki, ...gpt }, { firmwareVersion, boot });
 }

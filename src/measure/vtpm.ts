@@ -1,6 +1,7 @@
 import { HalError } from "../errors.js";
 import type { Bank } from "./banks.js";
 import { actions, type BootEvent, type NotPredicted, type RegisterValue, registerValues } from "./boot-events.js";
+import { refuseWrittenInto } from "./bzimage.js";
 import type { Firmware } from "./firmware.js";
 import { firmwareEvents } from "./firmware-volumes.js";
 import { type Gpt, gptEvent } from "./gpt.js";
@@ -15,7 +16,7 @@ import {
 } from "./kernel-boot.js";
 import { type SecureBootVariable, secureBootEvents } from "./secure-boot-events.js";
 import { readUki, stubEvents, stubInitrd, type Uki } from "./uki.js";
-import { atLeast, type Version } from "./versions.js";
+import { atLeast, parseVersion, type Version } from "./versions.js";
 
 interface Common {
   /** Banks of the TPM; default all three. The vTPM of COCONUT-SVSM has no SHA-1. */
@@ -35,7 +36,7 @@ export type VtpmBoot = Common &
     /** A UKI started from the EFI system partition of a disk with this partition table, by the first boot option tried. */
     | { readonly boot: "uki-disk"; readonly uki: NamedBytes /** for PCR 5 */; readonly gpt?: Gpt }
     /** A UKI given to `-kernel`, without `-append` and `-initrd`. */
-    | { readonly boot: "uki-kernel"; readonly uki: NamedBytes }
+    | ({ readonly boot: "uki-kernel"; readonly uki: NamedBytes } & Pick<DirectBoot, "qemuVersion" | "guest">)
   );
 
 /** Why these registers are never predicted. */
@@ -123,6 +124,7 @@ interface BootEvents {
 function eventsOf(boot: VtpmBoot): BootEvents {
   const ready = [actions.callingApplication, actions.separator];
   if (boot.boot === "direct") return { images: [kernelEvent(boot), ...ready], disk: [], linux: linuxEvents(boot), stub: [] };
+  if (boot.boot === "uki-kernel" && boot.guest !== "sev") refuseWrittenInto(boot.uki.file, parseVersion(boot.qemuVersion, "QEMU version"));
   const uki = readUki(boot.uki.bytes, boot.uki.file);
   const outer = imageEvent(uki.image, "unified kernel image", "uki");
   const inner = imageEvent(uki.linux, "kernel in the unified kernel image", "uki");

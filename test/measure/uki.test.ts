@@ -78,8 +78,27 @@ describe("unified kernel images", () => {
         .values.find(({ register }) => register === "pcr4")
         ?.steps.map((step) => step.what.split(" ")[0]);
     const uki = { file: "u.efi", bytes: image };
-    expect(what({ boot: "uki-kernel", uki, firmwareVersion: "2025.02" })).toEqual(["unified", "'Calling", "separator", "kernel"]);
+    expect(what({ boot: "uki-kernel", uki, firmwareVersion: "2025.02", qemuVersion: "10.0" })).toEqual([
+      "unified",
+      "'Calling",
+      "separator",
+      "kernel",
+    ]);
   });
+
+  test.each(["7.2.15", "8.0.5", "8.2.8", "9.0", "9.1.2", "9.2.0", "6.2"])("QEMU %s writes into one that it starts", (qemuVersion) => {
+    const boot = { boot: "uki-kernel", uki: { file: "u.efi", bytes: image }, firmwareVersion: "2025.02", qemuVersion } as const;
+    expect(() => predictVtpm(boot)).toThrow(`QEMU ${qemuVersion} writes into such a file`);
+    expect(predictVtpm({ ...boot, guest: "sev" }).values.length).toBeGreaterThan(20);
+  });
+
+  test.each(["7.2", "7.2.16", "1:7.2+dfsg-7+deb12u18", "8.2.9", "9.1.3", "9.2.1", "10.0.0", "11.1"])(
+    "QEMU %s leaves one that it starts as it is",
+    (qemuVersion) => {
+      const uki = { file: "u.efi", bytes: image };
+      expect(predictVtpm({ boot: "uki-kernel", uki, firmwareVersion: "2025.02", qemuVersion }).values.length).toBeGreaterThan(20);
+    },
+  );
 
   test.each([
     ["2025.02", 4],

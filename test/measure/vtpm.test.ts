@@ -92,6 +92,21 @@ describe("QEMU's changes to the setup header", () => {
     expect(kernelAsLoaded(bytes, "k", load(changes))).toBe(bytes);
   });
 
+  test("for a TDX guest up to QEMU 10.1, whatever the firmware", () => {
+    const bytes = setupHeader();
+    const loaded = (qemuVersion: string) =>
+      kernelAsLoaded(bytes, "k", load({ guest: "tdx", qemuVersion: parseVersion(qemuVersion, "QEMU version") }));
+    expect(loaded("10.1.5")).not.toEqual(bytes);
+    expect(loaded("10.2")).toBe(bytes);
+  });
+
+  test("none in a file without setup header, which older ones write into", () => {
+    const bytes = setupHeader().fill(0, 0x202, 0x206);
+    expect(kernelAsLoaded(bytes, "k", load())).toBe(bytes);
+    const version = parseVersion("9.0.2", "QEMU version");
+    expect(() => kernelAsLoaded(bytes, "k", load({ qemuVersion: version }))).toThrow("QEMU 9.0.2 writes into such a file");
+  });
+
   test.each<[string, Parameters<typeof load>[0]]>([
     [
       "QEMU 9.2 with edk2 2025.02",
