@@ -21,8 +21,19 @@ export interface BuildOptions {
   readonly signal: AbortSignal;
   /** Signs the enclave image. */
   readonly eifSigner: EifSigner | undefined;
-  /** Options of one backend, such as the Buildroot tree. */
-  readonly backendOptions: Readonly<Record<string, string | boolean | undefined>>;
+  /** What only that backend can be asked for. */
+  readonly buildroot: BuildrootOptions;
+}
+
+export interface BuildrootOptions {
+  /** A tree of the user's, instead of the pinned release. */
+  readonly tree?: string | undefined;
+  /** It may be of another version than the profile names. */
+  readonly allowVersion?: boolean | undefined;
+  /** Where to stop: there is no image then, but for `images`. */
+  readonly until?: "configure" | "toolchain" | "kernel" | "rootfs" | "images" | undefined;
+  /** Prepare the build directory, for a shell in it. */
+  readonly shell?: boolean | undefined;
 }
 
 /** A package that is in the image, as the manifest lists it. */

@@ -1,20 +1,21 @@
 import { type BuildOptions, BuildStopped } from "../backends/backend.js";
-import { type BuildResult, build, summary } from "../build.js";
+import { planBuild } from "../build/plan.js";
+import { type BuildResult, build } from "../build.js";
 import { readSigner } from "../eif.js";
 import { HalError } from "../errors.js";
 import { note, print, printJson } from "../output.js";
-import { planBuild } from "../plan.js";
 import { resolve } from "../resolve.js";
+import { formatSize } from "../size.js";
 import { type Command, formatCommand, runInteractive } from "../tools.js";
 
-interface Options extends Omit<BuildOptions, "backendOptions" | "eifSigner"> {
+interface Options extends Omit<BuildOptions, "buildroot" | "eifSigner"> {
   readonly profile: readonly string[];
   readonly set: readonly string[];
   readonly dryRun: boolean;
   readonly json?: boolean;
   readonly buildroot?: string;
   readonly allowVersion?: boolean;
-  readonly until?: string;
+  readonly until?: BuildOptions["buildroot"]["until"];
   readonly shell?: boolean;
   readonly eifKey?: string;
   readonly eifCertificate?: string;
@@ -34,7 +35,7 @@ export async function buildAll(options: Options): Promise<void> {
   for (const [option, value] of Object.entries(buildroots))
     if (value !== undefined && options.backend !== "buildroot")
       throw new HalError("input", `${option} is the buildroot backend's, and this is --backend ${options.backend}`);
-  const buildOptions: BuildOptions = { ...options, eifSigner, backendOptions: { buildroot, allowVersion, until, shell } };
+  const buildOptions: BuildOptions = { ...options, eifSigner, buildroot: { tree: buildroot, allowVersion, until, shell } };
   if (options.dryRun) {
     const plans = [];
     for (const resolved of matrix) plans.push(await planBuild(resolved, buildOptions));
@@ -69,4 +70,17 @@ const command = (...args: string[]): string => formatCommand({ tool: "hal", args
 async function openShell(shell: Command, directory: string): Promise<void> {
   note(`a shell in ${directory}: 'make TARGET' works there; leave it with 'exit'`);
   await runInteractive(shell);
+}
+
+/** The lines that end a build: every artifact with size and digest. */
+function summary({ dir, manifest, upToDate }: BuildResult): string {
+  const rows = manifest.artifacts.map(
+    (entry) => `  ${entry.name.padEnd(22)} ${formatSize(entry.size).padStart(8)}  sha256:${entry.sha256.slice(0, 16)}…`,
+  );
+  const marks = [
+    manifest.backend,
+    ...(manifest.debug ? ["DEBUG: console and login are open"] : []),
+    ...manifest.omitted.map((name) => `without ${name}`),
+  ].join(", ");
+  return [`${dir} (${marks})${upToDate ? ": up to date" : ""}`, ...rows].join("\n");
 }

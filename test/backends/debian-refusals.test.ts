@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { BuildOptions } from "../../src/backends/backend.js";
 import { debian } from "../../src/backends/debian/index.js";
+import { planBuild } from "../../src/build/plan.js";
 import { buildAll } from "../../src/commands/build.js";
-import { planBuild } from "../../src/plan.js";
 import { resolve } from "../../src/resolve.js";
 import { profile, workspace } from "../input/workspace.js";
 
@@ -31,7 +31,7 @@ const options = (): BuildOptions => ({
   verbose: false,
   signal: new AbortController().signal,
   eifSigner: undefined,
-  backendOptions: {},
+  buildroot: {},
 });
 
 test("a feature that Debian cannot provide is left out only where the profile says so", async () => {
@@ -51,7 +51,11 @@ test("a plan asks no archive and records nothing", async () => {
   for (const part of ["locks", "apt", "pool"]) expect(await readdir(join(dir, "cache/debian", part))).toEqual([]);
 });
 
-test.each([{ until: "kernel" }, { shell: true }, { buildroot: "." }, { allowVersion: true }])("%s is the other backend's", async (more) => {
-  const build = buildAll({ ...options(), profile: ["dev"], set: [], dryRun: true, ...more });
-  await expect(build).rejects.toMatchObject({ kind: "input", message: expect.stringMatching(/^--.* is the buildroot backend's/) });
-});
+test.each([{ until: "kernel" as const }, { shell: true }, { buildroot: "." }, { allowVersion: true }])(
+  "%s is the other backend's",
+  async (more) => {
+    const { buildroot: _, ...common } = options();
+    const build = buildAll({ ...common, profile: ["dev"], set: [], dryRun: true, ...more });
+    await expect(build).rejects.toMatchObject({ kind: "input", message: expect.stringMatching(/^--.* is the buildroot backend's/) });
+  },
+);

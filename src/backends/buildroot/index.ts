@@ -35,8 +35,8 @@ async function check(resolved: Resolved, options: Options): Promise<void> {
   for (const { tool, stage } of hostTools) {
     if (stage === "buildroot" && (await findTool(tool)) === undefined) throw missingTool(tool);
   }
-  const given = options.backendOptions.buildroot;
-  const version = typeof given === "string" ? await versionOf(given) : resolved.profile.buildroot.version;
+  const { tree } = options.buildroot;
+  const version = tree === undefined ? resolved.profile.buildroot.version : await versionOf(tree);
   for (const [index, feature] of resolved.features.entries()) {
     const series = version.split(".").slice(0, 2).join(".");
     const why = feature.buildroot.unavailable[version] ?? feature.buildroot.unavailable[series];
@@ -73,21 +73,12 @@ async function plan(resolved: Resolved, options: Options): Promise<readonly stri
 }
 
 function sourceOptions(options: Options): SourceOptions {
-  const { buildroot: dir, allowVersion } = options.backendOptions;
-  return {
-    buildroot: typeof dir === "string" ? dir : undefined,
-    allowVersion: allowVersion === true,
-    offline: options.offline,
-    signal: options.signal,
-  };
+  const { tree, allowVersion } = options.buildroot;
+  return { buildroot: tree, allowVersion, offline: options.offline, signal: options.signal };
 }
 
 /** Where `hal build --until` stops: the targets of Buildroot's make that lead there. */
-const stages: Readonly<Record<string, readonly string[]>> = {
-  toolchain: ["toolchain"],
-  kernel: ["linux"],
-  rootfs: ["target-finalize"],
-};
+const stages = { toolchain: ["toolchain"], kernel: ["linux"], rootfs: ["target-finalize"] } as const;
 
 async function prepare({ resolved, externalTree, workDir, log, report, options }: PrepareInput): Promise<Prepared> {
   const { signal, verbose, jobs, offline } = options;
@@ -102,8 +93,7 @@ async function prepare({ resolved, externalTree, workDir, log, report, options }
   const record = join(workDir, "buildroot-inputs.json");
   const old = await readInputs(record);
   const untouched = old === undefined && !existsSync(join(dirs.output, "per-package"));
-  const until = options.backendOptions.until;
-  const shell = options.backendOptions.shell === true;
+  const { until, shell = false } = options.buildroot;
   if (until === "configure" || shell) {
     if (untouched) await writeFile(record, serializeInputs(now)); // what is made by hand from here on is made from these
     if (shell) tellPlace(dirs);
@@ -125,10 +115,9 @@ async function prepare({ resolved, externalTree, workDir, log, report, options }
   try {
     if (tracker.incomplete().includes("linux")) await make(["toolchain", "linux-configure"], tracker);
     await gateKernel(resolved, dirs.output, shown.get("linux")?.directory ?? "build/linux");
-    const targets = typeof until === "string" ? stages[until] : undefined;
-    if (targets !== undefined) {
-      await make(targets, tracker);
-      throw new BuildStopped(String(until), dirs.output);
+    if (until !== undefined && until !== "images") {
+      await make(stages[until], tracker);
+      throw new BuildStopped(until, dirs.output);
     }
     await make(["all"], tracker);
     await tracker.finished();

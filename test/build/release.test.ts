@@ -1,8 +1,8 @@
 import { tmpdir } from "node:os";
 import { expect, test } from "vitest";
-import type { BuildOptions } from "../src/backends/backend.js";
-import { build } from "../src/build.js";
-import { resolve } from "../src/resolve.js";
+import type { BuildOptions } from "../../src/backends/backend.js";
+import { build } from "../../src/build.js";
+import { resolve } from "../../src/resolve.js";
 
 const options: BuildOptions = {
   backend: "debian",
@@ -14,7 +14,7 @@ const options: BuildOptions = {
   verbose: false,
   signal: new AbortController().signal,
   eifSigner: undefined,
-  backendOptions: {},
+  buildroot: {},
 };
 
 test.each([

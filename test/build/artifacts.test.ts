@@ -2,8 +2,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { digestBeside } from "../src/artifacts.js";
-import { sha256 } from "../src/digest.js";
+import { digestBeside } from "../../src/build/artifacts.js";
+import { sha256 } from "../../src/digest.js";
 
 let dir = "";
 beforeAll(async () => {

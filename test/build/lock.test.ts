@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { stage } from "../../src/build/publish.js";
 import { halRoot } from "../../src/paths.js";
-import { stage } from "../../src/publish.js";
 
 let out = "";
 beforeEach(async () => {
@@ -35,7 +35,7 @@ describe("the lock of an output", () => {
   });
 
   test("is held through an interrupt of all processes of a terminal, and not beyond the death of its build", async () => {
-    const words = ["--import", createRequire(import.meta.url).resolve("tsx"), join(halRoot, "test/publish/contender.ts"), out];
+    const words = ["--import", createRequire(import.meta.url).resolve("tsx"), join(halRoot, "test/build/contender.ts"), out];
     const contender = execa(process.execPath, words, { detached: true, reject: false });
     await once(contender.stdout, "data");
     const { pid = 0 } = contender;

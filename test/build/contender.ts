@@ -1,4 +1,4 @@
-import { stage } from "../../src/publish.js";
+import { stage } from "../../src/build/publish.js";
 
 // A build that lasts until it is killed, and like hal itself takes an interrupt as a reason to put things away first.
 process.on("SIGINT", () => {});

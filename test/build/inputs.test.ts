@@ -1,0 +1,74 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { beforeAll, expect, test } from "vitest";
+import type { BuildOptions } from "../../src/backends/backend.js";
+import { inputsOf } from "../../src/build/inputs.js";
+import { render } from "../../src/render.js";
+import { resolve } from "../../src/resolve.js";
+import { profile, workspace } from "../input/workspace.js";
+
+const files = {
+  "p.yaml": profile("launch: {firmware: {path: code.fd, vars: vars.fd}}\noverlays: [overlay]"),
+  "code.fd": "code",
+  "vars.fd": "variables",
+  "overlay/etc/motd": "hello",
+  "busybox/main.c": "main",
+  "buildroot/Makefile": "export BR2_VERSION := 2026.02.3\n",
+};
+let dir = "";
+beforeAll(async () => {
+  dir = await workspace(files);
+});
+
+/** The digest over everything that decides the bytes of the image. */
+async function digest(set: readonly string[] = [], more: Partial<BuildOptions> = {}, home = dir): Promise<string> {
+  const options: BuildOptions = {
+    backend: "buildroot",
+    out: "out",
+    jobs: 1,
+    offline: true,
+    update: false,
+    release: false,
+    verbose: false,
+    signal: new AbortController().signal,
+    eifSigner: undefined,
+    buildroot: { tree: join(home, "buildroot") },
+    ...more,
+  };
+  const resolved = await resolve(join(home, "p.yaml"), { set });
+  return (await inputsOf(resolved, render(resolved), options)).digest;
+}
+
+test.each(["code.fd", "vars.fd", "overlay/etc/motd", "busybox/main.c"])("another %s makes another image", async (file) => {
+  const set = [`buildroot.overrides.busybox=${join(dir, "busybox")}`];
+  const before = await digest(set);
+  expect(await digest(set)).toBe(before);
+  await writeFile(join(dir, file), "another one");
+  expect(await digest(set)).not.toBe(before);
+});
+
+test.each([
+  "hostname=other",
+  "sourceDateEpoch=1767225601",
+  "launch.memory=2G",
+  "kernel.cmdline=[panic=1]",
+  "layoutOptions.rwSize=32M",
+  "platform=sev",
+])("--set %s makes another image", async (setting) => {
+  expect(await digest([setting])).not.toBe(await digest());
+});
+
+test("a signer of the enclave image makes another one, and each signer its own", async () => {
+  const signed = await Promise.all(["a", "b"].map((key) => digest([], { eifSigner: { key, certificate: "certificate" } })));
+  expect(new Set([...signed, await digest()]).size).toBe(3);
+});
+
+test("the same files elsewhere make the same image", async () => {
+  const [here, there] = [await workspace(files), await workspace(files)];
+  expect(await digest([], {}, here)).toBe(await digest([], {}, there));
+});
+
+test("how a build is run does not decide what it makes", async () => {
+  const before = await digest();
+  expect(await digest([], { out: "elsewhere", jobs: 7, offline: false, release: true, verbose: true })).toBe(before);
+});
