@@ -22,7 +22,9 @@ export async function inputsOf(resolved: Resolved, rendered: Rendered, options: 
   const { backend, eifSigner } = options;
   const details = await backends[backend].inputs(resolved, options);
   const { launch } = resolved.profile;
-  const firmware = await firmwareFile(resolved); // a copy of it is launched: where it lies here decides nothing
+  const firmware = await firmwareFile(resolved);
+  // A copy of the firmware is launched: where it lies here decides nothing.
+  const unplaced = { ...launch, igvm: undefined, firmware: { ...launch.firmware, path: undefined, vars: undefined } };
   const files = rendered.files.map(
     (file) => [file.path, file.link === undefined ? sha256(file.content) : sha256(`link ${file.link}`)] as const,
   );
@@ -34,8 +36,8 @@ export async function inputsOf(resolved: Resolved, rendered: Rendered, options: 
     details,
     name: resolved.name,
     platform: resolved.platform,
-    launch: firmware === undefined ? launch : { ...launch, firmware: undefined, igvm: launch.igvm !== undefined },
-    firmware: { code: firmware?.sha256, vars: firmware?.vars?.sha256 },
+    launch: firmware === undefined ? launch : unplaced,
+    firmware: { kind: launch.igvm === undefined ? "fd" : "igvm", code: firmware?.sha256, vars: firmware?.vars?.sha256 },
     eifSigner: eifSigner === undefined ? undefined : sha256(canonicalJson(eifSigner)),
     layout: resolved.layout,
     cmdline: resolved.cmdline,
