@@ -40,10 +40,7 @@ export async function build(resolved: Resolved, options: BuildOptions): Promise<
   const rendered = render(resolved);
   const inputs = await inputsOf(resolved, rendered, options);
   const dir = join(options.out, resolved.name);
-  // A shell or a stage is asked for, not an image.
-  const { shell, until } = options.buildroot;
-  const wanted = shell === true || (until !== undefined && until !== "images") || options.update;
-  const published = wanted ? undefined : await current(dir, inputs.digest);
+  const published = await current(dir, inputs, options);
   if (published !== undefined) return { dir, manifest: published, upToDate: true };
 
   const staging = await stage(options.out, resolved.name);
@@ -55,10 +52,10 @@ export async function build(resolved: Resolved, options: BuildOptions): Promise<
   }
 }
 
-/** Whether the published output was made from exactly these inputs. */
+/** Whether a build would leave the published output as it is. */
 export async function upToDate(resolved: Resolved, options: BuildOptions): Promise<boolean> {
   const inputs = await inputsOf(resolved, render(resolved), options);
-  return (await current(join(options.out, resolved.name), inputs.digest)) !== undefined;
+  return (await current(join(options.out, resolved.name), inputs, options)) !== undefined;
 }
 
 async function buildInto(
@@ -148,7 +145,9 @@ async function buildInto(
 }
 
 /** The manifest of the published output when it was made from these inputs and its files are all there, in full size. */
-async function current(dir: string, digest: string): Promise<Manifest | undefined> {
+async function current(dir: string, { digest }: Inputs, { update, buildroot }: BuildOptions): Promise<Manifest | undefined> {
+  const { shell = false, until = "images" } = buildroot;
+  if (update || shell || until !== "images") return undefined; // not the image that is there is asked for
   if (!existsSync(join(dir, "manifest.json"))) return undefined;
   try {
     const manifest = await readManifest(dir);

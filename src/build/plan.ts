@@ -12,17 +12,17 @@ export interface Plan {
   readonly steps: readonly string[];
 }
 
-/** The plan of one build; records nothing, and asks no network but for what the backend cannot plan without. */
+/** The plan of one build: writes nothing, and asks no network. */
 export async function planBuild(resolved: Resolved, options: BuildOptions): Promise<Plan> {
   const profile = resolved.name;
   const { backend } = options;
   const steps = await backends[backend].plan(resolved, options);
-  if (await known(upToDate(resolved, { ...options, offline: true }))) return { profile, backend, why: "up to date", steps: [] };
+  if (await ifKnown(upToDate(resolved, { ...options, offline: true }))) return { profile, backend, why: "up to date", steps: [] };
   return { profile, backend, why: `build with ${backend}`, steps };
 }
 
 /** False where the build itself would first have to ask the network what it is made of. */
-async function known(answer: Promise<boolean>): Promise<boolean> {
+async function ifKnown(answer: Promise<boolean>): Promise<boolean> {
   return answer.catch((error: unknown) => {
     if (error instanceof HalError && error.kind === "command") return false;
     throw error;

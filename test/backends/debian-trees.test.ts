@@ -3,7 +3,7 @@ import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat,
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { entry, openCache, sweep } from "../../src/backends/debian/cache.js";
+import { cacheAt, entry, sweep } from "../../src/backends/debian/cache.js";
 import { applyOverlay } from "../../src/backends/debian/overlay.js";
 import { inNamespace, openLayers } from "../../src/namespace.js";
 import { findTool, runCommand } from "../../src/tools.js";
@@ -99,7 +99,7 @@ describe("layers", () => {
 
 describe("cache", () => {
   it("makes an entry once, and what two builds make at once is whole", async () => {
-    const cache = await openCache(dir);
+    const cache = cacheAt(dir);
     let made = 0;
     const make = async (fresh: string): Promise<void> => {
       made += 1;
@@ -115,7 +115,7 @@ describe("cache", () => {
     expect(await readdir(cache.tmp)).toEqual([]);
   });
   it("has no entry after a failure", async () => {
-    const cache = await openCache(dir);
+    const cache = cacheAt(dir);
     const path = join(cache.root, "key");
     await expect(
       entry(cache, path, async (fresh) => void (await writeFile(fresh, "half").then(() => Promise.reject(new Error("stop"))))),
@@ -124,10 +124,10 @@ describe("cache", () => {
     expect(await readdir(cache.tmp)).toEqual([]);
   });
   it("sweeps what a killed build left, and nothing of a running one", async () => {
-    const cache = await openCache(dir);
+    const cache = cacheAt(dir);
     const start = (await readFile("/proc/self/stat", "utf8")).split(") ")[1]?.split(" ")[19];
     const running = `${process.pid}.${start}.abcdef`;
-    for (const name of ["4194305.1.abcdef", `${process.pid}.1.abcdef`, running]) await mkdir(join(cache.tmp, name));
+    for (const name of ["4194305.1.abcdef", `${process.pid}.1.abcdef`, running]) await mkdir(join(cache.tmp, name), { recursive: true });
     await sweep(cache);
     expect(await readdir(cache.tmp)).toEqual([running]);
   });

@@ -19,7 +19,7 @@ import { gateKernel } from "./kernel-gate.js";
 import { filesNamingBuild } from "./leaks.js";
 import { placed, seenByMake, tellPlace, WITHOUT_PLACES } from "./place.js";
 import { imagePackages, showInfo } from "./show-info.js";
-import { buildrootTree, type SourceOptions, versionOf } from "./source.js";
+import { buildrootTree, cachedTree, type SourceOptions, versionOf } from "./source.js";
 import { Tracker } from "./tracker.js";
 
 /**
@@ -62,9 +62,11 @@ async function inputs(resolved: Resolved, options: Options): Promise<Readonly<Re
 }
 
 async function plan(resolved: Resolved, options: Options): Promise<readonly string[]> {
-  const tree = await buildrootTree(resolved, sourceOptions(options));
+  const isHere = options.buildroot.tree !== undefined || existsSync(cachedTree(resolved));
+  const version = isHere ? (await buildrootTree(resolved, sourceOptions(options))).version : resolved.profile.buildroot.version;
   return [
-    `configure Buildroot ${tree.version}`,
+    ...(isHere ? [] : [`clone Buildroot ${version}`]),
+    `configure Buildroot ${version}`,
     "compare every requested symbol with its .config",
     "decide what must be rebuilt",
     "make",

@@ -43,9 +43,15 @@ export async function buildrootTree(resolved: Resolved, options: SourceOptions):
     }
     return { dir, version: found, commit: undefined };
   }
-  const dir = join(cacheRoot(), "buildroot", `${version}-${commit.slice(0, 12)}`);
+  const dir = cachedTree(resolved);
   if (!existsSync(dir)) await clone(dir, resolved, options);
   return { dir, version: await versionOf(dir), commit };
+}
+
+/** Where the cache has the pinned release, once it has been cloned. */
+export function cachedTree(resolved: Resolved): string {
+  const { version, commit } = resolved.profile.buildroot;
+  return join(cacheRoot(), "buildroot", `${version}-${commit.slice(0, 12)}`);
 }
 
 /** The release of a tree, from the first lines of its Makefile. */
@@ -64,7 +70,7 @@ async function clone(dir: string, resolved: Resolved, options: SourceOptions): P
   const { version, commit } = resolved.profile.buildroot;
   const at = nearestOrigin(resolved.origins, "/buildroot/version");
   if (options.offline) {
-    throw new HalError("input", `Buildroot ${version} is not in the cache, and --offline forbids to clone it`, {
+    throw new HalError("command", `Buildroot ${version} is not in the cache, and --offline forbids to clone it`, {
       at,
       remedy: "--buildroot DIR, or hal fetch on a machine with a network",
     });

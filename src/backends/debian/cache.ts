@@ -19,9 +19,10 @@ export interface Cache {
   readonly tmp: string;
 }
 
-export async function openCache(cacheDir: string): Promise<Cache> {
+/** Where they are; each is made when something is put into it. */
+export function cacheAt(cacheDir: string): Cache {
   const at = (name: string): string => join(cacheDir, "debian", name);
-  const cache: Cache = {
+  return {
     apt: at("apt"),
     locks: at("locks"),
     pool: at("pool"),
@@ -30,12 +31,11 @@ export async function openCache(cacheDir: string): Promise<Cache> {
     kernel: at("kernel"),
     tmp: at("tmp"),
   };
-  await Promise.all(Object.values(cache).map((dir) => mkdir(dir, { recursive: true })));
-  return cache;
 }
 
 /** Gives `work` a directory of its own and removes it afterwards. */
 export async function withScratch<T>(cache: Cache, work: (dir: string) => Promise<T>): Promise<T> {
+  await mkdir(cache.tmp, { recursive: true });
   const dir = await mkdtemp(join(cache.tmp, `${process.pid}.${await startOf(process.pid)}.`));
   try {
     return await work(dir);
@@ -46,7 +46,7 @@ export async function withScratch<T>(cache: Cache, work: (dir: string) => Promis
 
 /** Removes what killed builds left. */
 export async function sweep(cache: Cache): Promise<void> {
-  for (const name of await readdir(cache.tmp)) {
+  for (const name of await readdir(cache.tmp).catch(() => [])) {
     const [pid = "", started] = name.split(".");
     if ((await startOf(pid)) !== started) await removeTree(join(cache.tmp, name));
   }
@@ -70,6 +70,7 @@ export async function entry(cache: Cache, path: string, make: (fresh: string) =>
   await withScratch(cache, async (dir) => {
     const fresh = join(dir, "entry");
     await make(fresh);
+    await mkdir(dirname(path), { recursive: true });
     await putInPlace(fresh, path);
   });
   return path;

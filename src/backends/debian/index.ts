@@ -14,7 +14,7 @@ import { nearestOrigin } from "../../tree.js";
 import type { Backend, BuiltPackage, Prepared, PrepareInput } from "../backend.js";
 import { fullDisk } from "../failures.js";
 import { keyring } from "./archive.js";
-import { openCache, sweep } from "./cache.js";
+import { cacheAt, sweep } from "./cache.js";
 import { makeImages } from "./images.js";
 import { kernelTree, moduleFiles } from "./kernel.js";
 import { type Lock, type LockedPackage, packagesDigest } from "./lock.js";
@@ -69,7 +69,7 @@ async function checkSubordinateIds(): Promise<void> {
 }
 
 async function inputs(resolved: Resolved, options: PrepareInput["options"]): Promise<Readonly<Record<string, unknown>>> {
-  return details(await lockPackages(resolved, await openCache(cacheRoot()), options), resolved);
+  return details(await lockPackages(resolved, cacheAt(cacheRoot()), options), resolved);
 }
 
 function details(lock: Lock, resolved: Resolved): Readonly<Record<string, unknown>> {
@@ -84,7 +84,7 @@ function details(lock: Lock, resolved: Resolved): Readonly<Record<string, unknow
 
 async function plan(resolved: Resolved): Promise<readonly string[]> {
   refuseUnavailable(resolved);
-  const cache = await openCache(cacheRoot());
+  const cache = cacheAt(cacheRoot());
   const lock = await recordedLock(resolved, cache);
   if (lock === undefined)
     return [
@@ -118,7 +118,7 @@ async function prepare(input: PrepareInput): Promise<Prepared> {
 }
 
 async function prepareTrees({ resolved, externalTree, workDir, cacheDir, log, report, options }: PrepareInput): Promise<Prepared> {
-  const cache = await openCache(cacheDir);
+  const cache = cacheAt(cacheDir);
   await sweep(cache);
   const lock = await lockPackages(resolved, cache, { ...options, update: false });
   const stop = new AbortController(); // the first failure stops what runs beside it

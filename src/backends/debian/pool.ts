@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { readdir, rename } from "node:fs/promises";
+import { mkdir, readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { sha256File } from "../../digest.js";
 import { HalError } from "../../errors.js";
@@ -48,6 +48,7 @@ export async function download(packages: readonly LockedPackage[], options: Down
     });
   }
   const bytes = wanted.reduce((sum, entry) => sum + entry.size, 0);
+  await mkdir(cache.pool, { recursive: true });
   await ensureRoom(cache.pool, bytes, "downloading packages");
   const apt = await options.apt();
   await withScratch(cache, async (dir) => {

@@ -45,10 +45,13 @@ test("a feature that Debian cannot provide is left out only where the profile sa
   await expect(planBuild(left, options())).resolves.toMatchObject({ backend: "debian" });
 });
 
-test("a plan asks no archive and records nothing", async () => {
-  const { steps } = await planBuild(await resolve("dev"), options());
-  expect(steps[0]).toBe("solve the package set and record it");
-  for (const part of ["locks", "apt", "pool"]) expect(await readdir(join(dir, "cache/debian", part))).toEqual([]);
+test.each([
+  ["debian", "solve the package set and record it"],
+  ["buildroot", "clone Buildroot 2026.02.3"],
+] as const)("a plan of the %s backend asks no network and writes nothing", async (backend, first) => {
+  const { steps } = await planBuild(await resolve("dev"), { ...options(), backend });
+  expect(steps[0]).toBe(first);
+  expect(await readdir(dir)).toEqual([]);
 });
 
 test.each([{ until: "kernel" as const }, { shell: true }, { buildroot: "." }, { allowVersion: true }])(
