@@ -79,12 +79,14 @@ function varied({ firmwareVersion, cmdline, ...own }: MeasureRequest, given: Par
 
 /** One file that boots everything has its kernel, initrd and command line in it: others beside it would be left out without a word. */
 function refuseParts({ platforms, eif, boot, uki }: MeasureRequest, given: Partial<MeasureRequest>): void {
-  const parts = { "--kernel": given.kernel, "--initrd": given.initrds?.[0], "--cmdline": given.cmdline };
+  // Without --uki, --kernel names it; and of a SEV guest QEMU hashes what stands beside it.
+  const named = boot === "uki-kernel" && uki === undefined && platforms.includes("vtpm");
+  const parts = { "--kernel": named ? undefined : given.kernel, "--initrd": given.initrds?.[0], "--cmdline": given.cmdline };
   const [option] = Object.entries(parts).find(([, value]) => value !== undefined) ?? [];
   const whole =
     eif !== undefined && platforms.includes("nitro")
       ? "an enclave image"
-      : boot !== "direct" && uki !== undefined
+      : named || (boot !== "direct" && uki !== undefined)
         ? "a unified kernel image"
         : undefined;
   if (option !== undefined && whole !== undefined)
@@ -128,9 +130,9 @@ function bareRequest(options: Options): Partial<MeasureRequest> {
 function vcpuCounts(text: string): number[] {
   const counts = text.split(",").map(Number);
   if (!/^[0-9]+(,[0-9]+)*$/.test(text) || counts.some((count) => count < 1 || count > 4096)) {
-    throw new HalError("input", `--vcpus ${text} is not a list of numbers`, { remedy: "like 4, or 1,2,4,8" });
+    throw new HalError("input", `--vcpus ${text} is not a list of numbers from 1 to 4096`, { remedy: "like 4, or 1,2,4,8" });
   }
-  return counts;
+  return [...new Set(counts)];
 }
 
 /** Bare files: the platform must be said, everything else has the values that hal's own launch metadata would have. */

@@ -1,6 +1,6 @@
 import { ByteReader } from "../bytes.js";
 import { HalError } from "../errors.js";
-import { atLeast, type Version } from "./versions.js";
+import { atLeast, parseVersion, type Version } from "./versions.js";
 
 /** What `-kernel` depends on besides the file. */
 export interface KernelLoad {
@@ -33,6 +33,19 @@ const videoModes: readonly (readonly [string, number])[] = [
   ["ext", 0xfffe],
   ["ask", 0xfffd],
 ];
+
+/**
+ * The release that a bzImage says it is of, `6.12.107+deb13-cloud-amd64 (…) #1 …` (boot.rst, kernel_version); undefined for a file without
+ * setup header or with another text there.
+ */
+export function linuxVersion(bytes: Uint8Array, file: string): Version | undefined {
+  const reader = new ByteReader(bytes, file);
+  if (bytes.length < 0x210 || reader.u32(0x202, "setup header") !== headerMagic) return undefined;
+  const pointer = reader.u16(0x20e, "setup header");
+  const text = Buffer.from(bytes.subarray(0x200 + pointer, 0x240 + pointer)).toString("latin1");
+  const release = pointer === 0 ? undefined : /^\d{1,4}\.\d{1,3}(?=[.~+ -])/.exec(text)?.[0];
+  return release === undefined ? undefined : parseVersion(release, "kernel version");
+}
 
 /** Releases of QEMU before 10.0 that do not write into a file that is no Linux kernel, by series (QEMU 57e2cc9abf and its backports). */
 const fixedPatch: Readonly<Record<string, number>> = { "7.2": 16, "8.2": 9, "9.1": 3, "9.2": 1 };

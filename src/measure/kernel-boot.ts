@@ -3,6 +3,7 @@ import { authenticode } from "./authenticode.js";
 import { digestsOf, type MeasuredFile } from "./banks.js";
 import type { BootEvent } from "./boot-events.js";
 import { kernelAsLoaded } from "./bzimage.js";
+import { cmdlineBytes } from "./cmdline.js";
 import { type PeImage, readPe } from "./pe.js";
 import { atLeast, parseVersion, type Version } from "./versions.js";
 
@@ -49,7 +50,7 @@ export function kernelEvent(boot: DirectBoot): BootEvent {
     memory: boot.memory,
     machine: boot.machine ?? "q35",
     ...(boot.initrd === undefined ? {} : { initrdSize: boot.initrd.size }),
-    cmdline: checkedCmdline(boot.cmdline),
+    cmdline: boot.cmdline,
     qemuVersion: parseVersion(boot.qemuVersion, "QEMU version"),
     firmwareVersion: firmwareGeneration(boot.firmwareVersion),
     guest: boot.guest ?? "plain",
@@ -75,15 +76,15 @@ export function imageEvent(image: PeImage, what: string, from: string): BootEven
 export function linuxEvents(boot: DirectBoot): BootEvent[] {
   if (boot.initrd?.size === 0) throw new HalError("input", "initrd: it is empty");
   const prefixed = atLeast(firmwareGeneration(boot.firmwareVersion), 2025, 8);
-  const cmdline = checkedCmdline(boot.cmdline);
+  // edk2 makes each byte a character (UnicodeSPrintAsciiFormat, %a), whatever encoding the text is in.
+  const cmdline = cmdlineBytes(boot.cmdline).toString("latin1");
   const text = boot.initrd === undefined ? cmdline : prefixed ? `initrd=initrd ${cmdline}` : `${cmdline} initrd=initrd`;
   if (text === "")
     throw new HalError(
       "input",
       "command line: a kernel without command line and initrd gets no load options, and what it measures then is not known",
     );
-  // edk2 makes each byte a character (UnicodeSPrintAsciiFormat, %a), whatever encoding the text is in.
-  const options = loadOptionsEvent(Buffer.from(text, "utf8").toString("latin1"));
+  const options = loadOptionsEvent(text);
   return boot.initrd === undefined
     ? [options]
     : [options, { what: "initrd", digests: boot.initrd.digests, size: boot.initrd.size, from: "initrd" }];
@@ -93,9 +94,4 @@ export function linuxEvents(boot: DirectBoot): BootEvent[] {
 export function loadOptionsEvent(text: string): BootEvent {
   const bytes = Buffer.from(`${text}\0`, "utf16le");
   return { what: `load options '${text}'`, digests: digestsOf(bytes), size: bytes.length, from: "cmdline" };
-}
-
-function checkedCmdline(cmdline: string): string {
-  if (cmdline.includes("\0")) throw new HalError("input", "command line: a NUL would cut it short");
-  return cmdline;
 }

@@ -1,9 +1,13 @@
 import { sha256 } from "../digest.js";
 import { HalError } from "../errors.js";
+import { cmdlineBytesWithNul } from "./cmdline.js";
 import { type ExplainedValue, type Inputs, needed, noFirmware, type Prediction, unifiedKernel, type Value } from "./inputs.js";
 import type { SevEsLaunch } from "./sev.js";
 import type { KernelHashes } from "./sev-hashes.js";
 import type { Measured } from "./steps.js";
+
+/** QEMU looks for it before it takes a file for a kernel (hw/i386/x86-common.c, load_elfboot). */
+const elfMagic = Buffer.from("\x7fELF", "latin1");
 
 interface LaunchDigest {
   readonly platform: "sev" | "sev-es" | "sev-snp";
@@ -64,13 +68,17 @@ async function kernelHashes(inputs: Inputs): Promise<{ readonly kernel?: KernelH
       remedy: "give --kernel",
     });
   }
-  if (cmdline.includes("\0")) throw new HalError("input", "command line: a NUL would cut it short");
+  if (Buffer.from(kernel.bytes.subarray(0, elfMagic.length)).equals(elfMagic))
+    throw new HalError("input", "is an ELF file, which QEMU starts by itself and hashes nothing of", {
+      at: { file: kernel.file, offset: 0 },
+      remedy: "give a bzImage, or another file that UEFI firmware starts",
+    });
   const bytes = (hex: string): Uint8Array => Buffer.from(hex, "hex");
   return {
     kernel: {
       kernel: bytes(sha256(kernel.bytes)),
       initrd: bytes((await inputs.initrdSha256()) ?? sha256("")),
-      cmdline: bytes(sha256(`${cmdline}\0`)),
+      cmdline: bytes(sha256(cmdlineBytesWithNul(cmdline))),
     },
   };
 }

@@ -1,3 +1,4 @@
+import { cmdlineBytes } from "./cmdline.js";
 import { readEif } from "./eif.js";
 import { type Inputs, maxEnclave, needed, type Prediction, readNamed, registers } from "./inputs.js";
 import { type NitroImage, predictNitro } from "./nitro.js";
@@ -25,7 +26,7 @@ async function enclaveFromParts({ request, kernel }: Inputs): Promise<NitroImage
   const ramdisks = await Promise.all(request.initrds.map((file) => readNamed(file, maxEnclave)));
   return {
     kernel: needed(await kernel(), "--kernel or --eif", "an enclave image has a kernel").bytes,
-    cmdline: new TextEncoder().encode(needed(request.cmdline, "--cmdline", "it is measured")),
+    cmdline: cmdlineBytes(needed(request.cmdline, "--cmdline", "it is measured")),
     ramdisks: ramdisks.map(({ bytes }) => bytes),
   };
 }

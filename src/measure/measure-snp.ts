@@ -9,7 +9,8 @@ export async function measureSnp(inputs: Inputs): Promise<Prediction> {
   return launchDigests({ platform: "sev-snp", bank: "sha384", guestFeatures: "0x1", digest: snpLaunchDigest }, inputs);
 }
 
-async function measureIgvm(igvm: string, { request: { nativeZero } }: Inputs): Promise<Prediction> {
+async function measureIgvm(igvm: string, { request }: Inputs): Promise<Prediction> {
+  const { nativeZero, kernel, platforms } = request;
   const [{ readIgvm }, { igvmSnpLaunchDigest }] = await Promise.all([import("./igvm.js"), import("./igvm-snp.js")]);
   const file = await readNamed(igvm);
   const measured = igvmSnpLaunchDigest(readIgvm(file.bytes, file.file), { nativeZero });
@@ -22,6 +23,14 @@ async function measureIgvm(igvm: string, { request: { nativeZero } }: Inputs): P
     from: ["igvm"],
     steps: () => measured.steps,
   };
+  const notPredicted: Prediction["notPredicted"][number][] = [];
   const why = measured.kvmObjections.join("; ");
-  return { values: [value], notPredicted: why === "" ? [] : [{ platform: "sev-snp", register: "launchDigest under QEMU with KVM", why }] };
+  if (why !== "") notPredicted.push({ platform: "sev-snp", register: "launchDigest under QEMU with KVM", why });
+  if (kernel !== undefined && !platforms.includes("vtpm"))
+    notPredicted.push({
+      platform: "sev-snp",
+      register: "kernel, initrd and command line",
+      why: "the digest of an IGVM file covers what is in the file; the vTPM that it starts measures these (--platform vtpm)",
+    });
+  return { values: [value], notPredicted };
 }

@@ -1,5 +1,5 @@
 import { hash } from "node:crypto";
-import { HalError } from "../errors.js";
+import { cmdlineBytesWithNul } from "./cmdline.js";
 import { guidBytes } from "./guid.js";
 
 /** SHA-256 of what direct kernel boot hands to the firmware. */
@@ -27,13 +27,12 @@ const tableSize = headerSize + entryOrder.length * entrySize;
 /** LAUNCH_UPDATE_DATA takes multiples of 16 bytes. */
 export const hashesTableSize = Math.ceil(tableSize / 16) * 16;
 
-/** Hashes kernel, initrd and command line; `file` names the command line's origin in the error for a NUL inside it. */
+/** Hashes kernel, initrd and command line. */
 export function hashKernel(boot: { readonly kernel: Uint8Array; readonly initrd?: Uint8Array; readonly cmdline: string }): KernelHashes {
-  if (boot.cmdline.includes("\0")) throw new HalError("input", "command line: a NUL would cut it short");
   return {
     kernel: hash("sha256", boot.kernel, "buffer"),
     initrd: hash("sha256", boot.initrd ?? new Uint8Array(), "buffer"),
-    cmdline: hash("sha256", `${boot.cmdline}\0`, "buffer"),
+    cmdline: hash("sha256", cmdlineBytesWithNul(boot.cmdline), "buffer"),
   };
 }
 

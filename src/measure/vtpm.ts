@@ -1,7 +1,7 @@
 import { HalError } from "../errors.js";
 import type { Bank } from "./banks.js";
 import { actions, type BootEvent, type NotPredicted, type RegisterValue, registerValues } from "./boot-events.js";
-import { refuseWrittenInto } from "./bzimage.js";
+import { linuxVersion, refuseWrittenInto } from "./bzimage.js";
 import type { Firmware } from "./firmware.js";
 import { firmwareEvents } from "./firmware-volumes.js";
 import { type Gpt, gptEvent } from "./gpt.js";
@@ -64,8 +64,9 @@ export function predictVtpm(boot: VtpmBoot): { readonly values: readonly Registe
   const secureBoot = boot.secureBootVariable ?? (atLeast(generation, 2025, 2) ? "absent" : "disabled");
   // Since edk2 12c5ded287 the FAT driver gives up its caches when boot services end, which changes the memory map that the call was made with.
   const flushes = boot.boot === "uki-disk" && atLeast(generation, 2026, 8);
-  const { images, disk, linux, stub } = eventsOf(boot);
+  const { images, disk, linux, stub, release } = eventsOf(boot);
   const code = codeEvents(boot, generation);
+  const oldLinux = release !== undefined && !atLeast(release, oldestLinux.major, oldestLinux.minor);
   const noTable = boot.boot === "uki-disk" && boot.gpt === undefined;
   const registers: Readonly<Record<string, readonly BootEvent[]>> = {
     ...("why" in code ? {} : { pcr0: [...code.events, actions.separator] }),
@@ -75,7 +76,7 @@ export function predictVtpm(boot: VtpmBoot): { readonly values: readonly Registe
     ...(noTable ? {} : { pcr5: [actions.separator, ...disk, ...(flushes ? actions.exitBootServicesTwice : actions.exitBootServices)] }),
     pcr6: [actions.separator],
     pcr7: secureBootEvents(secureBoot),
-    pcr9: linux,
+    ...(oldLinux ? {} : { pcr9: linux }),
     pcr11: stub,
   };
   return {
@@ -86,10 +87,14 @@ export function predictVtpm(boot: VtpmBoot): { readonly values: readonly Registe
         ? [{ register: "pcr2", why: "holds the drivers in the option ROMs of the devices; start them with romfile= to leave those out" }]
         : []),
       ...(noTable ? [{ register: "pcr5", why: "holds the boot disk's partition table, and no disk is given (--disk FILE)" }] : []),
+      ...(oldLinux ? [{ register: "pcr9", why: `what Linux ${release.text} measures is not known; since 6.1 it is` }] : []),
       ...notPredicted,
     ],
   };
 }
+
+/** The oldest kernel whose measurements are known from a boot: earlier ones measure fewer things, or none. */
+const oldestLinux = { major: 6, minor: 1 } as const;
 
 /** The edk2 release whose PEI volume is still what the file has when it is measured; earlier ones change it in memory first. */
 const unchangedPei = "2026.08";
@@ -118,17 +123,23 @@ interface BootEvents {
   readonly linux: readonly BootEvent[];
   /** PCR 11 */
   readonly stub: readonly BootEvent[];
+  /** Of the kernel, if it says it. */
+  readonly release: Version | undefined;
 }
 
 /** The order of PCR 4: BDS measures the call and the separators when it tries its first boot option; `-kernel` is loaded before that. */
 function eventsOf(boot: VtpmBoot): BootEvents {
   const ready = [actions.callingApplication, actions.separator];
-  if (boot.boot === "direct") return { images: [kernelEvent(boot), ...ready], disk: [], linux: linuxEvents(boot), stub: [] };
+  if (boot.boot === "direct") {
+    const release = linuxVersion(boot.kernel.bytes, boot.kernel.file);
+    return { images: [kernelEvent(boot), ...ready], disk: [], linux: linuxEvents(boot), stub: [], release };
+  }
   if (boot.boot === "uki-kernel" && boot.guest !== "sev") refuseWrittenInto(boot.uki.file, parseVersion(boot.qemuVersion, "QEMU version"));
   const uki = readUki(boot.uki.bytes, boot.uki.file);
   const outer = imageEvent(uki.image, "unified kernel image", "uki");
   const inner = imageEvent(uki.linux, "kernel in the unified kernel image", "uki");
-  const common = { linux: stubbedLinuxEvents(uki), stub: stubEvents(uki) };
+  const release = linuxVersion(uki.linux.reader.bytes, boot.uki.file);
+  const common = { linux: stubbedLinuxEvents(uki), stub: stubEvents(uki), release };
   return boot.boot === "uki-disk"
     ? { ...common, images: [...ready, outer, inner], disk: boot.gpt === undefined ? [] : [gptEvent(boot.gpt)] }
     : { ...common, images: [outer, ...ready, inner], disk: [] };

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { MeasureRequest } from "../../src/measure/inputs.js";
 import { measure } from "../../src/measure/measure.js";
 import { buildFirmware } from "./build-firmware.js";
+import { buildIgvm, raw } from "./build-igvm.js";
 import { buildPe } from "./build-pe.js";
 
 // Bare files as `hal measure --platform P …` gets them: what does not belong together has no value.
@@ -55,6 +56,14 @@ describe.each(["sev", "sev-es", "sev-snp"] as const)("%s", (platform) => {
     });
   });
 
+  test("an ELF file is refused: QEMU starts it by itself and hashes nothing of it", async () => {
+    await writeFile(at("vmlinux"), Buffer.concat([Buffer.from("\x7fELF", "latin1"), Buffer.alloc(4096)]));
+    await expect(measure(request(platform, { kernel: at("vmlinux") }))).rejects.toMatchObject({
+      kind: "input",
+      at: { file: at("vmlinux"), offset: 0 },
+    });
+  });
+
   test("a disk that the firmware boots is said to be in no digest", async () => {
     const disk = request(platform, { boot: "uki-disk", cmdline: "quiet" });
     expect(await valuesOf(disk)).toEqual(await valuesOf(request(platform)));
@@ -62,6 +71,38 @@ describe.each(["sev", "sev-es", "sev-snp"] as const)("%s", (platform) => {
     expect((await measure(request(platform, { kernel: at("kernel") }))).notPredicted).toEqual([]);
   });
 });
+
+test("sev-snp: a kernel beside an IGVM file is said to be in no digest, unless the vTPM that measures it is asked for, too", async () => {
+  await writeFile(at("igvm"), buildIgvm([raw.platform(), raw.page(0x1000n, { data: 1 })], [Buffer.alloc(4096, 1)]));
+  const parts = { igvm: at("igvm"), kernel: at("kernel") };
+  expect((await measure(request("sev-snp", parts))).notPredicted).toContainEqual({
+    platform: "sev-snp",
+    register: "kernel, initrd and command line",
+    why: expect.stringContaining("--platform vtpm"),
+  });
+  expect((await measure(request("sev-snp", { igvm: at("igvm") }))).notPredicted).toEqual([]);
+  const machine = { initrds: [at("initrd")], cmdline: "quiet", memory: "2G", qemuVersion: "10.0", firmwareVersion: "2025.02" };
+  const both = await measure(request("sev-snp", { ...parts, ...machine, guest: "sev", platforms: ["sev-snp", "vtpm"] }));
+  expect(both.notPredicted.filter((entry) => entry.platform === "sev-snp")).toEqual([]);
+});
+
+// Node.js hands over U+FFFD for an argument's bytes that are not UTF-8.
+test.each(["sev", "sev-es", "sev-snp", "tdx", "vtpm", "nitro"] as const)(
+  "%s: a command line that was lost on its way is refused",
+  async (platform) => {
+    const machine = { kernel: at("kernel"), initrds: [at("initrd")], memory: "2G", qemuVersion: "10.0", firmwareVersion: "2025.02" };
+    for (const [cmdline, what] of [
+      ["a\ufffdb", "not UTF-8"],
+      ["a\ud800b", "not UTF-8"],
+      ["a\0b", "NUL"],
+    ] as const)
+      await expect(measure(request(platform, { ...machine, cmdline }))).rejects.toMatchObject({
+        kind: "input",
+        message: expect.stringContaining(what),
+      });
+    await measure(request(platform, { ...machine, cmdline: "ü 日本 😀\n " }));
+  },
+);
 
 test("vtpm: without the disk only its partition table is unknown, and --kernel may name the UKI", async () => {
   const parts = { ".text": "stub", ".sdmagic": "#### LoaderInfo: systemd-stub 257 ####", ".cmdline": "quiet", ".initrd": "initrd" };

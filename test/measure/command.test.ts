@@ -63,6 +63,23 @@ describe("hal measure DIR, varied", () => {
     expect(told.values.find(({ register }) => register === "rtmr2")?.holdsFor).toMatchObject({ firmwareVersion: "2025.08" });
   });
 
+  test("a number of vCPUs that is given twice is measured once, in the order given", async () => {
+    await writeFile(at("launch.json"), canonicalJson(await launchOf("sev-snp", [], { firmware: own })));
+    const { values } = await measured({ platform: "sev-snp", vcpus: "4,1,04" });
+    expect(values.map(({ holdsFor }) => holdsFor.vcpus)).toEqual([4, 1]);
+    await expect(measured({ vcpus: "4097" })).rejects.toMatchObject({ kind: "input", message: expect.stringContaining("1 to 4096") });
+  });
+
+  test("what stands beside a unified kernel image that --kernel names is refused, not ignored", async () => {
+    const uki = { platform: "vtpm", boot: "uki-kernel", kernel: at("bzImage") };
+    for (const part of [{ initrd: [at("initramfs.cpio.gz")] }, { cmdline: "quiet" }])
+      await expect(measured({ ...uki, ...part })).rejects.toMatchObject({
+        kind: "input",
+        message: expect.stringContaining("unified kernel"),
+      });
+    await expect(measured(uki)).rejects.toThrow(/no section .linux/);
+  });
+
   test("parts beside an image that has them inside are refused, not ignored", async () => {
     const eif = { path: "x.eif", size: 1, sha256: "0".repeat(64) };
     await writeFile(at("launch.json"), canonicalJson({ ...(await launchOf("dev")), platform: "nitro", boot: "enclave", eif }));

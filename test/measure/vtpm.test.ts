@@ -126,6 +126,17 @@ describe("QEMU's changes to the setup header", () => {
   });
 });
 
+/** A PE image whose setup header says what release it is of. */
+function linuxOf(release: string): Buffer {
+  const image = buildPe([{ name: ".text", data: Buffer.alloc(4096) }]);
+  image.write("HdrS", 0x202);
+  image.writeUInt16LE(0x20f, 0x206);
+  image.writeUInt16LE(0x800, 0x20e);
+  image.writeUInt8(1, 0x211);
+  image.write(`${release}\0`, 0xa00, "latin1");
+  return image;
+}
+
 describe("what is not predicted", () => {
   const boot: VtpmBoot = {
     boot: "direct",
@@ -143,6 +154,21 @@ describe("what is not predicted", () => {
       expect(both).toEqual([]);
       expect(new Set([...values, ...notPredicted].map(({ register }) => register)).size).toBe(16);
     }
+  });
+
+  test.each([
+    ["5.15.0-91-generic (buildd@x) #1 SMP", true],
+    ["6.0 ", true],
+    ["6.1.0-56-cloud-amd64 (x) #1", false],
+    ["6.12.107+deb13-cloud-amd64 (x)", false],
+    ["7.2-rc1 ", false],
+    ["\xff\xfe", false],
+  ])("PCR 9 of Linux %j: %s", (release, unknown) => {
+    const { values, notPredicted } = predictVtpm({ ...boot, kernel: { file: "k", bytes: linuxOf(release) } });
+    expect(values.some(({ register }) => register === "pcr9")).toBe(!unknown);
+    expect(notPredicted.some(({ register, why }) => register === "pcr9" && why.startsWith(`what Linux ${release.slice(0, 3)}`))).toBe(
+      unknown,
+    );
   });
 
   test.each<[string, Partial<VtpmBoot>]>([
