@@ -43,6 +43,10 @@ export interface RunImageResult {
  * "tool" when QEMU is missing
  */
 export async function runImage(dir: string, options: RunImageOptions): Promise<RunImageResult> {
+  if (options.idKeys !== undefined && options.platform === "none")
+    throw new HalError("input", "an ID block is for the processor that checks it, and --platform none has none", {
+      remedy: "leave out --id-key, or --platform none",
+    });
   const described = await readLaunch(dir);
   const base = resolve(dir);
   const signed =

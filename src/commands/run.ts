@@ -18,6 +18,8 @@ interface Options {
 
 /** Boots an image on this terminal, or prints how; `--json` prints the launch metadata. */
 export async function run(dir: string, options: Options): Promise<void> {
+  if (options.authorKey !== undefined && options.idKey === undefined)
+    throw new HalError("input", "--author-key signs the key of an ID block, and there is none", { remedy: "add --id-key KEY.pem" });
   if (options.json) return printJson(await readLaunch(dir));
   const { text, exitCode } = await runImage(dir, {
     ...options,

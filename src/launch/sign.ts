@@ -1,7 +1,10 @@
-import { createPrivateKey, type KeyObject } from "node:crypto";
+import type { KeyObject } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { sha256File } from "../digest.js";
 import { HalError } from "../errors.js";
 import type { Launch } from "../generated/types.js";
+import { parseP384Key } from "../measure/ecdsa-p384.js";
 import { signIdBlock } from "../measure/id-block.js";
 import { measure } from "../measure/measure.js";
 import { launchRequest } from "../measure-output.js";
@@ -23,6 +26,8 @@ const DEFAULT_POLICY = "0x30000";
 export async function signLaunch(launch: Launch, base: string, keys: IdKeyFiles): Promise<Launch> {
   if (launch.tee?.type !== "sev-snp")
     throw new HalError("input", `an ID block is SEV-SNP's, and this image is for platform ${launch.platform}`);
+  refuseUncovered(launch);
+  await requireUnchanged(launch, base);
   const { values, notPredicted } = await measure(launchRequest(launch, base, "sev-snp"));
   const digest = values.find(({ register }) => register === "launchDigest")?.value;
   if (digest === undefined) throw new HalError("input", `the launch digest is not predicted: ${notPredicted[0]?.why ?? "no reason known"}`);
@@ -39,13 +44,46 @@ export async function signLaunch(launch: Launch, base: string, keys: IdKeyFiles)
   };
 }
 
+/** An ID block holds for the launch digest: where that does not cover the image, it would promise what the processor does not check. */
+function refuseUncovered({ boot, firmware }: Launch): void {
+  if (firmware?.kind === "igvm") {
+    throw new HalError(
+      "input",
+      "QEMU takes guest policy and ID block of an IGVM guest from the file, and drops those of its command line",
+      {
+        remedy: "put the ID block into the IGVM file when it is built, or start with launch.firmware instead of launch.igvm",
+      },
+    );
+  }
+  if (boot === "disk") {
+    throw new HalError("input", "the launch digest covers the firmware and no disk, so an ID block would let every disk pass", {
+      remedy: "build it with boot: direct",
+    });
+  }
+}
+
+/** What is signed is the image that was built, and not what may lie in its place now. */
+async function requireUnchanged({ kernel, initrd, firmware }: Launch, base: string): Promise<void> {
+  for (const described of [kernel, initrd, firmware]) {
+    if (described?.sha256 === undefined) continue;
+    const file = resolve(base, described.path);
+    const digest = await sha256File(file).catch((error: NodeJS.ErrnoException) => {
+      throw new HalError("input", `cannot be read: ${error.code}`, { at: { file } });
+    });
+    if (digest !== described.sha256)
+      throw new HalError("check", "is not the file that launch.json describes, so nothing is signed for it", {
+        at: { file },
+        remedy: "hal verify says what else changed; hal build makes it again",
+      });
+  }
+}
+
 async function readKey(file: string): Promise<KeyObject> {
   const pem = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
     throw new HalError("input", `cannot be read: ${error.code}`, { at: { file } });
   });
-  try {
-    return createPrivateKey(pem);
-  } catch {
-    throw new HalError("input", "is no private key in PEM", { at: { file }, remedy: "openssl ecparam -genkey -name secp384r1 -noout" });
-  }
+  const key = parseP384Key(pem);
+  if (typeof key === "string")
+    throw new HalError("input", key, { at: { file }, remedy: "make one: openssl ecparam -name secp384r1 -genkey -noout -out KEY.pem" });
+  return key;
 }

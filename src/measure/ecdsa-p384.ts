@@ -1,5 +1,20 @@
-import type { KeyObject } from "node:crypto";
+import { createPrivateKey, type KeyObject } from "node:crypto";
 import { p384 } from "@noble/curves/nist.js";
+
+/** A private key on P-384 from PEM, or what the text is instead: `is encrypted`. */
+export function parseP384Key(pem: string): KeyObject | string {
+  if (/^-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m.test(pem)) return "is encrypted, and hal asks for no passphrase";
+  try {
+    const key = createPrivateKey(pem);
+    return isP384(key) ? key : "is not an EC key on P-384";
+  } catch {
+    return "is not a private key in PEM";
+  }
+}
+
+export function isP384(key: KeyObject): boolean {
+  return key.asymmetricKeyType === "ec" && key.asymmetricKeyDetails?.namedCurve === "secp384r1";
+}
 
 /**
  * ECDSA on P-384 with SHA-384 and the nonce of RFC 6979: the same key and data give the same 96 bytes, r ‖ s, big-endian. OpenSSL takes a

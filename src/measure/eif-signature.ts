@@ -1,8 +1,8 @@
-import { createPrivateKey, type KeyObject, verify, X509Certificate } from "node:crypto";
+import { type KeyObject, verify, X509Certificate } from "node:crypto";
 import { ByteReader } from "../bytes.js";
 import { HalError } from "../errors.js";
 import { type Cbor, decodeCbor, encodeCbor } from "./cbor.js";
-import { signP384 } from "./ecdsa-p384.js";
+import { parseP384Key, signP384 } from "./ecdsa-p384.js";
 import type { Eif } from "./eif.js";
 
 /** COSE algorithm -35, ES384: ECDSA on P-384 with SHA-384 (RFC 9053, 2.1); header label 1 is `alg`. */
@@ -65,17 +65,9 @@ function toBeSigned(payload: Uint8Array): Uint8Array {
 }
 
 function readKey(pem: string): KeyObject {
-  let key: KeyObject;
-  try {
-    key = createPrivateKey(pem);
-  } catch (cause) {
-    throw new HalError("input", "signing key: it is not a private key in PEM", { cause });
-  }
-  if (key.asymmetricKeyType !== "ec" || key.asymmetricKeyDetails?.namedCurve !== "secp384r1") {
-    throw new HalError("input", "signing key: it is not an EC key on P-384", {
-      remedy: "make one: openssl ecparam -name secp384r1 -genkey",
-    });
-  }
+  const key = parseP384Key(pem);
+  if (typeof key === "string")
+    throw new HalError("input", `signing key: it ${key}`, { remedy: "make one: openssl ecparam -name secp384r1 -genkey" });
   return key;
 }
 

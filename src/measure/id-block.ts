@@ -1,6 +1,6 @@
 import { createPublicKey, hash, type KeyObject } from "node:crypto";
 import { HalError } from "../errors.js";
-import { signP384 } from "./ecdsa-p384.js";
+import { isP384, signP384 } from "./ecdsa-p384.js";
 
 const idBlockVersion = 1;
 /** ECDSA P-384 with SHA-384, and the curve's number in a key structure (AMD SEV-SNP ABI 56860, chapter "Digital Signatures"). */
@@ -98,7 +98,7 @@ function identifier(bytes: Uint8Array | undefined, what: string): Uint8Array {
 
 /** {u32 curve, QX, QY}, 1028 bytes. */
 function publicKey(key: KeyObject, what: string): Buffer {
-  if (key.type !== "private" || key.asymmetricKeyType !== "ec" || key.asymmetricKeyDetails?.namedCurve !== "secp384r1") {
+  if (key.type !== "private" || !isP384(key)) {
     throw new HalError("input", `ID block: the ${what} is not a private ECDSA P-384 key`, {
       remedy: "Make one with `openssl ecparam -name secp384r1 -genkey -noout -out KEY.pem`.",
     });

@@ -4,7 +4,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { canonicalJson } from "../../src/digest.js";
+import { run } from "../../src/commands/run.js";
+import { canonicalJson, sha256 } from "../../src/digest.js";
+import type { Launch } from "../../src/generated/types.js";
 import { measure, toMeasurements } from "../../src/measure/measure.js";
 import { requestOf } from "../../src/measure-output.js";
 import { runImage } from "../../src/run.js";
@@ -26,13 +28,24 @@ beforeAll(async () => {
     openssl("ecparam", "-name", "secp384r1", "-genkey", "-noout", "-out", `${name}.pem`);
     openssl("ec", "-in", `${name}.pem`, "-pubout", "-out", `${name}.pub`);
   }
-  const sha256 = "0".repeat(64);
+  openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", "p256.pem");
+  openssl("ec", "-in", "id.pem", "-aes128", "-passout", "pass:x", "-out", "encrypted.pem");
+  openssl("pkcs8", "-topk8", "-in", "id.pem", "-passout", "pass:x", "-out", "encrypted8.pem");
   writeFileSync(at("firmware.fd"), buildFirmware());
   writeFileSync(at("bzImage"), "kernel");
   writeFileSync(at("initramfs.cpio.gz"), "initrd");
-  writeFileSync(at("launch.json"), canonicalJson(await launchOf("sev-snp", [], { firmware: { path: "firmware.fd", sha256 } })));
+  writeFileSync(at("launch.json"), canonicalJson(await described()));
   text = await print();
 });
+
+/** launch.json of the files in `dir`. */
+async function described(profile = "sev-snp", set: readonly string[] = []): Promise<Launch> {
+  const digest = (name: string) => sha256(readFileSync(at(name)));
+  const launch = await launchOf(profile, set, { firmware: { path: "firmware.fd", sha256: digest("firmware.fd") } });
+  const real = <T extends { readonly path: string }>(file: T | undefined) => file && { ...file, sha256: digest(file.path) };
+  const [kernel, initrd] = [real(launch.kernel), real(launch.initrd)];
+  return { ...launch, ...(kernel && { kernel }), ...(initrd && { initrd }) };
+}
 
 const property = (name: string): string => new RegExp(`[ ,']${name}=([^, ']+)`).exec(text)?.[1] ?? "";
 const bytesOf = (name: string) => Buffer.from(property(name), "base64");
@@ -100,5 +113,58 @@ describe("hal run --id-key", () => {
     expect(xml).toMatch(/<launchSecurity type="sev-snp"[^>]* authorKey="yes"/);
     expect(xml).toContain(`<idBlock>${property("id-block")}</idBlock>`);
     expect(readFileSync(at("launch.json"), "utf8")).not.toContain("idBlock");
+  });
+
+  const signed = (more: object = {}) => runImage(dir, { ...options("qemu"), idKeys: { idKey: at("id.pem") }, ...more });
+  const withLaunch = async (launch: Launch, act: () => Promise<void>) => {
+    const before = readFileSync(at("launch.json"));
+    writeFileSync(at("launch.json"), canonicalJson(launch));
+    await act().finally(() => writeFileSync(at("launch.json"), before));
+  };
+
+  test.each([
+    ["p256.pem", /is not an EC key on P-384/],
+    ["id.pub", /is not a private key in PEM/],
+    ["encrypted.pem", /is encrypted/],
+    ["encrypted8.pem", /is encrypted/],
+    ["missing.pem", /cannot be read: ENOENT/],
+  ])("refuses the key %s, and names the file", async (name, message) => {
+    const refused = { kind: "input", message: expect.stringMatching(message), at: { file: at(name) } };
+    await expect(signed({ idKeys: { idKey: at(name) } })).rejects.toMatchObject(refused);
+    await expect(signed({ idKeys: { idKey: at("id.pem"), authorKey: at(name) } })).rejects.toMatchObject(refused);
+  });
+
+  test("signs for no file but the one that was built", async () => {
+    for (const name of ["bzImage", "initramfs.cpio.gz", "firmware.fd"]) {
+      const before = readFileSync(at(name));
+      writeFileSync(at(name), Buffer.concat([before, Buffer.from("!")]));
+      await expect(signed(), name).rejects.toMatchObject({ kind: "check", at: { file: at(name) } });
+      writeFileSync(at(name), before);
+    }
+    expect((await signed()).text).toContain("id-block=");
+  });
+
+  // QEMU backends/igvm.c, qigvm_handle_policy: the file's policy and ID block take the place of the command line's.
+  test("refuses an IGVM guest, whose ID block QEMU would drop, and a disk, which the digest does not cover", async () => {
+    await withLaunch(await launchOf("sev-snp-ram", [], { firmware: { path: "firmware.fd", sha256: sha256("") } }), async () => {
+      await expect(signed()).rejects.toThrow(/from the file, and drops/);
+    });
+    await withLaunch(await described("sev-snp", ["boot=uki"]), async () => {
+      await expect(signed()).rejects.toThrow(/every disk pass/);
+    });
+  });
+
+  test("is no option that is silently without effect", async () => {
+    await expect(signed({ platform: "none" })).rejects.toThrow(/--platform none has none/);
+    await expect(
+      run(dir, {
+        accel: "auto",
+        print: true,
+        format: "qemu",
+        share: [],
+        authorKey: at("author.pem"),
+        signal: new AbortController().signal,
+      }),
+    ).rejects.toThrow(/--author-key signs the key of an ID block/);
   });
 });
