@@ -5,6 +5,7 @@ import { type Platform, platforms } from "../platforms.js";
 import type { Resolved } from "../resolved.js";
 import { parseSize } from "../size.js";
 import { launchArgv } from "./argv.js";
+import { checkSettings } from "./settings.js";
 import { placeholder, shareVariable } from "./shares.js";
 
 /** What only the build knows. */
@@ -49,6 +50,7 @@ export function describeLaunch(
   const { profile } = resolved;
   const settings = profile.launch;
   const platform = platforms[resolved.platform];
+  checkSettings(resolved);
   const find = (wanted: (name: string) => boolean) => {
     const found = artifacts.find(({ name }) => wanted(name));
     return found === undefined ? undefined : { path: found.name, size: found.size, sha256: found.sha256 };
@@ -122,14 +124,19 @@ function refuseSameVariable(shares: Launch["shares"]): void {
 function cpuOf(settings: Profile["launch"], platform: Platform): Launch["cpu"] {
   const { sockets, threads, cpus, maxCpus } = settings;
   const packages = (sockets ?? 1) * (threads ?? 1);
-  if (cpus % packages !== 0) throw new HalError("input", `launch.cpus is ${cpus}, not a multiple of sockets × threads (${packages})`);
+  // QEMU lays out every CPU that there may be, and starts with the first of them.
+  const all = maxCpus ?? cpus;
+  if (all % packages !== 0) {
+    const name = maxCpus === undefined ? "cpus" : "maxCpus";
+    throw new HalError("input", `launch.${name} is ${all}, not a multiple of sockets × threads (${packages})`);
+  }
   return {
     model: settings.cpuModel ?? platform.cpuModel,
     count: cpus,
     ...(maxCpus === undefined ? {} : { max: maxCpus }),
     ...(sockets === undefined && threads === undefined
       ? {}
-      : { topology: { sockets: sockets ?? 1, cores: cpus / packages, threads: threads ?? 1 } }),
+      : { topology: { sockets: sockets ?? 1, cores: all / packages, threads: threads ?? 1 } }),
   };
 }
 

@@ -73,7 +73,13 @@ const machine: Part = (launch, options) => {
   };
   const smp =
     topology !== undefined && options.cpus === undefined
-      ? qemuOptions("", { cores: topology.cores, sockets: topology.sockets, threads: topology.threads, maxcpus: max })
+      ? qemuOptions("", {
+          cpus: max === undefined ? undefined : count,
+          cores: topology.cores,
+          sockets: topology.sockets,
+          threads: topology.threads,
+          maxcpus: max,
+        })
       : qemuOptions(String(cpus), { maxcpus: max === undefined ? undefined : Math.max(max, cpus) });
   return [
     "-machine",

@@ -5,6 +5,7 @@ import { placeholder } from "../../src/launch/shares.js";
 import { withoutTee } from "../../src/launch/without-tee.js";
 import { resolve } from "../../src/resolve.js";
 import { validatePlain } from "../../src/schema.js";
+import { runCommand } from "../../src/tools.js";
 import { artifacts, launchOf } from "./fixture.js";
 
 const shipped = ["dev", "nitro", "sev", "sev-snp", "sev-snp-ram", "tdx", "tdx-ram"];
@@ -88,9 +89,50 @@ describe("launch.json", () => {
     { profile: "dev", set: ["platform=tdx"], message: /needs firmware/ },
     { profile: "dev", set: ["boot=uki"], message: /UEFI/ },
     { profile: "dev", set: ["launch.cpus=3", "launch.threads=2"], message: /multiple of sockets × threads/ },
+    { profile: "dev", set: ["launch.maxCpus=7", "launch.threads=2"], message: /maxCpus is 7, not a multiple of sockets × threads/ },
     { profile: "dev", set: ["launch.shares=[{tag: env}, {tag: env_share}]"], message: /both become the variable ENV_PATH/ },
   ])("refuses $profile $set", async ({ profile, set, message }) => {
     await expect(launchOf(profile, set)).rejects.toThrow(message);
+  });
+
+  // What a launcher would drop without a word.
+  test.each([
+    { profile: "tdx", set: ["launch.policy=0x1"], message: "platform tdx has no launch.policy" },
+    { profile: "sev", set: [`launch.hostData=${"A".repeat(43)}=`], message: "platform sev has no launch.hostData" },
+    {
+      profile: "sev",
+      set: ["launch.quoteGenerationSocket={cid: 2, port: 4050}"],
+      message: "platform sev has no launch.quoteGenerationSocket",
+    },
+    { profile: "nitro", set: ["launch.forwards=[{host: 1, guest: 2}]"], message: "platform nitro has no launch.forwards" },
+    { profile: "nitro", set: ["launch.shares=[{tag: env_share}]"], message: "platform nitro has no launch.shares" },
+    { profile: "nitro", set: ["launch.firmware.package=ovmf"], message: "platform nitro has no launch.firmware" },
+    { profile: "sev-snp-ram", set: ["launch.policy=0x30000"], message: "the guest policy of an IGVM guest is the one in the file" },
+    { profile: "sev-snp", set: ["launch.policy=0x10000"], message: "bit 17 must be one" },
+    { profile: "sev-snp", set: ["launch.policy=0xb0000"], message: "lets the host read and write the guest's memory" },
+    { profile: "sev", set: ["launch.policy=0x4"], message: "lets the host read and write the guest's memory" },
+    { profile: "sev", set: ["launch.policy=0x100000001"], message: "more than 32 bits" },
+  ])("refuses $profile $set at its place", async ({ profile, set, message }) => {
+    await expect(launchOf(profile, set)).rejects.toMatchObject({
+      kind: "input",
+      message: expect.stringContaining(message),
+      at: expect.objectContaining({ file: expect.any(String) }),
+    });
+  });
+
+  test("a policy that opens the guest is a debug image's", async () => {
+    expect((await launchOf("sev-snp", ["launch.policy=0xb0000", "debug=true"])).tee?.policy).toBe("0xb0000");
+    expect((await launchOf("sev", ["launch.policy=0x4", "debug=true"])).tee?.policy).toBe("0x4");
+    expect((await launchOf("sev-snp", ["launch.policy=0x30000"])).tee?.policy).toBe("0x30000");
+  });
+
+  test("CPUs that come later have their place in the topology, as QEMU demands", async () => {
+    const launch = await launchOf("dev", ["launch.cpus=3", "launch.maxCpus=8", "launch.sockets=2", "launch.threads=2"]);
+    const smp = launch.argv[launch.argv.indexOf("-smp") + 1] ?? "";
+    expect(smp).toBe("cpus=3,cores=2,sockets=2,threads=2,maxcpus=8");
+    const quit = { input: "{'execute':'qmp_capabilities'}{'execute':'quit'}", allowFailure: true, timeout: 20_000 } as const;
+    const args = ["-machine", "q35", "-accel", "tcg", "-m", "64M", "-display", "none", "-S", "-qmp", "stdio", "-smp", smp];
+    expect(await runCommand({ tool: "qemu-system-x86_64", args }, quit)).toMatchObject({ exitCode: 0 });
   });
 
   test("says which artifact is missing", async () => {
