@@ -3,7 +3,7 @@ import { HalError } from "../errors.js";
 import { digestsOf } from "./banks.js";
 import type { BootEvent } from "./boot-events.js";
 import type { Firmware } from "./firmware.js";
-import { guidText } from "./guid.js";
+import { guidBytes, guidText } from "./guid.js";
 import { decodeLzma } from "./lzma.js";
 
 /** EFI_FIRMWARE_FILE_SYSTEM2_GUID: volumes whose files can be walked. */
@@ -22,11 +22,20 @@ export interface UnpackedVolumes {
   readonly dxe: Uint8Array;
 }
 
+/** Several questions are asked of the same firmware, and unpacking is most of the work of each. */
+const unpacked = new WeakMap<Firmware, UnpackedVolumes>();
+
 /**
  * Unpacks the two volumes that OVMF carries compressed (Platform Initialization Specification, volume 3: firmware volumes, files and
  * sections; edk2 OvmfPkg/Sec, DecompressMemFvs). A kind "input" error for firmware that is not packed so.
  */
-export function unpackVolumes({ reader }: Firmware): UnpackedVolumes {
+export function unpackVolumes(firmware: Firmware): UnpackedVolumes {
+  const volumes = unpacked.get(firmware) ?? findVolumes(firmware);
+  unpacked.set(firmware, volumes);
+  return volumes;
+}
+
+function findVolumes({ reader }: Firmware): UnpackedVolumes {
   for (let offset = 0; offset < reader.length; ) {
     const structure = "firmware volume";
     if (Buffer.from(reader.slice(offset + 40, 4, structure)).toString("latin1") !== "_FVH")
@@ -117,13 +126,36 @@ function hasText(bytes: Buffer, text: Buffer): boolean {
  * have an empty text) or with volumes that are packed otherwise.
  */
 export function firmwareVersionIn(firmware: Firmware): string | undefined {
+  const volumes = volumesIn(firmware);
+  if (volumes === undefined) return undefined;
+  const { pei } = volumes;
+  // UTF-16LE: every other byte of such a text is a NUL.
+  const text = Buffer.from(pei.buffer, pei.byteOffset, pei.length).toString("latin1");
+  return /(?<![ -~]\0)2\0[0]\0[0-9]\0[0-9]\0\.\0[0-9]\0[0-9]\0(?:[!-~]\0)*(?=\0\0)/.exec(text)?.[0].replaceAll("\0", "");
+}
+
+function volumesIn(firmware: Firmware): UnpackedVolumes | undefined {
   try {
-    const { pei } = unpackVolumes(firmware);
-    // UTF-16LE: every other byte of such a text is a NUL.
-    const text = Buffer.from(pei.buffer, pei.byteOffset, pei.length).toString("latin1");
-    return /(?<![ -~]\0)2\0[0]\0[0-9]\0[0-9]\0\.\0[0-9]\0[0-9]\0(?:[!-~]\0)*(?=\0\0)/.exec(text)?.[0].replaceAll("\0", "");
+    return unpackVolumes(firmware);
   } catch (error) {
     if (error instanceof HalError && error.kind === "input") return undefined;
     throw error;
   }
+}
+
+/** FILE_GUID of SecureBootConfigDxe, which OVMF has if it is built with SECURE_BOOT_ENABLE and only then (edk2 OvmfPkg). */
+const secureBootDriver = guidBytes("f0e6a44f-7195-41c3-ac64-54f202cd0a21");
+/** How the platform key lies in a store of variables: its vendor's GUID, its name (edk2 VariableFormat.h). */
+const platformKey = Buffer.concat([guidBytes("8be4df61-93ca-11d2-aa0d-00e098032b8c"), Buffer.from("PK\0", "utf16le")]);
+
+/** What firmware makes of Secure Boot: keys that turn it on, the variable SecureBoot with the value 0, or none. */
+export type SecureBoot = "keys" | "disabled" | "absent";
+
+/** What a firmware file says of Secure Boot; undefined for one whose volumes are packed otherwise. */
+export function secureBootOf(firmware: Firmware): SecureBoot | undefined {
+  const { bytes } = firmware.reader;
+  if (Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).includes(platformKey)) return "keys";
+  const dxe = volumesIn(firmware)?.dxe;
+  if (dxe === undefined) return undefined;
+  return Buffer.from(dxe.buffer, dxe.byteOffset, dxe.length).includes(secureBootDriver) ? "disabled" : "absent";
 }

@@ -13,6 +13,8 @@ import {
 } from "./inputs.js";
 import { predictVtpm, type VtpmBoot } from "./vtpm.js";
 
+/** Registers that depend on the firmware file, not only on its release. */
+const ofFirmware: ReadonlySet<string> = new Set(["pcr0", "pcr7"]);
 /** Where nothing else is said of how a unified kernel image is started: any later one leaves it as it is, too. */
 const defaultQemu = "10.0";
 
@@ -28,7 +30,7 @@ export async function measureVtpm(inputs: Inputs): Promise<Prediction> {
   const predict = (image: VtpmBoot, holdsFor: Value["holdsFor"]): Prediction => {
     const { values, notPredicted } = registers("vtpm", { values: [], notPredicted: [] }, predictVtpm(image), holdsFor);
     const own = { ...holdsFor, ...(firmware === undefined ? {} : { firmware: firmware.sha256 }) };
-    return { values: values.map((value) => (value.register === "pcr0" ? { ...value, holdsFor: own } : value)), notPredicted };
+    return { values: values.map((value) => (ofFirmware.has(value.register) ? { ...value, holdsFor: own } : value)), notPredicted };
   };
   if (boot === "direct")
     return predict(

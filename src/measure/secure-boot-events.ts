@@ -1,18 +1,16 @@
 import { digestsOf } from "./banks.js";
 import { actions, type BootEvent } from "./boot-events.js";
+import type { SecureBoot } from "./firmware-volumes.js";
 import { guidBytes } from "./guid.js";
 
 const globalVariable = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
 const imageSecurityDatabase = "d719b2cb-3d3a-4596-a3bc-dad00e67656f";
 
-/** Whether firmware without keys has the variable SecureBoot with the value 0, or not at all: a build option of edk2 (SECURE_BOOT_ENABLE). */
-export type SecureBootVariable = "disabled" | "absent";
-
 /**
  * PCR 7 of firmware without Secure Boot keys: the five variables as UEFI_VARIABLE_DATA, then the separator (TCG PC Client PFP 3.3.4.8 and
  * 10.2.4, EV_EFI_VARIABLE_DRIVER_CONFIG; edk2 Tcg2Dxe, MeasureAllSecureVariables).
  */
-export function secureBootEvents(secureBoot: SecureBootVariable): BootEvent[] {
+export function secureBootEvents(secureBoot: Exclude<SecureBoot, "keys">): BootEvent[] {
   const variable = (name: string, vendor: string, value: Uint8Array): BootEvent => {
     const lengths = Buffer.alloc(16);
     lengths.writeBigUInt64LE(BigInt(name.length), 0);

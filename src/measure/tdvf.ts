@@ -73,6 +73,10 @@ function readSection({ reader }: Firmware, offset: number): TdvfSection {
   if (gpa + size > gpaLimit) throw reader.error(offset + 8, structure, `address 0x${gpa.toString(16)} is beyond 52 bits`);
   if (dataSize > size) throw reader.error(offset + 4, structure, `${dataSize} bytes of data do not fit memory of ${size} bytes`);
   if (fromFile.has(type) !== dataSize > 0) throw reader.error(offset + 4, structure, `a ${type} section with ${dataSize} bytes of data`);
+  if (fromFile.has(type) && (attributes & attributeExtend) !== 0 && BigInt(dataSize) !== size) {
+    // QEMU goes on with the bytes behind them, the design guide with zeros.
+    throw reader.error(offset + 4, structure, `${dataSize} bytes of data for ${size} measured ones, which loaders fill up differently`);
+  }
   if (attributes > (attributeExtend | attributeAugment)) {
     throw reader.error(offset + 28, structure, `attributes 0x${attributes.toString(16)} are not known`);
   }

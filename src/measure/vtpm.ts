@@ -3,7 +3,7 @@ import type { Bank } from "./banks.js";
 import { actions, type BootEvent, type NotPredicted, type RegisterValue, registerValues } from "./boot-events.js";
 import { linuxVersion, refuseWrittenInto } from "./bzimage.js";
 import type { Firmware } from "./firmware.js";
-import { firmwareEvents } from "./firmware-volumes.js";
+import { firmwareEvents, secureBootOf } from "./firmware-volumes.js";
 import { type Gpt, gptEvent } from "./gpt.js";
 import {
   type DirectBoot,
@@ -14,7 +14,7 @@ import {
   loadOptionsEvent,
   type NamedBytes,
 } from "./kernel-boot.js";
-import { type SecureBootVariable, secureBootEvents } from "./secure-boot-events.js";
+import { secureBootEvents } from "./secure-boot-events.js";
 import { readUki, stubEvents, stubInitrd, type Uki } from "./uki.js";
 import { atLeast, parseVersion, type Version } from "./versions.js";
 
@@ -23,10 +23,8 @@ interface Common {
   readonly banks?: readonly Bank[];
   /** Whether a device has an option ROM with an EFI driver, as QEMU's network cards do unless started with `romfile=`. */
   readonly optionRoms?: boolean;
-  /** Default: what Debian's OVMF.fd of that generation does. */
-  readonly secureBootVariable?: SecureBootVariable;
   readonly firmwareVersion: string;
-  /** For PCR 0. */
+  /** For PCR 0 and 7; without it PCR 7 is that of Debian's OVMF.fd. */
   readonly firmware?: Firmware;
 }
 
@@ -61,7 +59,8 @@ const notPredicted: readonly NotPredicted[] = [
  */
 export function predictVtpm(boot: VtpmBoot): { readonly values: readonly RegisterValue[]; readonly notPredicted: readonly NotPredicted[] } {
   const generation = firmwareGeneration(boot.firmwareVersion);
-  const secureBoot = boot.secureBootVariable ?? (atLeast(generation, 2025, 2) ? "absent" : "disabled");
+  const debians = atLeast(generation, 2025, 2) ? "absent" : "disabled";
+  const secureBoot = boot.firmware === undefined ? debians : (secureBootOf(boot.firmware) ?? debians);
   // Since edk2 12c5ded287 the FAT driver gives up its caches when boot services end, which changes the memory map that the call was made with.
   const flushes = boot.boot === "uki-disk" && atLeast(generation, 2026, 8);
   const { images, disk, linux, stub, release } = eventsOf(boot);
@@ -75,7 +74,7 @@ export function predictVtpm(boot: VtpmBoot): { readonly values: readonly Registe
     pcr4: images,
     ...(noTable ? {} : { pcr5: [actions.separator, ...disk, ...(flushes ? actions.exitBootServicesTwice : actions.exitBootServices)] }),
     pcr6: [actions.separator],
-    pcr7: secureBootEvents(secureBoot),
+    ...(secureBoot === "keys" ? {} : { pcr7: secureBootEvents(secureBoot) }),
     ...(oldLinux ? {} : { pcr9: linux }),
     pcr11: stub,
   };
@@ -87,6 +86,9 @@ export function predictVtpm(boot: VtpmBoot): { readonly values: readonly Registe
         ? [{ register: "pcr2", why: "holds the drivers in the option ROMs of the devices; start them with romfile= to leave those out" }]
         : []),
       ...(noTable ? [{ register: "pcr5", why: "holds the boot disk's partition table, and no disk is given (--disk FILE)" }] : []),
+      ...(secureBoot === "keys"
+        ? [{ register: "pcr7", why: "holds the firmware's Secure Boot keys, and whose signature each image has" }]
+        : []),
       ...(oldLinux ? [{ register: "pcr9", why: `what Linux ${release.text} measures is not known; since 6.1 it is` }] : []),
       ...notPredicted,
     ],

@@ -36,7 +36,7 @@ export const sevSections: readonly RawSevSection[] = [
 ];
 
 export const tdvfSections: readonly RawTdvfSection[] = [
-  { dataOffset: 0x1000, dataSize: 0x2000, gpa: 0xffffd000n, size: 0x3000n, type: 0, attributes: 1 },
+  { dataOffset: 0x1000, dataSize: 0x3000, gpa: 0xffffd000n, size: 0x3000n, type: 0, attributes: 1 },
   { dataOffset: 0, dataSize: 0x1000, gpa: 0xffffc000n, size: 0x1000n, type: 1, attributes: 0 },
   { dataOffset: 0, dataSize: 0, gpa: 0x800000n, size: 0x2000n, type: 3, attributes: 0 },
   { dataOffset: 0, dataSize: 0, gpa: 0x900000n, size: 0x4000n, type: 3, attributes: 2 },

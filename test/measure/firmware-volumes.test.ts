@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { ByteReader } from "../../src/bytes.js";
 import { actions, registerValues } from "../../src/measure/boot-events.js";
 import { readFirmware } from "../../src/measure/firmware.js";
-import { firmwareEvents, firmwareVersionIn, unpackVolumes } from "../../src/measure/firmware-volumes.js";
+import { firmwareEvents, firmwareVersionIn, secureBootOf, unpackVolumes } from "../../src/measure/firmware-volumes.js";
 import { guidBytes } from "../../src/measure/guid.js";
 import { decodeLzma } from "../../src/measure/lzma.js";
 import { predictVtpm } from "../../src/measure/vtpm.js";
@@ -40,20 +40,24 @@ function file(type: number, body: Buffer): Buffer {
   return Buffer.concat([bytes], Math.ceil(bytes.length / 8) * 8);
 }
 
-const packed = streamOf(vectors.sections.stream);
-const section = Buffer.concat([
-  u24(packed.length + 24),
-  Buffer.of(2),
-  guidBytes("ee4e5898-3914-4259-9d6e-dc7bd79403cf"),
-  u16(24),
-  u16(1),
-  packed,
-]);
-const bytes = Buffer.concat([
-  volume("fff12b8d-7696-4c8b-a985-2747075b4f50", 0x1000),
-  volume("8c8ce578-8a3d-4f1c-9935-896185c32dd3", 0x2000, file(0xf0, Buffer.alloc(20)), file(0x0b, section)),
-  volume("8c8ce578-8a3d-4f1c-9935-896185c32dd3", 0x1000, file(0x03, Buffer.alloc(40))),
-]);
+/** Firmware with compressed sections, and variables at its start. */
+function packedFirmware(stream: string, variables: Buffer = Buffer.alloc(0)): Buffer {
+  const packed = streamOf(stream);
+  const section = Buffer.concat([
+    u24(packed.length + 24),
+    Buffer.of(2),
+    guidBytes("ee4e5898-3914-4259-9d6e-dc7bd79403cf"),
+    u16(24),
+    u16(1),
+    packed,
+  ]);
+  return Buffer.concat([
+    volume("fff12b8d-7696-4c8b-a985-2747075b4f50", 0x1000, variables),
+    volume("8c8ce578-8a3d-4f1c-9935-896185c32dd3", 0x2000, file(0xf0, Buffer.alloc(20)), file(0x0b, section)),
+    volume("8c8ce578-8a3d-4f1c-9935-896185c32dd3", 0x1000, file(0x03, Buffer.alloc(40))),
+  ]);
+}
+const bytes = packedFirmware(vectors.sections.stream);
 const firmware = () => readFirmware(bytes, "OVMF.fd");
 
 describe("LZMA", () => {
@@ -118,15 +122,15 @@ describe("OVMF's compressed volumes", () => {
   });
 });
 
-describe("PCR 0", () => {
-  const boot = {
-    boot: "direct",
-    kernel: { file: "k", bytes: buildPe([{ name: ".text", data: Buffer.alloc(4096) }]) },
-    cmdline: "quiet",
-    memory: 2 ** 30,
-    qemuVersion: "10.0",
-  } as const;
+const boot = {
+  boot: "direct",
+  kernel: { file: "k", bytes: buildPe([{ name: ".text", data: Buffer.alloc(4096) }]) },
+  cmdline: "quiet",
+  memory: 2 ** 30,
+  qemuVersion: "10.0",
+} as const;
 
+describe("PCR 0", () => {
   test("is the version, both volumes and the separator", () => {
     const { values } = predictVtpm({ ...boot, firmware: firmware(), firmwareVersion: "2026.08+ds-2" });
     const steps = values.find(({ register, bank }) => register === "pcr0" && bank === "sha256")?.steps;
@@ -150,7 +154,45 @@ describe("PCR 0", () => {
   });
 });
 
+describe("Secure Boot", () => {
+  const key = Buffer.concat([guidBytes("8be4df61-93ca-11d2-aa0d-00e098032b8c"), Buffer.from("PK\0", "utf16le"), Buffer.alloc(800)]);
+  const of = (stream: string, variables?: Buffer) => readFirmware(packedFirmware(stream, variables), "OVMF.fd");
+
+  test.each([
+    ["has no variable in firmware without it", of(vectors.sections.stream), "absent"],
+    ["is off in firmware without keys", of(vectors.secureBoot.stream), "disabled"],
+    ["is on with keys", of(vectors.secureBoot.stream, key), "keys"],
+    ["is not known of firmware that is packed otherwise", readFirmware(buildFirmware(), "other.fd"), undefined],
+  ])("%s", (_, given, expected) => {
+    expect(secureBootOf(given)).toBe(expected);
+  });
+
+  test("is in PCR 7 as the firmware has it, whatever its release; with keys there is no value", () => {
+    const pcr7 = (given?: ReturnType<typeof readFirmware>, firmwareVersion = "2025.02") => {
+      const { values, notPredicted } = predictVtpm({ ...boot, firmwareVersion, ...(given === undefined ? {} : { firmware: given }) });
+      const value = values.find(({ register, bank }) => register === "pcr7" && bank === "sha256")?.value;
+      return value ?? notPredicted.find(({ register }) => register === "pcr7")?.why;
+    };
+    const [absent, disabled] = [pcr7(undefined, "2025.02"), pcr7(undefined, "2022.11")];
+    expect(absent).not.toBe(disabled);
+    for (const version of ["2022.11", "2025.02"]) {
+      expect(pcr7(of(vectors.sections.stream), version)).toBe(absent);
+      expect(pcr7(of(vectors.secureBoot.stream), version)).toBe(disabled);
+      expect(pcr7(of(vectors.secureBoot.stream, key), version)).toMatch(/Secure Boot keys/);
+    }
+  });
+});
+
 describeWithInputs("a real firmware", () => {
+  test.each([
+    ["OVMF-2022.11-6+deb12u2.fd", "disabled"],
+    ["OVMF-2025.02-8+deb13u1.fd", "absent"],
+    ["OVMF-2026.08+ds-2.fd", "absent"],
+    ["OVMF.inteltdx.ms-2026.08+ds-2.fd", "keys"],
+  ])("tells of Secure Boot what a TPM held, or that it has keys: %s", (name, expected) => {
+    expect(secureBootOf(readFirmware(readInput(name), name))).toBe(expected);
+  });
+
   test.each([
     ["OVMF-2022.11-6+deb12u2.fd", undefined],
     ["OVMF-2025.02-8+deb13u1.fd", "2025.02-8+deb13u1"],

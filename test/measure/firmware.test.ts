@@ -120,7 +120,7 @@ describe("TDVF metadata", () => {
 
   it("gives the sections in file order", () => {
     expect(read(small).map(({ type, gpa, size, data, extend, augment }) => [type, gpa, size, data.length, extend, augment])).toEqual([
-      ["BFV", 0xffffd000n, 0x3000, 0x2000, true, false],
+      ["BFV", 0xffffd000n, 0x3000, 0x3000, true, false],
       ["CFV", 0xffffc000n, 0x1000, 0x1000, false, false],
       ["TEMP_MEM", 0x800000n, 0x2000, 0, false, false],
       ["TEMP_MEM", 0x900000n, 0x4000, 0, false, true],
@@ -139,9 +139,10 @@ describe("TDVF metadata", () => {
     ["a size off the page", section({ size: 0x3001n }), at + 32, /size 0x3001/],
     ["a huge size", section({ size: 1n << 40n }), at + 32, /is not a multiple/],
     ["more data than memory", section({ dataSize: 0x3001 }), at + 20, /12289 bytes of data do not fit/],
-    ["data outside the file", section({ dataOffset: 0x3000 }), 0x3000, /needs 8192 bytes/],
+    ["data outside the file", section({ dataOffset: 0x3000 }), 0x3000, /needs 12288 bytes/],
+    ["measured memory with data for a part of it", section({ dataSize: 0x2000 }), at + 20, /8192 bytes of data for 12288 measured/],
     ["a boot volume without data", section({ dataSize: 0 }), at + 20, /a BFV section with 0 bytes/],
-    ["work memory with data", section({ type: 3 }), at + 20, /a TEMP_MEM section with 8192 bytes/],
+    ["work memory with data", section({ type: 3 }), at + 20, /a TEMP_MEM section with 12288 bytes/],
     ["unknown attributes", section({ attributes: 4 }), at + 44, /attributes 0x4/],
     ["measured memory that is added later", section({ attributes: 3 }), at + 44, /cannot be measured at launch/],
     ["overlapping sections", section({ gpa: 0xffffb000n }), at + 48, /memory at 0xffffc000 overlaps/],

@@ -26,7 +26,7 @@ describe("MRTD of a small firmware", () => {
     return bytes;
   };
   const add = (gpa: number) => [record("MEM.PAGE.ADD", gpa)];
-  const boot = Buffer.concat([file.subarray(0x1000, 0x3000), Buffer.alloc(0x1000)]);
+  const boot = file.subarray(0x1000, 0x4000);
   const extend = (gpa: number) =>
     Array.from({ length: 16 }, (_, chunk) => chunk * 256).flatMap((at) => [
       record("MR.EXTEND", gpa + at),
