@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { rootPackages } from "./backends/debian/packages.js";
 import { HalError } from "./errors.js";
 import { makeValue } from "./escape.js";
@@ -64,19 +63,21 @@ function kernelHash({ profile }: Resolved): RenderedFile[] {
   return [text("patches/linux/linux.hash", `sha256  ${sha256}  ${name}\n`)];
 }
 
+/** What the make variables of a package begin with (Buildroot's UPPERCASE, support/misc/utils.mk). */
+export function packageVariable(name: string): string {
+  return name.replaceAll(/[^A-Za-z0-9]/g, "_").toUpperCase();
+}
+
 /** BR2_PACKAGE_OVERRIDE_FILE. Buildroot's own SOURCE_DATE_EPOCH would be the date of whatever git repository it lies in. */
 function makeVariables(resolved: Resolved): RenderedFile[] {
-  const { boot, sourceDateEpoch } = resolved.profile;
+  const { boot, sourceDateEpoch, buildroot } = resolved.profile;
   if (boot === "uki") return [];
-  const { overrides, localMk } = resolved.profile.buildroot;
-  const sources = Object.entries(overrides).map(([name, directory]) => {
-    const variable = name.replaceAll(/[^A-Za-z0-9]/g, "_").toUpperCase();
-    return `${variable}_OVERRIDE_SRCDIR = ${makeValue(directory, originOf(resolved, `/buildroot/overrides/${name}`))}\n`;
+  const sources = Object.entries(buildroot.overrides).map(([name, directory]) => {
+    return `${packageVariable(name)}_OVERRIDE_SRCDIR = ${makeValue(directory, originOf(resolved, `/buildroot/overrides/${name}`))}\n`;
   });
-  const own = localMk === undefined ? "" : readFileSync(localMk, "utf8");
   const rule = "#".repeat(80);
   const head = `${rule}\n#\n# What Buildroot reads before all packages\n#\n${rule}\n\n`;
-  return [text("local.mk", `${head}export SOURCE_DATE_EPOCH := ${sourceDateEpoch}\n${sources.join("")}${own}`)];
+  return [text("local.mk", `${head}export SOURCE_DATE_EPOCH := ${sourceDateEpoch}\n${sources.join("")}${resolved.localMk}`)];
 }
 
 function kernelFragments(resolved: Resolved): RenderedFile[] {

@@ -87,6 +87,7 @@ export async function resolve(reference: string, options: ResolveOptions = {}): 
       ...requestsOf(profile.buildroot.config, own, "/buildroot/config"),
     ]),
     kernelFragments: await kernelFragments(profile, parts, own),
+    localMk: await readText(profile.buildroot.localMk, at("/buildroot/localMk")),
     modules: unique([...profile.kernel.modules, ...features.flatMap(({ feature }) => feature.kernel.modules)]),
     debianPackages: unique([...profile.debian.packages, ...debianFeatures.flatMap((feature) => feature.debian.packages)]).sort(),
     debianKernel: [profile.debian.kernel, ...debianFeatures.map((feature) => feature.debian.kernel)].includes("generic")
@@ -287,7 +288,7 @@ async function kernelFragments(
   const fragments: KernelFragment[] = [];
   for (const [index, path] of profile.kernel.fragments.entries()) {
     const at = nearestOrigin(own.origins, `/kernel/fragments/${index}`);
-    const text = new TextDecoder().decode(await readInput(path, at));
+    const text = await readText(path, at);
     const name = `${String(index + 1).padStart(2, "0")}-${basename(path)
       .replace(/\.(config|fragment)$/, "")
       .replace(/[^A-Za-z0-9._-]/g, "_")}`;
@@ -325,10 +326,14 @@ async function readUnits(units: Profile["services"]["units"], from: Contribution
   return Promise.all(
     units.map(async (unit, index) => {
       const at = nearestOrigin(from.origins, `${pointer}/${index}/name`);
-      const content = unit.source === undefined ? (unit.content ?? "") : new TextDecoder().decode(await readInput(unit.source, at));
+      const content = unit.content ?? (await readText(unit.source, at));
       return { name: unit.name, content, enable: unit.enable, at };
     }),
   );
+}
+
+async function readText(path: string | undefined, at: Location): Promise<string> {
+  return path === undefined ? "" : new TextDecoder().decode(await readInput(path, at));
 }
 
 /** Larger files belong in an overlay, which is copied rather than held in memory. */

@@ -65,6 +65,8 @@ export interface Resolved {
   readonly cmdline: readonly string[];
   readonly buildrootRequests: readonly SymbolRequest[];
   readonly kernelFragments: readonly KernelFragment[];
+  /** Make text of the user's own, for Buildroot to read before all packages. */
+  readonly localMk: string;
   readonly modules: readonly string[];
   readonly debianPackages: readonly string[];
   readonly debianKernel: "cloud" | "generic";

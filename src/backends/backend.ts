@@ -3,7 +3,7 @@ import type { Manifest } from "../generated/types.js";
 import type { EifSigner } from "../measure/eif-signature.js";
 import type { Layers } from "../namespace.js";
 import type { Report } from "../progress.js";
-import type { Resolved } from "../resolved.js";
+import type { Rendered, Resolved } from "../resolved.js";
 import type { Command } from "../tools.js";
 
 /** What a build is asked for beside the profile. */
@@ -98,7 +98,7 @@ export interface Backend {
   /** Refuses, before any work, a profile that this backend cannot build, or a host that lacks a tool. */
   check(resolved: Resolved, options: BuildOptions): Promise<void>;
   /** What decides the bytes beyond the rendered tree, cheaply: it runs for every no-op build. */
-  inputs(resolved: Resolved, options: BuildOptions): Promise<Readonly<Record<string, unknown>>>;
+  inputs(resolved: Resolved, rendered: Rendered, options: BuildOptions): Promise<Readonly<Record<string, unknown>>>;
   /** The steps that a build would take, in words, for `--dry-run`. */
   plan(resolved: Resolved, options: BuildOptions): Promise<readonly string[]>;
   prepare(input: PrepareInput): Promise<Prepared>;

@@ -20,7 +20,7 @@ export interface Inputs {
  */
 export async function inputsOf(resolved: Resolved, rendered: Rendered, options: BuildOptions): Promise<Inputs> {
   const { backend, eifSigner } = options;
-  const details = await backends[backend].inputs(resolved, options);
+  const details = await backends[backend].inputs(resolved, rendered, options);
   const { launch } = resolved.profile;
   const firmware = await firmwareFile(resolved);
   // A copy of the firmware is launched: where it lies here decides nothing.

@@ -46,7 +46,7 @@ async function inputsOf(set: readonly string[], packages = usual, symbols: Reado
   const lines = Object.entries({ BR2_PER_PACKAGE_DIRECTORIES: "y", ...symbols }).map(([symbol, value]) => `${symbol}=${value}\n`);
   const config = readDotConfig(lines.join(""), ".config", "BR2_");
   const tree = { dir, version: "2026.02.3", commit: undefined };
-  return buildInputs(resolved, render(resolved), tree, "/o", config, new Map(packages));
+  return buildInputs(render(resolved), tree, "/o", config, new Map(packages));
 }
 
 async function planned(set: readonly string[], packages = usual, symbols = {}): Promise<readonly string[]> {
@@ -73,6 +73,20 @@ describe("what a change of the profile makes again", () => {
   it("the kernel too, for a new package that needs something of it", async () => {
     expect(await planned([], [...usual, shown("bash")], { BR2_PACKAGE_BASH: "y" })).toEqual(["busybox-dirclean", "bash", "all"]);
     expect(await planned([], [...usual, shown("lvm2")], { BR2_PACKAGE_LVM2: "y" })).toEqual(["linux-reconfigure", "lvm2", "all"]);
+  });
+
+  it("a package and the host's of that name, for another file in a source tree that a make file of the user's names", async () => {
+    const [file, source] = [join(dir, "source.mk"), join(dir, "source $ #1")];
+    mkdirSync(source);
+    writeFileSync(join(source, "main.c"), "1");
+    writeFileSync(file, `BASH_OVERRIDE_SRCDIR = ${join(dir, "source $$ \\#1")}\nLVM2_OVERRIDE_SRCDIR = /nowhere\n`);
+    const packages = [...usual, shown("bash"), shown("host-bash")];
+    const inputs = () => inputsOf([`buildroot.localMk=${file}`], packages);
+    const before = await inputs();
+    expect(planRebuild(before, await inputs())).toEqual([]);
+    writeFileSync(join(source, "main.c"), "2");
+    const steps = planRebuild(before, await inputs());
+    expect(steps.map(({ target }) => target)).toEqual(["bash-dirclean", "host-bash-dirclean", "all"]);
   });
 
   it("a new package alone, where the make file of the user's had words about it before it was wanted", async () => {

@@ -294,7 +294,7 @@ describe("show-info", () => {
   it("does not claim Buildroot's version for a source tree of the user's", async () => {
     writeFileSync(join(dir, "info.json"), JSON.stringify(shown));
     const made = tree("show-info:\n\t@cat info.json\n");
-    const [zlib] = await imagePackages(await showInfo(made, dirs, signal), made, new Map([["zlib", "0123456789abcdef"]]), dirs.downloads);
+    const [zlib] = await imagePackages(await showInfo(made, dirs, signal), made, new Map([["ZLIB", "0123456789abcdef"]]), dirs.downloads);
     expect(zlib).toMatchObject({ version: "override-0123456789ab", sha256: "0123456789abcdef" });
   });
 });

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { BuildOptions } from "../../src/backends/backend.js";
+import { buildroot } from "../../src/backends/buildroot/index.js";
 import { debian } from "../../src/backends/debian/index.js";
 import { planBuild } from "../../src/build/plan.js";
 import { buildAll } from "../../src/commands/build.js";
@@ -43,6 +44,15 @@ test("a feature that Debian cannot provide is left out only where the profile sa
   await expect(planBuild(wanted, options())).rejects.toMatchObject(refusal);
   const left = await resolve(join(await workspace(files), "p.yaml"), { set: ["backends.debian.omit=[f]"] });
   await expect(planBuild(left, options())).resolves.toMatchObject({ backend: "debian" });
+});
+
+test("a source tree or a make file of the user's that is not there is refused where it is named", async () => {
+  const at = { file: expect.stringMatching(/p\.yaml$/), line: 7 };
+  const named = await workspace({ "p.yaml": profile("buildroot: {overrides: {zlib: zlib}}") });
+  const message = `${join(named, "zlib")} does not exist`;
+  await expect(buildroot.check(await resolve(join(named, "p.yaml")), options())).rejects.toMatchObject({ kind: "input", message, at });
+  const included = await workspace({ "p.yaml": profile("buildroot: {localMk: local.mk}") });
+  await expect(resolve(join(included, "p.yaml"))).rejects.toMatchObject({ kind: "input", at });
 });
 
 test.each([

@@ -13,6 +13,7 @@ const files = {
   "vars.fd": "variables",
   "overlay/etc/motd": "hello",
   "busybox/main.c": "main",
+  "zlib/main.c": "main",
   "buildroot/Makefile": "export BR2_VERSION := 2026.02.3\n",
 };
 let dir = "";
@@ -39,8 +40,9 @@ async function digest(set: readonly string[] = [], more: Partial<BuildOptions> =
   return (await inputsOf(resolved, render(resolved), options)).digest;
 }
 
-test.each(["code.fd", "vars.fd", "overlay/etc/motd", "busybox/main.c"])("another %s makes another image", async (file) => {
-  const set = [`buildroot.overrides.busybox=${join(dir, "busybox")}`];
+test.each(["code.fd", "vars.fd", "overlay/etc/motd", "busybox/main.c", "zlib/main.c"])("another %s makes another image", async (file) => {
+  await writeFile(join(dir, "local.mk"), `ZLIB_OVERRIDE_SRCDIR := ${join(dir, "zlib")}\n`);
+  const set = [`buildroot.overrides.busybox=${join(dir, "busybox")}`, `buildroot.localMk=${join(dir, "local.mk")}`];
   const before = await digest(set);
   expect(await digest(set)).toBe(before);
   await writeFile(join(dir, file), "another one");

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { readdir, rm, writeFile } from "node:fs/promises";
+import { readdir, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { HalError } from "../../errors.js";
 import { hostTools } from "../../host-tools.js";
@@ -7,14 +7,14 @@ import { type BuildInputs, planRebuild, type RebuildStep } from "../../kconfig/r
 import { note } from "../../output.js";
 import { duration } from "../../progress.js";
 import { render } from "../../render.js";
-import type { Resolved } from "../../resolved.js";
+import type { Rendered, Resolved } from "../../resolved.js";
 import { findTool, missingTool } from "../../tools.js";
 import { nearestOrigin } from "../../tree.js";
 import { type Backend, BuildStopped, type Prepared, type PrepareInput } from "../backend.js";
 import { drive } from "./drive.js";
 import { type BuildrootDirs, buildrootDirs, makeCommand, shellCommand } from "./environment.js";
 import { gateExternalTree } from "./gate.js";
-import { buildInputs, readInputs, serializeInputs, treeDigest } from "./inputs.js";
+import { buildInputs, readInputs, serializeInputs, sourceDigests } from "./inputs.js";
 import { gateKernel } from "./kernel-gate.js";
 import { filesNamingBuild } from "./leaks.js";
 import { placed, seenByMake, tellPlace, WITHOUT_PLACES } from "./place.js";
@@ -32,6 +32,13 @@ export const buildroot: Backend = { check, inputs, plan, prepare, tellsTimeLeft:
 type Options = PrepareInput["options"];
 
 async function check(resolved: Resolved, options: Options): Promise<void> {
+  for (const [name, dir] of Object.entries(resolved.profile.buildroot.overrides)) {
+    const info = await stat(dir).catch(() => undefined);
+    if (info?.isDirectory()) continue;
+    throw new HalError("input", `${dir} ${info === undefined ? "does not exist" : "is not a directory"}`, {
+      at: nearestOrigin(resolved.origins, `/buildroot/overrides/${name}`),
+    });
+  }
   for (const { tool, stage } of hostTools) {
     if (stage === "buildroot" && (await findTool(tool)) === undefined) throw missingTool(tool);
   }
@@ -48,16 +55,14 @@ async function check(resolved: Resolved, options: Options): Promise<void> {
   }
 }
 
-async function inputs(resolved: Resolved, options: Options): Promise<Readonly<Record<string, unknown>>> {
+async function inputs(resolved: Resolved, rendered: Rendered, options: Options): Promise<Readonly<Record<string, unknown>>> {
   const tree = await buildrootTree(resolved, sourceOptions(options));
   const { toolchain } = resolved.profile.buildroot;
-  const overrides: Record<string, string> = {};
-  for (const [name, dir] of Object.entries(resolved.profile.buildroot.overrides)) overrides[name] = await treeDigest(dir);
   return {
     buildroot: tree.version,
     commit: tree.commit ?? null,
     toolchain: typeof toolchain === "string" ? toolchain : "external",
-    overrides,
+    overrides: Object.fromEntries(await sourceDigests(rendered)),
   };
 }
 
@@ -91,7 +96,8 @@ async function prepare({ resolved, externalTree, workDir, log, report, options }
   report("configuring");
   const config = await gateExternalTree(resolved, tree, dirs, signal);
   const shown = await showInfo(tree, dirs, signal);
-  const now = await buildInputs(resolved, render(resolved), tree, seen, config, shown);
+  const rendered = render(resolved);
+  const now = await buildInputs(rendered, tree, seen, config, shown);
   const record = join(workDir, "buildroot-inputs.json");
   const old = await readInputs(record);
   const untouched = old === undefined && !existsSync(join(dirs.output, "per-package"));
@@ -132,11 +138,11 @@ async function prepare({ resolved, externalTree, workDir, log, report, options }
     binariesDir: join(dirs.output, "images"),
     hostDir: join(dirs.output, "host"),
     buildDir: join(dirs.output, "build"),
-    packages: (await imagePackages(shown, tree, overriddenPackages(resolved, now.recipes), dirs.downloads)).map((entry) =>
+    packages: (await imagePackages(shown, tree, await sourceDigests(rendered), dirs.downloads)).map((entry) =>
       // Buildroot calls a kernel from an archive of the user's `custom`.
       entry.name === "linux" ? { ...entry, version: resolved.profile.kernel.version } : entry,
     ),
-    details: await inputs(resolved, options),
+    details: await inputs(resolved, rendered, options),
     assembled: true,
   };
 }
@@ -195,7 +201,4 @@ function isMadeImage(name: string): boolean {
 function workLeft(incomplete: number, total: number, seconds: number | undefined): string {
   const time = seconds === undefined || seconds < 1 ? "" : `, about ${duration(seconds)} as the last time`;
   return `${incomplete} of ${total} packages to build${time}`;
-}
-function overriddenPackages(resolved: Resolved, recipes: ReadonlyMap<string, string>): Map<string, string> {
-  return new Map(Object.keys(resolved.profile.buildroot.overrides).map((name) => [name, recipes.get(name) ?? ""]));
 }

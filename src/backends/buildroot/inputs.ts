@@ -1,16 +1,17 @@
+import { existsSync } from "node:fs";
 import { readdir, readFile, readlink } from "node:fs/promises";
 import { basename, join, resolve as resolvePath } from "node:path";
 import fastGlob from "fast-glob";
 import { sha256 } from "../../digest.js";
 import type { DotConfig } from "../../kconfig/dotconfig.js";
 import type { BuildInputs } from "../../kconfig/rebuild.js";
-import type { Rendered, Resolved } from "../../resolved.js";
+import { packageVariable } from "../../render.js";
+import type { Rendered } from "../../resolved.js";
 import type { ShownPackage } from "./show-info.js";
 import type { BuildrootTree } from "./source.js";
 
 /** Everything that decides what Buildroot's output directory must hold, for the plan of a rebuild. */
 export async function buildInputs(
-  resolved: Resolved,
   rendered: Rendered,
   tree: BuildrootTree,
   output: string,
@@ -25,13 +26,13 @@ export async function buildInputs(
     const name = file.path.split("/")[1] ?? "";
     recipes.set(name, sha256(`${recipes.get(name) ?? ""}${file.path}${sha256(file.content)}`));
   }
-  for (const [name, dir] of Object.entries(resolved.profile.buildroot.overrides)) recipes.set(name, await treeDigest(dir));
-  const localMk = rendered.files.find((file) => file.path === "local.mk");
-  if (localMk !== undefined) {
-    const names = [...shown.keys(), ...(await packagesOf(tree)), ...under("package/").map((file) => file.path.split("/")[1] ?? "")];
-    for (const [name, text] of makeRecipes(new TextDecoder().decode(localMk.content), names)) {
-      recipes.set(name, sha256(`${recipes.get(name) ?? ""}${text}`));
-    }
+  const names = [...shown.keys(), ...(await packagesOf(tree)), ...under("package/").map((file) => file.path.split("/")[1] ?? "")];
+  // The host's package of the same name is built from the same source (package/pkg-generic.mk).
+  const contents = [...(await sourceDigests(rendered))].map(
+    ([variable, digest]) => `${variable}_ ${digest}\nHOST_${variable}_ ${digest}\n`,
+  );
+  for (const [name, text] of makeRecipes(`${localMk(rendered)}\n${contents.join("")}`, names)) {
+    recipes.set(name, sha256(`${recipes.get(name) ?? ""}${text}`));
   }
   const makeFiles = await readMakeFiles(tree, shown);
   const fixups = (name: string): string => fixupsOf(name, makeFiles);
@@ -54,6 +55,26 @@ export async function buildInputs(
     scripts: board(["post-build.sh", "post-image.sh", "permissions.table", "users.table"]),
   };
 }
+
+function localMk({ files }: Rendered): string {
+  return new TextDecoder().decode(files.find(({ path }) => path === "local.mk")?.content);
+}
+
+/**
+ * Digests of the source trees that packages are built from instead of their archives: the profile's overrides, and those that its make
+ * file names as an absolute path (Buildroot manual, "Using Buildroot during development"), where they are.
+ * @returns by what the variables of the package begin with: `UTIL_LINUX`
+ */
+export async function sourceDigests(rendered: Rendered): Promise<ReadonlyMap<string, string>> {
+  const digests = new Map<string, string>();
+  for (const [, variable = "", value = ""] of localMk(rendered).matchAll(SOURCE_TREE)) {
+    const dir = value.trimEnd().replaceAll("$$", "$").replaceAll("\\#", "#");
+    if (existsSync(dir)) digests.set(variable, await treeDigest(dir));
+  }
+  return digests;
+}
+
+const SOURCE_TREE = /^(?:override |export )*([A-Z0-9_]+)_OVERRIDE_SRCDIR[ \t]*[:?]?=[ \t]*(\/.*)$/gm;
 
 /** Every package that Buildroot has: a variable of one that the configuration leaves out is still that package's. */
 async function packagesOf(tree: BuildrootTree): Promise<readonly string[]> {
@@ -84,7 +105,7 @@ function fixupsOf(configured: string, makeFiles: ReadonlyMap<string, string>): s
  * variable they set. What no package's name begins may mean anything: it counts as the toolchain's.
  */
 export function makeRecipes(text: string, packages: readonly string[]): ReadonlyMap<string, string> {
-  const byVariable = packages.map((name) => [`${name.toUpperCase().replaceAll(/[^A-Z0-9]/g, "_")}_`, name] as const);
+  const byVariable = packages.map((name) => [`${packageVariable(name)}_`, name] as const);
   byVariable.sort(([a], [b]) => b.length - a.length);
   const recipes = new Map<string, string>();
   for (const [statement] of text.matchAll(/^(?:override |export )*define\b[\s\S]*?^endef$|^(?:.*\\\n)*.*$/gm)) {

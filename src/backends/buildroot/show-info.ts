@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { sha256File } from "../../digest.js";
+import { packageVariable } from "../../render.js";
 import { runCommand } from "../../tools.js";
 import type { BuiltPackage } from "../backend.js";
 import { type BuildrootDirs, makeCommand } from "./environment.js";
@@ -71,6 +72,7 @@ export async function showInfo(tree: BuildrootTree, dirs: BuildrootDirs, signal:
 /**
  * The packages of the image for the manifest. show-info keeps reporting Buildroot's own version of a package
  * whose source is overridden: those are marked with the override instead.
+ * @param overridden digests of their source trees, by what the variables of the package begin with
  * @param downloads BR2_DL_DIR: a .hash file may have no sha256 of an archive, but Buildroot has checked it
  */
 export async function imagePackages(
@@ -82,7 +84,7 @@ export async function imagePackages(
   const built: BuiltPackage[] = [];
   for (const [name, entry] of [...shown].sort(([a], [b]) => (a < b ? -1 : 1))) {
     if (entry.type !== "target" || entry.virtual) continue;
-    const override = overridden.get(name);
+    const override = overridden.get(packageVariable(name));
     const license = entry.licenses === "" ? {} : { license: entry.licenses };
     if (override !== undefined) {
       built.push({

@@ -7,7 +7,7 @@ import { hostTools } from "../../host-tools.js";
 import { isRoot, removeTree } from "../../namespace.js";
 import { cacheRoot } from "../../paths.js";
 import { modulesOf } from "../../render/modules.js";
-import type { Resolved } from "../../resolved.js";
+import type { Rendered, Resolved } from "../../resolved.js";
 import { formatSize } from "../../size.js";
 import { findTool, missingTool } from "../../tools.js";
 import { nearestOrigin } from "../../tree.js";
@@ -68,7 +68,7 @@ async function checkSubordinateIds(): Promise<void> {
   }
 }
 
-async function inputs(resolved: Resolved, options: PrepareInput["options"]): Promise<Readonly<Record<string, unknown>>> {
+async function inputs(resolved: Resolved, _: Rendered, options: PrepareInput["options"]): Promise<Readonly<Record<string, unknown>>> {
   return details(await lockPackages(resolved, cacheAt(cacheRoot()), options), resolved);
 }
 
