@@ -1,6 +1,6 @@
 import { HalError } from "../errors.js";
 import type { Launch } from "../generated/types.js";
-import { located, refuseControl } from "./quote.js";
+import { located, qemuOptions, refuseControl } from "./quote.js";
 
 export interface CocosOptions {
   /** The folder of launch.json as the manager sees it. */
@@ -10,38 +10,58 @@ export interface CocosOptions {
 /**
  * The `MANAGER_QEMU_*` settings of Cocos Manager (manager/qemu/config.go) for this image, as lines of its EnvironmentFile.
  * Kernel boot where the launcher loads the kernel, disk boot where the firmware boots the disk. The manager decides for itself
- * which TEE the host has, which port of the host leads to the agent, and which directories it shares.
+ * which TEE the host has, which port of the host leads to the agent, and which directories it shares; what else it has no setting for
+ * stands in a comment where the guest runs without it too, and is an error where the guest would be another.
  * @throws HalError "input" where the manager has no setting for what the image needs
  */
 export function cocosEnvironment(launch: Launch, options: CocosOptions = {}): string {
-  const refuse = (message: string, remedy: string): never => {
-    throw new HalError("input", message, { remedy });
-  };
-  if (launch.boot === "enclave" || launch.platform === "nitro") refuse("Cocos Manager starts no Nitro enclaves", "--format nitro-cli");
-  if (launch.boot === "direct" && launch.drives.length > 0) {
-    refuse("Cocos Manager gives a guest either a kernel or a disk, and this image needs both", "layout: ram, or boot: uki");
-  }
-  if (launch.tee?.type === "sev-snp" && launch.firmware?.kind !== "igvm")
-    refuse("Cocos Manager starts SEV-SNP guests from an IGVM file", "launch.igvm");
-  if (launch.tee?.quoteGenerationSocket !== undefined && launch.tee.quoteGenerationSocket.cid !== 2) {
-    refuse("Cocos Manager looks for the quote generation service at context id 2", "launch.quoteGenerationSocket.cid: 2");
-  }
-  if (launch.net !== undefined && launch.net.forwards.length > 1)
-    refuse("Cocos Manager forwards one port, the agent's", "one entry in launch.forwards");
+  const objection = objectionTo(launch);
+  if (objection !== undefined) throw new HalError("input", objection[0], { remedy: objection[1] });
   const settings = Object.entries(settingsOf(launch, options)).flatMap(([name, value]) =>
     value === undefined ? [] : [assignment(name, String(value))],
   );
   return `${[...notes(launch), ...settings].join("\n")}\n`;
 }
 
+type Objection = readonly [message: string, remedy: string];
+
+/** Directories that the manager makes for each guest and shares over 9p (manager/service.go). */
+const managersShares: readonly string[] = ["env_share", "certs_share"];
+
+/** Why the manager would start another guest than launch.json describes. */
+function objectionTo(launch: Launch): Objection | undefined {
+  const { boot, platform, tee, firmware, net, cpu } = launch;
+  if (boot === "enclave" || platform === "nitro") return ["Cocos Manager starts no Nitro enclaves", "--format nitro-cli"];
+  if (boot === "direct" && launch.drives.length > 0)
+    return ["Cocos Manager gives a guest either a kernel or a disk, and this image needs both", "layout: ram, or boot: uki"];
+  if (tee?.type === "sev-snp" && firmware?.kind !== "igvm") return ["Cocos Manager starts SEV-SNP guests from an IGVM file", "launch.igvm"];
+  if (tee?.type === "sev" && (tee.kernelHashes || tee.policy !== undefined))
+    return ["Cocos Manager gives SEV guests neither kernel hashes nor a policy", "boot: uki, without launch.policy"];
+  if (tee?.type === "sev" && firmware?.kind === "bios") {
+    return [
+      "Cocos Manager starts a SEV guest from flash with a variable store",
+      "launch.firmware: {path: …/OVMF_CODE.fd, vars: …/OVMF_VARS.fd}",
+    ];
+  }
+  if (tee?.quoteGenerationSocket !== undefined && tee.quoteGenerationSocket.cid !== 2)
+    return ["Cocos Manager looks for the quote generation service at context id 2", "launch.quoteGenerationSocket.cid: 2"];
+  if (net !== undefined && net.forwards.length > 1) return ["Cocos Manager forwards one port, the agent's", "one entry in launch.forwards"];
+  const share = launch.shares.find(({ tag, type }) => type !== "9p" || !managersShares.includes(tag));
+  if (share !== undefined)
+    return [`Cocos Manager shares ${managersShares.join(" and ")} over 9p, and no ${share.tag} over ${share.type}`, "leave out the share"];
+  if (cpu.topology !== undefined && (cpu.topology.sockets > 1 || cpu.topology.threads > 1))
+    return ["Cocos Manager gives a guest one socket with cores of one thread", "launch.sockets and launch.threads: 1"];
+  return undefined;
+}
+
 type Settings = Readonly<Record<string, string | number | boolean | undefined>>;
 
 function settingsOf(launch: Launch, { base }: CocosOptions): Settings {
-  const { cpu, memory, firmware, tee, net, virtio } = launch;
+  const { cpu, memory, tee, net, virtio } = launch;
   const forward = net?.forwards[0];
   const onOff = (value: boolean | undefined) => (value === undefined ? undefined : value ? "on" : "off");
   return {
-    MACHINE: launch.machine.type,
+    MACHINE: qemuOptions(launch.machine.type, launch.machine.options),
     CPU: cpu.model,
     SMP_COUNT: cpu.count,
     SMP_MAXCPUS: cpu.max ?? cpu.count,
@@ -50,10 +70,11 @@ function settingsOf(launch: Launch, { base }: CocosOptions): Settings {
     MEMORY_SLOTS: memory.slots ?? 0,
     MAX_MEMORY: memory.max ?? memory.size,
     MEM_ID: memory.backend?.id,
-    ...firmwareOf(firmware, base),
+    ...firmwareOf(launch, base),
     NETDEV_ID: net?.id,
     HOST_FWD_AGENT: forward?.host,
     GUEST_FWD_AGENT: forward?.guest,
+    VSOCK_GUEST_CID: launch.vsock?.cid,
     VIRTIO_NET_PCI_DISABLE_LEGACY: onOff(virtio?.["disable-legacy"]),
     VIRTIO_NET_PCI_IOMMU_PLATFORM: virtio?.iommu_platform,
     ...(launch.boot === "disk"
@@ -73,9 +94,18 @@ function settingsOf(launch: Launch, { base }: CocosOptions): Settings {
 /** The manager copies its source disk with `qemu-img convert -f qcow2`, so it must be one. */
 const DISK_IMAGE = "disk.qcow2";
 
-function firmwareOf(firmware: Launch["firmware"], base: string | undefined): Settings {
-  if (firmware === undefined) return {};
+/** Without SEV-SNP and TDX the manager knows flash only. */
+const startsFromFlash = ({ tee }: Launch): boolean => tee?.type !== "sev-snp" && tee?.type !== "tdx";
+
+function firmwareOf(launch: Launch, base: string | undefined): Settings {
+  const { firmware } = launch;
+  if (firmware === undefined || (firmware.kind === "bios" && startsFromFlash(launch))) return {};
   const path = located(base, firmware.path);
+  // It stands in QEMU's option lists, and the manager reads the same setting as a file name: doubled commas would help only one of them.
+  if (firmware.kind !== "bios" && path.includes(","))
+    throw new HalError("input", `Cocos Manager cannot start from ${path}: it doubles no commas for QEMU`, {
+      remedy: "a path without commas",
+    });
   if (firmware.kind === "igvm") return { IGVM_FILE: path };
   if (firmware.kind === "bios") return { OVMF_FILE: path };
   return { OVMF_CODE_FILE: path, OVMF_VARS_FILE: firmware.vars && located(base, firmware.vars.path) };
@@ -109,9 +139,17 @@ function teeOf(tee: Launch["tee"]): Settings {
 }
 
 function notes(launch: Launch): string[] {
+  const dropped = [...(launch.machine.noReboot ? ["-no-reboot"] : []), ...launch.monitors.slice(1).map((monitor) => `-monitor ${monitor}`)];
   return [
     `# Cocos Manager settings for the image of profile ${launch.profile} on platform ${launch.platform}.`,
     ...(launch.tee?.type === "sev" ? ["# SEV without SNP: only managers from before its removal (COCOS-456) read these."] : []),
+    ...(launch.vsock === undefined
+      ? []
+      : ["# vsock: only managers from before August 2025 give a guest one (MANAGER_QEMU_VSOCK_GUEST_CID)."]),
+    ...(startsFromFlash(launch) && launch.firmware?.kind !== "pflash"
+      ? [`# Firmware: OVMF in flash, the manager's own default${launch.firmware === undefined ? "" : `, and not ${launch.firmware.path}`}.`]
+      : []),
+    ...(dropped.length === 0 ? [] : [`# The manager has no setting for: ${dropped.join(", ")}`]),
     ...(launch.boot === "disk" ? [`# Once, in the image's folder: qemu-img convert -f raw -O qcow2 disk.img ${DISK_IMAGE}`] : []),
   ];
 }

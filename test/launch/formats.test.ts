@@ -160,6 +160,17 @@ describe("cocos-env", () => {
     expect(text).toContain("MANAGER_QEMU_IGVM_FILE=/etc/cocos/coconut-qemu.igvm\n");
   });
 
+  test("what only some managers have, or none, is said in a comment", async () => {
+    const text = cocosEnvironment(await launchOf("tdx-ram"));
+    expect(text).toContain("MANAGER_QEMU_VSOCK_GUEST_CID=6\n");
+    expect(text).toMatch(/^# vsock: only managers from before August 2025/m);
+    expect(text).toMatch(/^# The manager has no setting for: -no-reboot, -monitor unix:monitor$/m);
+    expect(text).toContain("MANAGER_QEMU_MACHINE=q35,kernel_irqchip=split,hpet=off\n");
+    const none = cocosEnvironment(await launchOf("dev", ["boot=uki", "launch.firmware.package=ovmf"]));
+    expect(none).toMatch(/^# Firmware: OVMF in flash, the manager's own default, and not \/usr\/share\/ovmf\/OVMF.fd.$/m);
+    expect(none).not.toContain("OVMF_FILE");
+  });
+
   test("disk boot", async () => {
     const text = cocosEnvironment(await launchOf("tdx", ["boot=uki"]));
     expect(text).toContain("MANAGER_QEMU_ENABLE_DISK=true\nMANAGER_QEMU_SRC_DISK_FILE=disk.qcow2\n");
@@ -198,6 +209,12 @@ describe("cocos-env", () => {
     { profile: "sev-snp-ram", set: ["launch.forwards=[{host: 1, guest: 2}, {host: 3, guest: 4}]"], message: /forwards one port/ },
     { profile: "tdx-ram", set: ["launch.quoteGenerationSocket.cid=3"], message: /context id 2/ },
     { profile: "nitro", set: [], message: /no Nitro enclaves/ },
+    { profile: "sev", set: ["boot=uki"], message: /from flash with a variable store/ },
+    { profile: "sev", set: ["layout=ram"], message: /neither kernel hashes nor a policy/ },
+    { profile: "tdx-ram", set: ["launch.shares=[{tag: data}]"], message: /no data over 9p/ },
+    { profile: "tdx-ram", set: ["launch.shares=[{tag: env_share, type: virtiofs}]"], message: /no env_share over virtiofs/ },
+    { profile: "tdx-ram", set: ["launch.threads=2"], message: /cores of one thread/ },
+    { profile: "sev-snp-ram", set: ["launch.igvm=/a,b/coconut.igvm"], message: /it doubles no commas/ },
   ])("refuses $profile $set", async ({ profile, set, message }) => {
     const launch = await launchOf(profile, set);
     expect(() => cocosEnvironment(launch)).toThrow(message);
@@ -301,4 +318,4 @@ const managerSettings =
   VIRTIO_NET_PCI_IOMMU_PLATFORM VIRTIO_NET_PCI_ADDR VIRTIO_NET_PCI_ROMFILE DISK_IMG_KERNEL_FILE DISK_IMG_ROOTFS_FILE SEV_SNP_ID
   SEV_SNP_CBIT_POS SEV_SNP_REDUCED_PHYS_BITS ENABLE_HOST_DATA HOST_DATA TDX_ID QUOTE_GENERATION_PORT OVMF_FILE IGVM_ID IGVM_FILE
   SRC_DISK_FILE DST_DISK_FILE DISK_ID DISK_FORMAT DISK_SCSI_ID ENABLE_DISK BIN_PATH USE_SUDO ENABLE_KVM MACHINE CPU SMP_COUNT SMP_MAXCPUS
-  MEM_ID NO_GRAPHIC MONITOR KERNEL_CMDLINE HOST_FWD_RANGE CERTS_MOUNT ENV_MOUNT ENABLE_SEV_SNP ENABLE_TDX`.split(/\s+/);
+  MEM_ID NO_GRAPHIC MONITOR KERNEL_CMDLINE HOST_FWD_RANGE CERTS_MOUNT ENV_MOUNT ENABLE_SEV_SNP ENABLE_TDX VSOCK_GUEST_CID`.split(/\s+/);
