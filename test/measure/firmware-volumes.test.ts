@@ -72,10 +72,19 @@ describe("LZMA", () => {
     ["no known properties", (stream) => stream.writeUInt8(225, 0), "properties byte 0xe1"],
     ["a first byte that is not zero", (stream) => stream.writeUInt8(1, 13), "zero byte"],
     ["more than there is", (stream) => stream.writeBigUInt64LE(1n << 19n, 5), "end"],
+    ["less than there is", (stream) => stream.writeBigUInt64LE(stream.readBigUInt64LE(5) - 1n, 5), "unpacks to more than it says"],
   ])("refuses %s", (_, damage, message) => {
     const stream = streamOf(vectors.streams[0]?.stream ?? "");
     damage(stream);
     expect(() => decode(stream)).toThrow(message);
+  });
+
+  // Found by trying: each refers to the byte just before its start.
+  test.each([
+    ["XQAAAAAUAAAAAAAAAAAxzAp/YEkjA8xMs+tQtPeRrP5q3HYmt4rhPA==", "refers to 2 bytes before byte 1"],
+    ["XQAAAAAUAAAAAAAAAAByMsj1Q2/UVqgVTfn/ZVNwxjHlmI4ZC5VPTw==", "refers to 4 bytes before byte 3"],
+  ])("refuses what lies before its start: %s", (stream, message) => {
+    expect(() => decode(streamOf(stream))).toThrow(message);
   });
 
   test("mutated streams are refused at an offset, or unpacked", () => {
