@@ -80,8 +80,6 @@ export interface Resolved {
   readonly disable: readonly string[];
   /** Where a value of the profile came from, by JSON pointer (`/launch/memory`). */
   readonly origins: ReadonlyMap<string, Location>;
-  /** Every YAML file that was read. */
-  readonly sources: readonly string[];
 }
 
 /** A rendered file: bytes or a symbolic link, never both. Paths are relative, with forward slashes. */

@@ -4,7 +4,7 @@ import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
 import { HalError, type Location } from "./errors.js";
 import { nearest } from "./nearest.js";
 import { halRoot } from "./paths.js";
-import { type MapTree, originsOf, toPlain, treeAt } from "./tree.js";
+import { fileOf, type MapTree, originsOf, toPlain, treeAt } from "./tree.js";
 
 export const documentKinds = ["profile", "layout", "feature"] as const;
 export type DocumentKind = (typeof documentKinds)[number];
@@ -51,8 +51,9 @@ function makeAjv(): Ajv {
       context?: { instancePath: string; parentData: Record<string, unknown>; parentDataProperty: string | number },
     ) {
       if (context === undefined) return true;
-      const file = this.origins.get(context.instancePath)?.file;
-      const base = file === undefined || file.startsWith("--") ? process.cwd() : dirname(file);
+      const at = this.origins.get(context.instancePath);
+      const file = at === undefined ? undefined : fileOf(at);
+      const base = file === undefined ? process.cwd() : dirname(file);
       context.parentData[context.parentDataProperty] = resolvePath(base, value);
       return true;
     },

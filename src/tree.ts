@@ -84,3 +84,8 @@ export function nearestOrigin(origins: ReadonlyMap<string, Location>, pointer: s
   }
   return origins.get("") ?? { file: "profile" };
 }
+
+/** The file that a value was written in; undefined for one of the command line, whose place is the option itself. */
+export function fileOf(at: Location): string | undefined {
+  return at.file.startsWith("--") ? undefined : at.file;
+}

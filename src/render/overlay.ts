@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { HalError } from "../errors.js";
 import type { RenderedFile, Resolved } from "../resolved.js";
 import { own } from "./own-files.js";
+import { originOf } from "./view.js";
 
 /** Rendered files by path: what is set later replaces what was there. */
 type Files = Map<string, RenderedFile>;
@@ -27,7 +28,7 @@ export function overlayOf(resolved: Resolved): RenderedFile[] {
       parent = parent.slice(0, parent.lastIndexOf("/"));
       if (paths.has(parent))
         throw new HalError("input", `the image cannot have both /${parent} and /${path}`, {
-          at: { file: resolved.sources[0] ?? resolved.name },
+          at: resolved.files.find((file) => [`/${parent}`, `/${path}`].includes(file.path))?.at ?? originOf(resolved, "/overlays"),
         });
     }
   }

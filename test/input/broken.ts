@@ -174,6 +174,7 @@ export const broken: readonly Broken[] = [
   one("make in a primary site", "buildroot: {primarySite: 'http://x/$(shell id)'}", /not allowed/),
   one("path in a Buildroot version", "buildroot: {version: '../../x'}", /not allowed/),
   one("option as a commit", "buildroot: {commit: '--upload-pack=id'}", /not allowed/),
+  one("a file below a file", "files: [{path: /etc/a, content: x}, {path: /etc/a/b, content: y}]", /both \/etc\/a and \/etc\/a\/b/),
   one("make in an override's name", "buildroot: {overrides: {'$(shell id)': x}}", /cannot be a key/),
   one("unit name that climbs", "services: {units: [{name: '../x.service', content: ''}]}", /not allowed/),
   one("unit name with a space", "services: {enable: ['a b.service']}", /not allowed/),

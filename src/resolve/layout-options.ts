@@ -1,0 +1,29 @@
+import { HalError, type Location } from "../errors.js";
+import type { Layout, Profile } from "../generated/types.js";
+
+/**
+ * The layout with the profile's `layoutOptions` applied.
+ * @param at where a value of the profile was written, by JSON pointer
+ * @throws HalError "input" for an option of a part that the layout does not have
+ */
+export function withLayoutOptions(layout: Layout, profile: Profile, at: (pointer: string) => Location): Layout {
+  const { rootSize, rwSize, swapSize, integrity } = profile.layoutOptions;
+  const misfit = (key: string, part: string): never => {
+    throw new HalError("input", `layout '${layout.name}' has no ${part}`, {
+      at: at(`/layoutOptions/${key}`),
+      remedy: "remove this option or choose another layout",
+    });
+  };
+  if (rootSize !== undefined && layout.root.type !== "verity") misfit("rootSize", "root partition");
+  if (rwSize !== undefined && layout.rw === undefined) misfit("rwSize", "read-write partition");
+  if (integrity !== undefined && layout.rw === undefined) misfit("integrity", "read-write partition");
+  if (swapSize !== undefined && layout.swap === undefined) misfit("swapSize", "swap partition");
+  return {
+    ...layout,
+    root: { ...layout.root, size: rootSize ?? layout.root.size },
+    ...(layout.rw === undefined
+      ? {}
+      : { rw: { ...layout.rw, size: rwSize ?? layout.rw.size, integrity: integrity ?? layout.rw.integrity } }),
+    ...(layout.swap === undefined ? {} : { swap: { size: swapSize ?? layout.swap.size } }),
+  };
+}
