@@ -5,7 +5,7 @@ import { gunzipSync } from "node:zlib";
 import type { Prepared } from "./backends/backend.js";
 import { ByteReader } from "./bytes.js";
 import { HalError } from "./errors.js";
-import { type EifSigner, signingKey } from "./measure/eif-signature.js";
+import { type EifSigner, readCertificate, readKey, signingKey } from "./measure/eif-signature.js";
 import { writeEif } from "./measure/eif-write.js";
 import type { Resolved } from "./resolved.js";
 import { runCommand } from "./tools.js";
@@ -21,7 +21,7 @@ export interface EifInput {
 }
 
 /** The boot part of a root, which PCR1 covers: early boot and the kernel's modules. The application, PCR2, is the rest. */
-const BOOT_PART = /^(\.|init|dev(\/.*)?|proc|sys|run|usr|usr\/lib|usr\/lib\/modules(\/.*)?|lib\/modules(\/.*)?)$/;
+const BOOT_PART = /^(\.|init|dev(\/.*)?|proc|sys|run|lib|usr|usr\/lib|usr\/lib\/modules(\/.*)?|lib\/modules(\/.*)?)$/;
 
 /** More than Node.js holds in one piece is refused. */
 export const MAX_ROOT_BYTES = 2 ** 32 - 1;
@@ -104,14 +104,37 @@ function splitArchive(archive: Uint8Array, chosen: (path: string) => boolean): r
   }
 }
 
+export interface SignerOptions {
+  readonly now?: Date;
+  /** Called with what does not stop the build, and would stop the enclave. */
+  readonly warn?: (text: string) => void;
+}
+
 /**
- * Who signs, from two files in PEM: an EC P-384 key and its certificate.
+ * Who signs, from two files in PEM: an EC P-384 key and its certificate. The day changes no byte: an old image can be built again.
  * @throws HalError "input" for files that are not, or that do not belong together
  */
-export async function readSigner(keyFile: string, certificateFile: string): Promise<EifSigner> {
+export async function readSigner(
+  keyFile: string,
+  certificateFile: string,
+  { now = new Date(), warn }: SignerOptions = {},
+): Promise<EifSigner> {
   const signer = { key: await readPem(keyFile), certificate: await readPem(certificateFile) };
-  signingKey(signer);
+  inFile(keyFile, () => readKey(signer.key));
+  const { validFrom, validTo } = inFile(certificateFile, () => readCertificate(signer.certificate));
+  inFile(certificateFile, () => signingKey(signer));
+  if (now < new Date(validFrom) || now > new Date(validTo))
+    warn?.(`${certificateFile}: is valid from ${validFrom} to ${validTo}: on other days nitro-cli refuses an enclave that it signs`);
   return signer;
+}
+
+function inFile<T>(file: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof HalError)) throw error;
+    throw new HalError(error.kind, error.message, { at: { file }, cause: error, ...(error.remedy && { remedy: error.remedy }) });
+  }
 }
 
 async function readPem(file: string): Promise<string> {

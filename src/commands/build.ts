@@ -27,7 +27,7 @@ export async function buildAll(options: Options): Promise<void> {
   for (const reference of options.profile) matrix.push(await resolve(reference, { set: options.set }));
   const { buildroot, allowVersion, until, shell, eifKey: key, eifCertificate: certificate } = options;
   if ((key === undefined) !== (certificate === undefined)) throw new HalError("input", "--eif-key and --eif-certificate go together");
-  const eifSigner = key === undefined || certificate === undefined ? undefined : await readSigner(key, certificate);
+  const eifSigner = key === undefined || certificate === undefined ? undefined : await readSigner(key, certificate, { warn: note });
   if (eifSigner !== undefined && !matrix.some(({ platform }) => platform === "nitro")) {
     throw new HalError("input", "--eif-key signs enclave images, and no profile given is for platform nitro");
   }

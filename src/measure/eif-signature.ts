@@ -64,14 +64,16 @@ function toBeSigned(payload: Uint8Array): Uint8Array {
   return encodeCbor(["Signature1", protectedHeader, new Uint8Array(), payload]);
 }
 
-function readKey(pem: string): KeyObject {
+/** @throws HalError "input" for what is no private key on P-384 */
+export function readKey(pem: string): KeyObject {
   const key = parseP384Key(pem);
   if (typeof key === "string")
     throw new HalError("input", `signing key: it ${key}`, { remedy: "make one: openssl ecparam -name secp384r1 -genkey" });
   return key;
 }
 
-function readCertificate(pem: string): X509Certificate {
+/** @throws HalError "input" for what is no certificate in PEM */
+export function readCertificate(pem: string): X509Certificate {
   try {
     return new X509Certificate(pem);
   } catch (cause) {
