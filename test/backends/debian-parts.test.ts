@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type Account, addAccounts, parseUsersTable } from "../../src/backends/debian/accounts.js";
 import { snapshotSource, sourcesFor } from "../../src/backends/debian/archive.js";
-import { packagesDigest, parseStanzas } from "../../src/backends/debian/lock.js";
+import { lacksSecurity, packagesDigest, parseStanzas } from "../../src/backends/debian/lock.js";
 import { permissionCommands } from "../../src/backends/debian/permissions.js";
 import { ensureRoom, tellingLines } from "../../src/backends/failures.js";
 import { HalError } from "../../src/errors.js";
@@ -35,6 +35,12 @@ describe("archives", () => {
   });
   it("knows that sid has no updates", () => {
     expect(sourcesFor("sid", "bookworm", host)).toEqual([{ uri: "http://mirror.test/debian", suite: "sid" }]);
+  });
+  it("tells when a stable suite comes without its security updates", () => {
+    const releases = ["trixie Sat, 12 Sep 2026 07:55:41 UTC", "trixie-updates Thu, 19 Nov 2026 02:12:54 UTC"];
+    expect(lacksSecurity({ suite: "trixie", releases })).toBe(true);
+    expect(lacksSecurity({ suite: "trixie", releases: [...releases, "trixie-security Wed, 18 Nov 2026 22:17:43 UTC"] })).toBe(false);
+    expect(lacksSecurity({ suite: "sid", releases: ["sid Wed, 18 Nov 2026 22:17:43 UTC"] })).toBe(false);
   });
   it("takes none when the main archive is not among them", () => {
     expect(sourcesFor("trixie", "bookworm", line("http://mirror.test/security", "bookworm-security"))).toEqual([]);

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { HalError } from "../../errors.js";
 import type { Resolved } from "../../resolved.js";
 import { cleanEnvironment, runCommand } from "../../tools.js";
+import { rollingSuites } from "./lock.js";
 
 /** One suite of one archive, such as the security updates of the stable suite. */
 export interface Source {
@@ -43,7 +44,7 @@ async function hostSources(suite: string): Promise<readonly Source[]> {
 
 /** The archives that `apt-get update --print-uris` names for one Debian release, for another suite. */
 export function sourcesFor(suite: string, codename: string, printed: string): readonly Source[] {
-  const rolling = ["sid", "unstable", "experimental"].includes(suite);
+  const rolling = rollingSuites.includes(suite);
   const found: Source[] = [];
   for (const [, uri, release] of printed.matchAll(/^'([^']+)\/dists\/([^'/]+)\/InRelease'/gm)) {
     if (uri === undefined || release === undefined) continue;

@@ -5,6 +5,7 @@ import { basename, join } from "node:path";
 import { HalError } from "../../errors.js";
 import { hostTools } from "../../host-tools.js";
 import { isRoot, removeTree } from "../../namespace.js";
+import { note } from "../../output.js";
 import { cacheRoot } from "../../paths.js";
 import { modulesOf } from "../../render/modules.js";
 import type { Rendered, Resolved } from "../../resolved.js";
@@ -17,7 +18,7 @@ import { keyring } from "./archive.js";
 import { cacheAt, sweep } from "./cache.js";
 import { makeImages } from "./images.js";
 import { kernelTree, moduleFiles } from "./kernel.js";
-import { type Lock, type LockedPackage, packagesDigest } from "./lock.js";
+import { type Lock, type LockedPackage, lacksSecurity, packagesDigest } from "./lock.js";
 import { rootPackages, treeTools } from "./packages.js";
 import { download, missing } from "./pool.js";
 import { rootKey, rootTree, type TreeOptions } from "./root.js";
@@ -121,6 +122,7 @@ async function prepareTrees({ resolved, externalTree, workDir, cacheDir, log, re
   const cache = cacheAt(cacheDir);
   await sweep(cache);
   const lock = await lockPackages(resolved, cache, { ...options, update: false });
+  if (lacksSecurity(lock)) note(`${lock.suite} without its security updates: the archives that were asked have no ${lock.suite}-security`);
   const stop = new AbortController(); // the first failure stops what runs beside it
   const signal = AbortSignal.any([options.signal, stop.signal]);
   const source = { cache, apt: () => aptOf(resolved, cache, { ...options, update: false }), offline: options.offline, log, report, signal };

@@ -38,6 +38,14 @@ export async function readLock(file: string): Promise<Lock | undefined> {
   }
 }
 
+/** Suites whose packages are replaced in place: they have no archive of updates beside them. */
+export const rollingSuites: readonly string[] = ["sid", "unstable", "experimental"];
+
+/** Whether packages come from a suite without its archive of security updates. */
+export function lacksSecurity({ suite, releases }: Pick<Lock, "suite" | "releases">): boolean {
+  return !rollingSuites.includes(suite) && !releases.some((release) => release.startsWith(`${suite}-security `));
+}
+
 /** Digest of a set of packages: equal when every .deb is the same. */
 export function packagesDigest(packages: readonly LockedPackage[]): string {
   return sha256(packages.map((entry) => `${entry.name} ${entry.version} ${entry.architecture} ${entry.sha256}\n`).join(""));
