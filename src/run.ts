@@ -11,7 +11,7 @@ import { type Accel, carefulTcgCpu, type QemuOptions, qemuArgv } from "./launch/
 import type { IdKeyFiles } from "./launch/sign.js";
 import { withoutTee } from "./launch/without-tee.js";
 import { readLaunch, requireFiles } from "./manifest.js";
-import { formatCommand, runCommand, runInteractive } from "./tools.js";
+import { findTool, formatCommand, runCommand, runInteractive } from "./tools.js";
 
 export interface RunImageOptions {
   readonly accel: "auto" | Accel;
@@ -33,7 +33,7 @@ export interface RunImageOptions {
 export interface RunImageResult {
   /** What `print` asked for. */
   readonly text?: string;
-  /** QEMU's exit code. */
+  /** Of QEMU or nitro-cli. */
   readonly exitCode?: number;
 }
 
@@ -60,8 +60,14 @@ export async function runImage(dir: string, options: RunImageOptions): Promise<R
     return { text: formats[options.format](launch, { base, shares: absolute(options.shares), ...how }) };
   }
   if (launch.boot === "enclave") {
+    const argv = nitroArgv(launch, { base });
     requireFiles(base, launch);
-    return { exitCode: await start(nitroArgv(launch, { base }), base, options) };
+    if ((await findTool("nitro-cli")) === undefined)
+      throw new HalError("tool", "nitro-cli is missing: an enclave starts from an AWS instance with enclaves on", {
+        remedy: "dnf install aws-nitro-enclaves-cli there; elsewhere hal run --print, or --platform none",
+      });
+    options.note(formatCommand({ tool: "nitro-cli", args: argv.slice(1) }));
+    return { exitCode: await start(argv, options) };
   }
   const accel = await chooseAccel(options.accel);
   if (launch.tee !== undefined && accel !== "kvm") {
@@ -72,7 +78,9 @@ export async function runImage(dir: string, options: RunImageOptions): Promise<R
   requireFiles(base, launch);
   const local = await fitToHost(launch, options);
   const how: QemuOptions = { base, accel, shares: absolute(options.shares), snapshot: true, ...(await cpuFor(local, accel)) };
-  return { exitCode: await start(qemuArgv(local, how), base, options) };
+  const argv = qemuArgv(local, how);
+  options.note(`${formatCommand({ tool: argv[0] ?? "", args: argv.slice(1) })}\n(${base}; to leave: Ctrl-a x)`);
+  return { exitCode: await start(argv, options) };
 }
 
 /** The accelerator to use: `auto` is KVM where it really runs a guest, else TCG. */
@@ -146,8 +154,7 @@ function absolute(shares: Readonly<Record<string, string>>): Record<string, stri
 }
 
 /** Runs in a folder of its own, where monitor sockets may land; the image's folder stays as published. */
-async function start([tool = "", ...args]: readonly string[], base: string, { note, signal }: RunImageOptions): Promise<number> {
-  note(`${formatCommand({ tool, args })}\n(${base}; to leave: Ctrl-a x)`);
+async function start([tool = "", ...args]: readonly string[], { signal }: RunImageOptions): Promise<number> {
   const cwd = await mkdtemp(join(tmpdir(), "hal-run-"));
   try {
     return await runInteractive({ tool, args, cwd }, signal);

@@ -31,7 +31,7 @@ export async function run(dir: string, options: Options): Promise<void> {
     note,
   });
   if (text !== undefined) print(text);
-  if (exitCode !== undefined && exitCode !== 0) throw new HalError("command", `QEMU ended with exit code ${exitCode}`);
+  if (exitCode !== undefined && exitCode !== 0) throw new HalError("command", `the launcher ended with exit code ${exitCode}`);
 }
 
 function sharesOf(words: readonly string[]): Record<string, string> {

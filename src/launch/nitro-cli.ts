@@ -3,11 +3,15 @@ import type { Launch } from "../generated/types.js";
 import { located, refuseControl } from "./quote.js";
 
 const MiB = 2 ** 20;
+/** nitro-cli gives no enclave less memory than this many times its EIF (aws-nitro-enclaves-cli, resource_manager.rs). */
+const MEMORY_PER_EIF = 4;
+/** The context id of the parent instance, as the enclave sees it. */
+const PARENT_CID = 3;
 
 /**
  * `nitro-cli run-enclave` for the image's EIF (AWS Nitro Enclaves user guide, "nitro-cli run-enclave").
  * A debug image starts in debug mode, which gives a console and reports every PCR as zeros.
- * @throws HalError "input" when the image has no EIF
+ * @throws HalError "input" when the image has no EIF, or nitro-cli would refuse to start it
  */
 export function nitroArgv(launch: Omit<Launch, "argv">, options: { readonly base?: string } = {}): readonly string[] {
   if (launch.eif === undefined) {
@@ -18,6 +22,14 @@ export function nitroArgv(launch: Omit<Launch, "argv">, options: { readonly base
           : "build a profile with platform: nitro",
     });
   }
+  const memory = Math.ceil(launch.memory.bytes / MiB);
+  const least = MEMORY_PER_EIF * Math.ceil(launch.eif.size / MiB);
+  if (memory < least)
+    throw new HalError("input", `the enclave has ${memory} MiB, and nitro-cli demands ${MEMORY_PER_EIF} times its EIF: ${least} MiB`, {
+      remedy: `launch.memory: ${least}M`,
+    });
+  if (launch.vsock?.cid === PARENT_CID)
+    throw new HalError("input", `launch.vsock.cid ${PARENT_CID} is the parent instance's`, { remedy: "4 or more" });
   return [
     "nitro-cli",
     "run-enclave",
@@ -26,7 +38,7 @@ export function nitroArgv(launch: Omit<Launch, "argv">, options: { readonly base
     "--cpu-count",
     String(launch.cpu.count),
     "--memory",
-    String(Math.ceil(launch.memory.bytes / MiB)),
+    String(memory),
     ...(launch.vsock === undefined ? [] : ["--enclave-cid", String(launch.vsock.cid)]),
     "--enclave-name",
     launch.profile,
