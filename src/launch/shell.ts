@@ -20,17 +20,26 @@ export function shellScript(launch: Launch, options: QemuOptions = {}): string {
     `# Starts the image of profile ${launch.profile} on platform ${launch.platform}.`,
     "set -eu",
     ...open.flatMap(readVariable),
-    `cd -- "\${HAL_IMAGE_DIR:-${base === undefined ? '$(dirname -- "$0")' : insideDoubleQuotes(base)}}"`,
+    // A variable of its own: quotes inside "${NAME:-…}" are read differently by dash and bash.
+    `image=${base === undefined ? '$(dirname -- "$0")' : shellQuote(base)}`,
+    'cd -- "${HAL_IMAGE_DIR:-$image}"',
     `exec ${grouped(argv, open).join(" \\\n  ")}`,
   ];
   return `${lines.join("\n")}\n`;
 }
 
-/** The path made absolute, because the script changes its folder, and its commas doubled, as QEMU wants. */
+/**
+ * The path made absolute, because the script changes its folder, and its commas doubled, as QEMU wants; the dot keeps newlines at its end.
+ * realpath(1) is in no POSIX before 2024, and BusyBox's takes no `--`.
+ */
 function readVariable(share: Share): string[] {
   const { variable } = share;
   const meaning = share.type === "9p" ? `directory of share ${share.tag}` : `virtiofsd socket of share ${share.tag}`;
-  return [`${variable}=$(realpath -- "\${${variable}:?${meaning}}")`, `${variable}=$(printf '%s' "$${variable}" | sed 's/,/,,/g')`];
+  return [
+    `case \${${variable}:?${meaning}} in /*) ;; *) ${variable}=$PWD/$${variable} ;; esac`,
+    `${variable}=$(printf '%s.' "$${variable}" | sed 's/,/,,/g')`,
+    `${variable}=\${${variable}%.}`,
+  ];
 }
 
 /** One line for each option with its value. */
@@ -51,9 +60,4 @@ function quoteWithVariables(word: string, open: readonly Share[]): string {
     if (before !== undefined && after !== undefined) return `${shellQuote(before)}"$${share.variable}"${shellQuote(after)}`;
   }
   return shellQuote(word);
-}
-
-/** Text inside double quotes and `${NAME:-…}`: a closing brace would end it. */
-function insideDoubleQuotes(text: string): string {
-  return text.replace(/[\\"$`}]/g, "\\$&");
 }

@@ -61,6 +61,26 @@ describe("shell", () => {
     ).toBe(dir);
   });
 
+  test.each([["dash"], ["bash"], ["bash", "--posix"], ["busybox", "sh"]])(
+    "%s %s reads it alike, whatever the paths hold",
+    async (shell, ...more) => {
+      const launch = await launchOf("sev-snp-ram");
+      const script = join(dir, "hostile.sh");
+      await writeFile(join(dir, "bin", "qemu-system-x86_64"), `#!/bin/sh\nprintf '%s\\n' "$PWD" "$@"\n`);
+      for (const name of [HOSTILE, "-n", "$(touch x)", "new\nline", "end\n", "*?[a]", "#h ~"]) {
+        const folder = join(dir, "shares", name);
+        await mkdir(folder, { recursive: true });
+        await writeFile(script, shellScript(launch, { base: folder }));
+        const env = { PATH: `${join(dir, "bin")}:${process.env.PATH}`, ENV_PATH: folder, CERTS_PATH: name };
+        const { stdout } = await run(shell, [...more, script], { cwd: join(dir, "shares"), env });
+        const word = (id: string) => `local,id=${id},path=${folder.replaceAll(",", ",,")},security_model=mapped\n`;
+        expect(stdout.startsWith(`${folder}\n-enable-kvm\n`), name).toBe(true);
+        expect(stdout, name).toContain(word("fs0"));
+        expect(stdout, name).toContain(word("fs1"));
+      }
+    },
+  );
+
   test("says which share has no directory", async () => {
     const script = join(dir, "missing.sh");
     await writeFile(script, shellScript(await launchOf("sev-snp-ram")));
