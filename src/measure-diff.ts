@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { Launch, Manifest, Measurements } from "./generated/types.js";
 import { readJson, readLaunch, readManifest } from "./manifest.js";
+import { shortDigests } from "./output.js";
 import { validatePlain } from "./schema.js";
 
 /** A register that differs between two output directories, and what made it differ. */
@@ -127,7 +128,7 @@ function cmdlineCauses(a: Side, b: Side): string[] {
   const gone = [...left].filter((word) => !right.has(word));
   const come = [...right].filter((word) => !left.has(word));
   if (gone.length + come.length === 0) return [];
-  const lines = [`cmdline: ${gone.map(shortWord).join(" ") || "nothing"} → ${come.map(shortWord).join(" ") || "nothing"}`];
+  const lines = [`cmdline: ${shortDigests(gone.join(" ")) || "nothing"} → ${shortDigests(come.join(" ")) || "nothing"}`];
   return [...gone, ...come].some((word) => word.startsWith("roothash=")) ? [...lines, ...packageCauses(a, b)] : lines;
 }
 
@@ -152,9 +153,5 @@ function fileCauses(a: Side, b: Side): string[] {
 
 function short(value: unknown): string {
   const text = typeof value === "string" ? value : (JSON.stringify(value) ?? "absent");
-  return /^[0-9a-f]{40,}$/.test(text) ? `${text.slice(0, 12)}…` : text;
-}
-
-function shortWord(word: string): string {
-  return word.startsWith("roothash=") ? `roothash=${word.slice(9, 21)}…` : word;
+  return shortDigests(text);
 }

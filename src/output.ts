@@ -15,6 +15,11 @@ export function note(text: string): void {
   process.stderr.write(printable(`${text}\n`));
 }
 
+/** Text for people, its digests cut to what tells them apart; `--json` has all of them. */
+export function shortDigests(text: string): string {
+  return text.replace(/\b([0-9a-f]{16})[0-9a-f]{24,}\b/g, "$1…");
+}
+
 /** Columns padded to their widest cell, two spaces between; the last is not padded. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths: number[] = [];

@@ -73,7 +73,7 @@ function verifyLaunch(manifest: Manifest, launch: Launch): Finding[] {
     expected,
     found,
   });
-  const described = "the command that its fields describe";
+  const described = "as its fields say";
   const command = launchArgv({ firmware, kernel, initrd, eif, drives, ...rest } as Launch);
   return [
     same("profile and platform", `${manifest.profile} ${manifest.platform}`, `${launch.profile} ${launch.platform}`),

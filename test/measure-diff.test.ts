@@ -86,7 +86,7 @@ test("a unified kernel image", async () => {
     values: [pcr(name, { from: ["uki"] })],
     artifacts: [{ name: "boot.efi", size: 1, sha256: sha256(name) }],
   });
-  expect(await because(uki("a"), uki("b"))).toEqual([`unified kernel image: ${sha256("a").slice(0, 12)}… → ${sha256("b").slice(0, 12)}…`]);
+  expect(await because(uki("a"), uki("b"))).toEqual([`unified kernel image: ${sha256("a").slice(0, 16)}… → ${sha256("b").slice(0, 16)}…`]);
 });
 
 test("the firmware's release, which only the value holds for", async () => {

@@ -3,7 +3,7 @@ import { planBuild } from "../build/plan.js";
 import { type BuildResult, build } from "../build.js";
 import { readSigner } from "../eif.js";
 import { HalError } from "../errors.js";
-import { note, print, printJson } from "../output.js";
+import { note, print, printJson, shortDigests, table } from "../output.js";
 import { resolve } from "../resolve.js";
 import { formatSize } from "../size.js";
 import { type Command, formatCommand, runInteractive } from "../tools.js";
@@ -55,16 +55,11 @@ export async function buildAll(options: Options): Promise<void> {
     if (result === undefined) continue;
     results.push(result);
     if (!options.json) {
-      print(summary(result));
-      print(
-        `\nNext: ${command("test", result.dir)}    boot it and prove what the layout promises\n      ${command("run", result.dir, "--print")}    the command that launches it`,
-      );
+      print(`${summary(result)}\n\n${nextSteps(result)}`);
     }
   }
   if (options.json) printJson(results.map(({ dir, manifest, upToDate }) => ({ dir, upToDate, manifest })));
 }
-
-const command = (...args: string[]): string => formatCommand({ tool: "hal", args });
 
 /** Its exit code is the last command's, which says nothing about hal. */
 async function openShell(shell: Command, directory: string): Promise<void> {
@@ -72,15 +67,21 @@ async function openShell(shell: Command, directory: string): Promise<void> {
   await runInteractive(shell);
 }
 
-/** The lines that end a build: every artifact with size and digest. */
+/** What ends a build: every artifact with size and digest. */
 function summary({ dir, manifest, upToDate }: BuildResult): string {
-  const rows = manifest.artifacts.map(
-    (entry) => `  ${entry.name.padEnd(22)} ${formatSize(entry.size).padStart(8)}  sha256:${entry.sha256.slice(0, 16)}…`,
-  );
+  const rows = manifest.artifacts.map(({ name, size, sha256 }) => [`  ${name}`, formatSize(size).padStart(6), `sha256:${sha256}`]);
   const marks = [
     manifest.backend,
     ...(manifest.debug ? ["DEBUG: console and login are open"] : []),
     ...manifest.omitted.map((name) => `without ${name}`),
   ].join(", ");
-  return [`${dir} (${marks})${upToDate ? ": up to date" : ""}`, ...rows].join("\n");
+  return [`${dir} (${marks})${upToDate ? ": up to date" : ""}`, shortDigests(table(rows))].join("\n");
+}
+
+function nextSteps({ dir }: BuildResult): string {
+  const command = (...args: string[]): string => formatCommand({ tool: "hal", args });
+  return table([
+    ["Next:", command("test", dir), "boot it and prove what the layout promises"],
+    ["", command("run", dir, "--print"), "the command that launches it"],
+  ]);
 }

@@ -6,7 +6,7 @@ import type { Measurements } from "../generated/types.js";
 import type { ExplainedValue, MeasuredPlatform, MeasureRequest } from "../measure/inputs.js";
 import { measure as predict, toMeasurements } from "../measure/measure.js";
 import type { Difference } from "../measure-diff.js";
-import { note, print, printJson, table } from "../output.js";
+import { note, print, printJson, shortDigests, table } from "../output.js";
 
 interface Options {
   readonly platform?: MeasuredPlatform;
@@ -178,7 +178,7 @@ export function measurementTable({ values }: Measurements): string {
       bank,
       value,
       Object.entries(holdsFor)
-        .map(([key, held]) => `${key}=${typeof held === "string" && held.length > 24 ? `${held.slice(0, 12)}…` : String(held)}`)
+        .map(([key, held]) => `${key}=${shortDigests(String(held))}`)
         .join(" "),
     ]),
   );

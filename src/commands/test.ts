@@ -1,6 +1,8 @@
+import { join } from "node:path";
 import { HalError } from "../errors.js";
 import { note, print, printJson } from "../output.js";
-import { duration } from "../progress.js";
+import { cacheRoot } from "../paths.js";
+import { duration, type Report, runSteps } from "../progress.js";
 import { chooseCases, sufferAll, type Verdict } from "../prove/hostile.js";
 import { PARALLEL_BOOTS, prove } from "../prove/prove.js";
 import { proveTpm } from "../prove/prove-tpm.js";
@@ -13,6 +15,7 @@ interface Options {
   readonly hostile: boolean;
   readonly case: readonly string[];
   readonly tpm: boolean;
+  readonly boot?: "uki-kernel";
   readonly save?: string;
   readonly accel: "auto" | "kvm" | "tcg";
   readonly json?: boolean;
@@ -25,24 +28,47 @@ export async function test(dir: string, options: Options): Promise<void> {
     throw new HalError("input", "--case names a case of --hostile", { remedy: "add --hostile" });
   if (options.tpm && options.hostile)
     throw new HalError("input", "--tpm and --hostile are two tests", { remedy: "run one after the other" });
+  if (options.boot !== undefined && !options.tpm) throw new HalError("input", "--boot is for --tpm", { remedy: "add --tpm" });
   if (options.save !== undefined && !options.tpm) throw new HalError("input", "--save keeps what --tpm reads", { remedy: "add --tpm" });
   const subject = await readSubject(dir);
   const accel = await chooseAccel(options.accel);
   const { manifest, promises } = subject;
   const without = manifest.platform === "none" ? "" : `, without the TEE of platform ${manifest.platform}`;
-  note(`Booting ${promises.name} in QEMU (${accel})${without}${promises.debug ? ": a DEBUG image, whose doors are open" : ""}`);
-  await (options.tpm ? tpm : options.hostile ? hostile : plain)(subject, accel, options);
+  const doors = promises.debug ? ": a DEBUG image, whose doors are open" : "";
+  const boot = { title: `Boot ${promises.name} in QEMU (${accel})${without}${doors}`, subject, accel };
+  await (options.tpm ? tpm : options.hostile ? hostile : plain)(boot, options);
+}
+
+interface Boot {
+  /** What a person is told of it. */
+  readonly title: string;
+  readonly subject: Subject;
+  readonly accel: "kvm" | "tcg";
 }
 
 /** What the JSON of both proofs has. */
-function verdict(subject: Subject, accel: "kvm" | "tcg", checks: readonly { readonly ok: boolean }[]): object {
+function verdict({ subject, accel }: Boot, checks: readonly { readonly ok: boolean }[]): object {
   return { profile: subject.promises.name, platform: "none", accel, ok: checks.every(({ ok }) => ok), checks };
 }
 
-async function tpm(subject: Subject, accel: "kvm" | "tcg", { json, save, signal }: Options): Promise<void> {
-  const { checks, verify } = await proveTpm(subject, { accel, signal, ...(save === undefined ? {} : { save }) });
+/** Shows how long a boot takes, and what it took the last time. */
+async function watched<T>(title: string, boot: () => Promise<T>): Promise<T> {
+  const results: T[] = [];
+  const run = async (report: Report): Promise<void> => {
+    report("what the image says of itself");
+    results.push(await boot());
+  };
+  await runSteps([{ title, run }], join(cacheRoot(), "boot-times.json"));
+  return results[0] as T;
+}
+
+async function tpm(boot: Boot, { json, save, boot: how, signal }: Options): Promise<void> {
+  const { title, subject, accel } = boot;
+  const chosen = { ...(save === undefined ? {} : { save }), ...(how === undefined ? {} : { boot: how }) };
+  const proof = () => proveTpm(subject, { accel, signal, ...chosen });
+  const { checks, verify } = await watched(`${title} before a TPM`, proof);
   const different = checks.filter(({ ok }) => !ok);
-  if (json) printJson({ ...verdict(subject, accel, checks), ...(verify === undefined ? {} : { verify }) });
+  if (json) printJson({ ...verdict(boot, checks), ...(verify === undefined ? {} : { verify }) });
   else print(checkTable(checks));
   if (verify !== undefined) note(`To judge what was saved: ${formatCommand({ tool: "hal", args: verify })}`);
   if (different.length > 0)
@@ -51,10 +77,11 @@ async function tpm(subject: Subject, accel: "kvm" | "tcg", { json, save, signal 
     });
 }
 
-async function plain(subject: Subject, accel: "kvm" | "tcg", { json, signal }: Options): Promise<void> {
-  const { checks, figures, record, console } = await prove(subject, { accel, signal });
+async function plain(boot: Boot, { json, signal }: Options): Promise<void> {
+  const { title, subject, accel } = boot;
+  const { checks, figures, record, console } = await watched(title, () => prove(subject, { accel, signal }));
   const broken = checks.filter(({ ok }) => !ok);
-  if (json) printJson({ ...verdict(subject, accel, checks), figures, seconds: record.seconds });
+  if (json) printJson({ ...verdict(boot, checks), figures, seconds: record.seconds });
   else print(`${checkTable(checks)}\n${figureLine(figures)}`);
   if (broken.length === 0) return;
   throw new HalError("check", `${broken.length} of ${checks.length} promises are broken`, {
@@ -63,13 +90,13 @@ async function plain(subject: Subject, accel: "kvm" | "tcg", { json, signal }: O
   });
 }
 
-async function hostile(subject: Subject, accel: "kvm" | "tcg", options: Options): Promise<void> {
+async function hostile({ title, subject, accel }: Boot, options: Options): Promise<void> {
   const chosen = chooseCases(subject, options.case);
   if (chosen.length === 0)
     throw new HalError("input", `layout ${subject.promises.layout.name} has no disk that a host could damage`, {
       at: { file: subject.dir },
     });
-  note(`${chosen.length} damaged copies, ${PARALLEL_BOOTS} at a time`);
+  note(`${title}: ${chosen.length} damaged copies, ${PARALLEL_BOOTS} at a time`);
   const began = performance.now();
   const verdicts = await sufferAll(subject, chosen, {
     accel,

@@ -1,5 +1,5 @@
 import { HalError } from "../errors.js";
-import { print, printJson, table } from "../output.js";
+import { print, printJson, shortDigests, table } from "../output.js";
 import { verifyEventLog } from "../verify/eventlog.js";
 import { verifyOutput } from "../verify.js";
 
@@ -27,7 +27,7 @@ export async function verify(dir: string, options: Options): Promise<void> {
         findings.map(({ what, ok, expected, found }) => [
           ok ? "ok" : "FAIL",
           what,
-          ok ? (found ?? "") : `expected ${expected}, found ${found}`,
+          shortDigests(ok ? (found ?? "") : `expected ${expected}, found ${found}`),
         ]),
       ),
     );
