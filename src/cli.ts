@@ -138,6 +138,7 @@ export function program(interruption: () => AbortSignal): Command {
     .option("--hostile", "boot damaged copies: each must power off without running anything", false)
     .addOption(new Option("--case <name>", "with --hostile: only this case; again for more").argParser(append).default([]))
     .option("--tpm", "boot with OVMF and a TPM: every predicted PCR must be what the TPM holds", false)
+    .addOption(new Option("--boot <boot>", "with --tpm: start the disk's unified kernel image by -kernel instead").choices(["uki-kernel"]))
     .option("--save <dir>", "with --tpm: keep the event log, the PCRs and what booted")
     .addOption(new Option("--accel <accel>", "acceleration").choices(["auto", "kvm", "tcg"]).default("auto"))
     .addOption(json())

@@ -28,6 +28,8 @@ const GiB = 2 ** 30;
 const UNPACKED = 6;
 
 export interface ProveTpmOptions extends ProveOptions {
+  /** The unified kernel image of a disk, started by `-kernel` and without the disk: what `hal measure --boot uki-kernel` predicts. */
+  readonly boot?: "uki-kernel";
   /** A directory for the event log, the PCRs, and the file that had the probe in it. */
   readonly save?: string;
 }
@@ -50,15 +52,22 @@ interface Probed {
 /**
  * Boots the image as launch.json does, without a TEE (kernel, initrd and command line, or its disk), with OVMF and a software TPM, and
  * compares every predicted PCR in every bank with what the TPM held when the first process started, and the event log with the prediction.
+ * @throws HalError "input" when another boot is asked for than the image has
  */
-export async function proveTpm(subject: Subject, { accel, signal, save }: ProveTpmOptions): Promise<TpmProof> {
+export async function proveTpm(subject: Subject, { accel, signal, save, boot }: ProveTpmOptions): Promise<TpmProof> {
   const described = await readLaunch(subject.dir);
+  if (boot === "uki-kernel" && described.boot !== "disk")
+    throw new HalError("input", "has no unified kernel image to start by -kernel", { at: { file: subject.dir }, remedy: "boot: uki" });
   const launch = described.boot === "disk" ? withoutTee(described) : subject.launch;
   const dir = resolve(subject.dir);
   const firmware = await chooseFirmware(launch, dir);
   const [major, minor] = await qemuVersion();
   return inScratch(dir, async (scratch) => {
-    const probed = await (launch.boot === "disk" ? probedDisk(subject, launch, scratch) : probedInitrd(launch, dir, scratch));
+    const probed = await (boot === "uki-kernel"
+      ? probedUki(subject, launch, scratch)
+      : launch.boot === "disk"
+        ? probedDisk(subject, launch, scratch)
+        : probedInitrd(launch, dir, scratch));
     const gib = Math.ceil(1 + (UNPACKED * probed.bytes.length) / GiB);
     const machine = { memory: `${gib}G`, qemuVersion: `${major}.${minor}`, firmwareVersion: firmware.version };
     const { values } = await measure({ ...launchRequest(launch, dir, "vtpm"), ...machine, firmware: firmware.file, ...probed.request });
@@ -82,6 +91,8 @@ export async function proveTpm(subject: Subject, { accel, signal, save }: ProveT
       `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
       value,
     ]);
+    // hal verify judges the boot that launch.json describes.
+    if (boot === "uki-kernel") return { checks };
     return { checks, verify: ["verify", subject.dir, "--platform", "none", ...kept, ...words] };
   });
 }
@@ -108,12 +119,23 @@ async function probedInitrd(launch: Launch, dir: string, scratch: string): Promi
   };
 }
 
-async function probedDisk(subject: Subject, launch: Launch, scratch: string): Promise<Probed> {
-  const file = join(subject.dir, "boot.efi");
+/** The unified kernel image with the probe in it, as a file. */
+async function writeProbedUki({ dir }: Subject, launch: Launch, scratch: string) {
+  const file = join(dir, "boot.efi");
   const original = await readFile(file);
   const bytes = await ukiWithTpmProbe(original, file, launch.cmdline);
   const uki = join(scratch, "boot.efi");
   await writeFile(uki, bytes);
+  return { original, bytes, uki };
+}
+
+async function probedUki(subject: Subject, launch: Launch, scratch: string): Promise<Probed> {
+  const { bytes, uki } = await writeProbedUki(subject, launch, scratch);
+  return { files: { boot: "uki-kernel", uki }, request: { boot: "uki-kernel", uki }, option: "--uki", bytes };
+}
+
+async function probedDisk(subject: Subject, launch: Launch, scratch: string): Promise<Probed> {
+  const { original, bytes, uki } = await writeProbedUki(subject, launch, scratch);
   const [disk = ""] = Object.values(await copyDrives({ ...subject, launch }, scratch));
   await replaceOnDisk(disk, original, bytes);
   return { files: { boot: "uki-disk", disk }, request: { uki, disk }, option: "--uki", bytes };

@@ -47,7 +47,7 @@ async function withTpm(name: string, dir: string): Promise<readonly string[]> {
   return verify;
 }
 
-test("a UKI started from its disk: every predicted PCR is what a real TPM holds", async () => {
+test("a UKI started from its disk, and by -kernel: every predicted PCR is what a real TPM holds", async () => {
   const { dir } = await build("dev", ["--out", await emptyDir("uki"), "--set", "boot=uki", "--set", "launch.firmware.package=ovmf"]);
   const verify = await withTpm("uki", dir);
   // The log is of the image with the probe in it: of the image itself, the first other event is the UKI.
@@ -55,6 +55,9 @@ test("a UKI started from its disk: every predicted PCR is what a real TPM holds"
   expect(exitCode).toBe(5);
   expect(stdout).toContain("event 3 of pcr4: the log has EV_EFI_BOOT_SERVICES_APPLICATION, but predicted was unified kernel image");
   expect(stdout).toContain("event 8 of pcr11: the log has EV_IPL '.initrd', but predicted was section .initrd");
+
+  const { checks } = JSON.parse((await succeed(["test", dir, "--tpm", "--boot", "uki-kernel", "--json"])).stdout) as TpmReport;
+  expect(checks.map(({ name }) => name)).toEqual(expect.arrayContaining(["pcr4 sha384", "pcr9 sha256", "pcr11 sha256", "event log"]));
 });
 
 test.each(["sev-snp", "sev-snp-ram"])(
