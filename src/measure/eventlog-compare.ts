@@ -1,4 +1,4 @@
-import type { Bank } from "./banks.js";
+import { type Bank, bankSizes } from "./banks.js";
 import type { RegisterValue } from "./boot-events.js";
 import { type EventLog, replay } from "./eventlog.js";
 
@@ -28,7 +28,7 @@ export function unexplained(log: EventLog, given: readonly Pick<RegisterValue, "
     if (register === imaRegister) return [];
     const values = replayed.get(bank);
     if (values === undefined) return [`the log has no digests for ${register} in ${bank}`];
-    const found = values.get(register) ?? (dynamicRegisters.has(register) ? "ff" : "00").repeat(value.length / 2);
+    const found = values.get(register) ?? (dynamicRegisters.has(register) ? "ff" : "00").repeat(bankSizes[bank]);
     const held = value.toLowerCase();
     return found === held ? [] : [`${register} in ${bank}: the log yields ${found}, but the register holds ${held}`];
   });

@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { HalError } from "../errors.js";
 import { withoutTee } from "../launch/without-tee.js";
 import { readLaunch } from "../manifest.js";
-import { type Bank, banks } from "../measure/banks.js";
+import { type Bank, bankSizes, banks } from "../measure/banks.js";
 import type { RegisterValue } from "../measure/boot-events.js";
 import { type EventLogKind, readEventLog } from "../measure/eventlog.js";
 import { divergences, unexplained } from "../measure/eventlog-compare.js";
@@ -60,7 +60,8 @@ export async function verifyEventLog(dir: string, options: EventLogOptions): Pro
     given !== undefined && broken.length === 0 ? [{ what: `the log yields all ${given.length} reported values`, ok: true }] : [];
   const compared = [...new Set(predicted.filter(({ bank }) => log.banks.includes(bank)).map(({ register }) => register))];
   if (compared.length === 0) {
-    const why = notPredicted[0]?.why ?? `the log has digests in ${log.banks.join(", ") || "no known bank"}`;
+    const digests = `the log has digests in ${log.banks.join(", ") || "no bank that hal knows"}`;
+    const why = predicted.length > 0 ? digests : (notPredicted[0]?.why ?? digests);
     throw new HalError("input", `no register of the log is predicted: ${why}`, { at: { file: options.eventlog } });
   }
   // Of a register that nobody reports, the log proves nothing: whoever writes it can write what is expected.
@@ -82,24 +83,37 @@ async function readText(file: string): Promise<string> {
 
 type Reported = Pick<RegisterValue, "register" | "bank" | "value">;
 
+/** What a TPM or a TD has. */
+const possible = /^(?:pcr(?:[0-9]|1[0-9]|2[0-3])|rtmr[0-3])$/;
+
 /** `pcr4 sha256 HEX` a line, or the YAML that tpm2_pcrread prints (`sha256:` above `4 : 0xHEX`). Banks that hal does not know are left out. */
 function parseRegisters(text: string, file: string): Reported[] {
-  const found: { readonly register: string; readonly bank: string; readonly value: string }[] = [];
+  const found: Reported[] = [];
   let heading: string | undefined;
   for (const [index, line] of text.split("\n").entries()) {
-    const bank = /^\s*((?:sha|sm)[0-9_]+)\s*:\s*$/.exec(line)?.[1];
+    const at = { file, line: index + 1, column: 1 };
+    const above = /^\s*((?:sha|sm)[0-9_]+)\s*:\s*$/.exec(line)?.[1];
     const listed = /^\s*([0-9]{1,2})\s*:\s*0x([0-9A-Fa-f]+)\s*$/.exec(line);
     const plain = /^\s*((?:pcr|rtmr)[0-9]{1,2})\s+((?:sha|sm)[0-9_]+)\s+([0-9A-Fa-f]+)\s*$/.exec(line);
-    if (bank !== undefined) heading = bank;
-    else if (listed !== null && heading !== undefined)
-      found.push({ register: `pcr${listed[1]}`, bank: heading, value: (listed[2] ?? "").toLowerCase() });
-    else if (plain !== null) found.push({ register: plain[1] ?? "", bank: plain[2] ?? "", value: (plain[3] ?? "").toLowerCase() });
+    if (above !== undefined) heading = above;
+    else if (listed !== null && heading !== undefined) found.push(...reported(`pcr${listed[1]}`, heading, listed[2], at));
+    else if (plain !== null) found.push(...reported(plain[1], plain[2], plain[3], at));
     else if (line.trim() !== "" && !line.trim().startsWith("#")) {
-      throw new HalError("input", "not a register", {
-        at: { file, line: index + 1, column: 1 },
-        remedy: "lines like 'pcr4 sha256 HEX', or what tpm2_pcrread prints",
-      });
+      throw new HalError("input", "not a register", { at, remedy: "lines like 'pcr4 sha256 HEX', or what tpm2_pcrread prints" });
     }
   }
-  return found.filter((value): value is Reported => (banks as readonly string[]).includes(value.bank));
+  return found;
+}
+
+/** None for a bank that hal does not know. */
+function reported(
+  register = "",
+  name = "",
+  value = "",
+  at: { readonly file: string; readonly line: number; readonly column: number },
+): Reported[] {
+  const bank = banks.find((known) => known === name);
+  if (bank === undefined) return [];
+  if (possible.test(register) && value.length === 2 * bankSizes[bank]) return [{ register, bank, value: value.toLowerCase() }];
+  throw new HalError("input", `${register} in ${bank}: not a register with a value of ${bankSizes[bank]} bytes`, { at });
 }

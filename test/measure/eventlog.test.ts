@@ -109,10 +109,14 @@ describe("malformed logs", () => {
   });
 
   test.each(["tpm", "ccel"] as const)("mutated ones are refused at an offset, or replayed: %s", (kind) => {
+    // A TD counts registers from 0 to 4.
+    const original =
+      kind === "tpm" ? bytes : Buffer.concat([buildEventLog([0, 1, 2, 3, 4].map((index) => text(index, "x"))), Buffer.alloc(64, 0xff)]);
     const outcome = fuzz(
-      (random) => mutate(bytes, random, random(2) === 0 ? 0 : 28, bytes.length),
+      (random) => mutate(original, random, random(2) === 0 ? 0 : 28, original.length),
       (copy) => replay(readEventLog(copy, "log", kind), "sha384"),
     );
+    expect(outcome.accepted).toBeGreaterThan(1000);
     expect(outcome.refused).toBeGreaterThan(5000);
     expect(outcome.messages.size).toBeGreaterThan(8);
   });
