@@ -81,8 +81,9 @@ test.each(["sev-snp", "sev-snp-ram"])(
   },
 );
 
-test("nitro: the enclave image is measured as its own file says", async () => {
+test("nitro: the image boots, and the enclave image is measured as its own file says", async () => {
   await build("nitro");
+  await succeed(["test", join(out, "nitro")]);
   const { stdout } = await succeed(["measure", "--platform", "nitro", "--eif", join(out, "nitro/nitro.eif"), "--json"]);
   const { values } = JSON.parse(stdout) as { values: { register: string; value: string }[] };
   expect(values.map(({ register }) => register)).toEqual(["pcr0", "pcr1", "pcr2"]);
