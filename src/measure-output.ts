@@ -40,6 +40,7 @@ export function launchRequest(launch: Launch, base: string, only?: MeasuredPlatf
   const optional = {
     firmware: igvm === undefined ? firmware : undefined,
     igvm,
+    vars: present(file(launch.firmware?.vars?.path)),
     // Firmware that is here tells its own release.
     firmwareVersion:
       launch.firmware?.packageVersion ?? (firmware === undefined || igvm !== undefined ? defaults.firmwareVersion : undefined),

@@ -68,11 +68,14 @@ async function requestOfDir(dir: string, platform: MeasuredPlatform | undefined)
 }
 
 /**
- * What is given, over the directory's own. Another firmware is of another release: it tells it, or --firmware-version does. A unified
- * kernel image that QEMU starts has its command line inside and none beside it.
+ * What is given, over the directory's own. Another firmware is of another release, which it tells or --firmware-version does, and has
+ * other variables. A unified kernel image that QEMU starts has its command line inside and none beside it.
  */
-function varied({ firmwareVersion, cmdline, ...own }: MeasureRequest, given: Partial<MeasureRequest>): MeasureRequest {
-  const release = given.firmware !== undefined || firmwareVersion === undefined ? {} : { firmwareVersion };
+function varied({ firmwareVersion, vars, cmdline, ...own }: MeasureRequest, given: Partial<MeasureRequest>): MeasureRequest {
+  const release =
+    given.firmware !== undefined
+      ? {}
+      : { ...(firmwareVersion === undefined ? {} : { firmwareVersion }), ...(vars === undefined ? {} : { vars }) };
   const line = given.boot === "uki-kernel" || cmdline === undefined ? {} : { cmdline };
   return { ...own, ...release, ...line, ...given };
 }

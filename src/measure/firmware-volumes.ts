@@ -151,10 +151,9 @@ const platformKey = Buffer.concat([guidBytes("8be4df61-93ca-11d2-aa0d-00e098032b
 /** What firmware makes of Secure Boot: keys that turn it on, the variable SecureBoot with the value 0, or none. */
 export type SecureBoot = "keys" | "disabled" | "absent";
 
-/** What a firmware file says of Secure Boot; undefined for one whose volumes are packed otherwise. */
-export function secureBootOf(firmware: Firmware): SecureBoot | undefined {
-  const { bytes } = firmware.reader;
-  if (Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).includes(platformKey)) return "keys";
+/** What a firmware file says of Secure Boot, with its store of variables if that is another file; undefined for one packed otherwise. */
+export function secureBootOf(firmware: Firmware, variables: Uint8Array = firmware.reader.bytes): SecureBoot | undefined {
+  if (Buffer.from(variables.buffer, variables.byteOffset, variables.length).includes(platformKey)) return "keys";
   const dxe = volumesIn(firmware)?.dxe;
   if (dxe === undefined) return undefined;
   return Buffer.from(dxe.buffer, dxe.byteOffset, dxe.length).includes(secureBootDriver) ? "disabled" : "absent";

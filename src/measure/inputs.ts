@@ -15,6 +15,8 @@ export type MeasuredPlatform = "sev" | "sev-es" | "sev-snp" | "tdx" | "vtpm" | "
 export interface MeasureRequest {
   readonly platforms: readonly MeasuredPlatform[];
   readonly firmware?: string;
+  /** The firmware's variables, where they are another file. */
+  readonly vars?: string;
   /** edk2's stable tag or Debian's package version; read from the firmware where it is not given. */
   readonly firmwareVersion?: string;
   readonly igvm?: string;

@@ -6,6 +6,7 @@ import {
   machineOf,
   type Prediction,
   reading,
+  readNamed,
   registers,
   unifiedKernel,
   unknownRelease,
@@ -26,7 +27,8 @@ export async function measureVtpm(inputs: Inputs): Promise<Prediction> {
     return { values: [], notPredicted: [{ platform: "vtpm", register: "every PCR", why: unknownRelease }] };
   // The firmware that a TEE starts runs beside a TPM only where an SVSM has its own copy of it.
   const firmware = request.guest === "plain" ? await inputs.firmware() : undefined;
-  const common = { firmwareVersion, ...(firmware === undefined ? {} : { firmware: firmware.parsed }) };
+  const variables = firmware === undefined || request.vars === undefined ? {} : { variables: (await readNamed(request.vars)).bytes };
+  const common = { firmwareVersion, ...(firmware === undefined ? {} : { firmware: firmware.parsed }), ...variables };
   const predict = (image: VtpmBoot, holdsFor: Value["holdsFor"]): Prediction => {
     const { values, notPredicted } = registers("vtpm", { values: [], notPredicted: [] }, predictVtpm(image), holdsFor);
     const own = { ...holdsFor, ...(firmware === undefined ? {} : { firmware: firmware.sha256 }) };

@@ -26,6 +26,8 @@ interface Common {
   readonly firmwareVersion: string;
   /** For PCR 0 and 7; without it PCR 7 is that of Debian's OVMF.fd. */
   readonly firmware?: Firmware;
+  /** Its store of variables, if that is another file. */
+  readonly variables?: Uint8Array;
 }
 
 export type VtpmBoot = Common &
@@ -60,7 +62,7 @@ const notPredicted: readonly NotPredicted[] = [
 export function predictVtpm(boot: VtpmBoot): { readonly values: readonly RegisterValue[]; readonly notPredicted: readonly NotPredicted[] } {
   const generation = firmwareGeneration(boot.firmwareVersion);
   const debians = atLeast(generation, 2025, 2) ? "absent" : "disabled";
-  const secureBoot = boot.firmware === undefined ? debians : (secureBootOf(boot.firmware) ?? debians);
+  const secureBoot = boot.firmware === undefined ? debians : (secureBootOf(boot.firmware, boot.variables) ?? debians);
   // Since edk2 12c5ded287 the FAT driver gives up its caches when boot services end, which changes the memory map that the call was made with.
   const flushes = boot.boot === "uki-disk" && atLeast(generation, 2026, 8);
   const { images, disk, linux, stub, release } = eventsOf(boot);

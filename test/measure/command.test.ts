@@ -6,6 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vit
 import { measure } from "../../src/commands/measure.js";
 import { canonicalJson } from "../../src/digest.js";
 import type { Measurements } from "../../src/generated/types.js";
+import { guidBytes } from "../../src/measure/guid.js";
 import { launchOf } from "../launch/fixture.js";
 import { buildFirmware } from "./build-firmware.js";
 import { buildPe } from "./build-pe.js";
@@ -61,6 +62,18 @@ describe("hal measure DIR, varied", () => {
     expect(notPredicted).toContainEqual({ platform: "tdx", register: "rtmr2", why: expect.stringContaining("--firmware-version") });
     const told = await measured({ firmware: at("other.fd"), firmwareVersion: "2025.08" });
     expect(told.values.find(({ register }) => register === "rtmr2")?.holdsFor).toMatchObject({ firmwareVersion: "2025.08" });
+  });
+
+  test("variables beside the firmware may have Secure Boot keys: then PCR 7 is not predicted, nor told of another firmware", async () => {
+    const key = Buffer.concat([guidBytes("8be4df61-93ca-11d2-aa0d-00e098032b8c"), Buffer.from("PK\0", "utf16le")]);
+    await writeFile(at("vars.fd"), key);
+    const firmware = { ...own, vars: { path: "vars.fd", sha256: "0".repeat(64) } };
+    await writeFile(at("launch.json"), canonicalJson(await launchOf("dev", [], { firmware })));
+    const of = async (options: object) => (await measured(options)).values.map(({ register }) => register);
+    expect(await of({})).not.toContain("pcr7");
+    expect(await of({ firmware: at("other.fd"), firmwareVersion: "2025.02" })).toContain("pcr7");
+    await writeFile(at("vars.fd"), "none");
+    expect(await of({})).toContain("pcr7");
   });
 
   test("a number of vCPUs that is given twice is measured once, in the order given", async () => {
