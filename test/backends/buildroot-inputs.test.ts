@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { buildInputs } from "../../src/backends/buildroot/inputs.js";
+import { type BuildInputs, planRebuild } from "../../src/backends/buildroot/rebuild.js";
 import type { ShownPackage } from "../../src/backends/buildroot/show-info.js";
 import { readDotConfig } from "../../src/kconfig/dotconfig.js";
-import { type BuildInputs, planRebuild } from "../../src/kconfig/rebuild.js";
 import { render } from "../../src/render.js";
 import { resolve } from "../../src/resolve.js";
 

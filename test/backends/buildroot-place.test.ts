@@ -7,11 +7,11 @@ import { type BuildrootDirs, buildrootDirs, makeCommand, shellCommand } from "..
 import { gateExternalTree } from "../../src/backends/buildroot/gate.js";
 import { filesNamingBuild } from "../../src/backends/buildroot/leaks.js";
 import { outside, placed, seenByMake } from "../../src/backends/buildroot/place.js";
+import { type BuildInputs, planRebuild } from "../../src/backends/buildroot/rebuild.js";
 import { showInfo } from "../../src/backends/buildroot/show-info.js";
 import type { BuildrootTree } from "../../src/backends/buildroot/source.js";
 import { versionOf } from "../../src/backends/buildroot/source.js";
 import type { HalError } from "../../src/errors.js";
-import { type BuildInputs, planRebuild } from "../../src/kconfig/rebuild.js";
 import { isRoot, withPlaces } from "../../src/namespace.js";
 import { halRoot } from "../../src/paths.js";
 import { render } from "../../src/render.js";

@@ -1,11 +1,11 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { HalError } from "../../errors.js";
-import { type BuildFailure, failedDirectory, summarizeFailure } from "../../kconfig/failure.js";
-import { eventText, parseBuildLine } from "../../kconfig/progress.js";
 import type { Place } from "../../namespace.js";
 import { note } from "../../output.js";
 import { type Command, runCommand } from "../../tools.js";
+import { eventText, parseBuildLine } from "./events.js";
+import { type BuildFailure, failedDirectory, summarizeFailure } from "./failure.js";
 import { outside, type PlacedCommand } from "./place.js";
 import type { Tracker } from "./tracker.js";
 

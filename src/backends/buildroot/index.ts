@@ -3,7 +3,6 @@ import { readdir, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { HalError } from "../../errors.js";
 import { hostTools } from "../../host-tools.js";
-import { type BuildInputs, planRebuild, type RebuildStep } from "../../kconfig/rebuild.js";
 import { note } from "../../output.js";
 import { duration } from "../../progress.js";
 import { render } from "../../render.js";
@@ -18,6 +17,7 @@ import { buildInputs, readInputs, serializeInputs, sourceDigests } from "./input
 import { gateKernel } from "./kernel-gate.js";
 import { filesNamingBuild } from "./leaks.js";
 import { placed, seenByMake, tellPlace, WITHOUT_PLACES } from "./place.js";
+import { type BuildInputs, planRebuild, type RebuildStep } from "./rebuild.js";
 import { imagePackages, showInfo } from "./show-info.js";
 import { buildrootTree, cachedTree, type SourceOptions, versionOf } from "./source.js";
 import { Tracker } from "./tracker.js";

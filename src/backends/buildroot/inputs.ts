@@ -4,9 +4,9 @@ import { basename, join, resolve as resolvePath } from "node:path";
 import fastGlob from "fast-glob";
 import { sha256 } from "../../digest.js";
 import type { DotConfig } from "../../kconfig/dotconfig.js";
-import type { BuildInputs } from "../../kconfig/rebuild.js";
 import { packageVariable } from "../../render.js";
 import type { Rendered } from "../../resolved.js";
+import type { BuildInputs } from "./rebuild.js";
 import type { ShownPackage } from "./show-info.js";
 import type { BuildrootTree } from "./source.js";
 

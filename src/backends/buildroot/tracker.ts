@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type BuildEvent, eventText, type Phase } from "../../kconfig/progress.js";
-import { COMPLETE, type PhaseTimes, readPhaseTimes, remainingPhases, secondsLeft } from "../../kconfig/times.js";
+import { type BuildEvent, eventText, type Phase } from "./events.js";
+import { COMPLETE, type PhaseTimes, readPhaseTimes, remainingPhases, secondsLeft } from "./times.js";
 
 /** What the last builds took, in seconds: every package's phases, and all that comes after the packages. */
 interface KnownTimes {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { failedDirectory, summarizeFailure } from "../../src/kconfig/failure.js";
-import { eventText, parseBuildLine } from "../../src/kconfig/progress.js";
+import { eventText, parseBuildLine } from "../../src/backends/buildroot/events.js";
+import { failedDirectory, summarizeFailure } from "../../src/backends/buildroot/failure.js";
 
 const BOLD = "\u001b[7m";
 const RESET = "\u001b[27m";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type PhaseTimes, readPhaseTimes, remainingPhases, secondsLeft } from "../../src/kconfig/times.js";
+import { type PhaseTimes, readPhaseTimes, remainingPhases, secondsLeft } from "../../src/backends/buildroot/times.js";
 
 /** As package/pkg-generic.mk of Buildroot writes it. */
 function log(...lines: readonly (readonly [at: number, edge: "start" | "end", step: string, name: string])[]): string {

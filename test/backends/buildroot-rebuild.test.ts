@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type BuildInputs, planRebuild } from "../../src/kconfig/rebuild.js";
+import { type BuildInputs, planRebuild } from "../../src/backends/buildroot/rebuild.js";
 
 const packages: readonly (readonly [name: string, version: string, dependencies: readonly string[]])[] = [
   ["toolchain", "", []],

@@ -1,4 +1,4 @@
-import type { Phase } from "./progress.js";
+import type { Phase } from "./events.js";
 
 /** The stamp that Buildroot leaves in the directory of a package that is complete (package/pkg-generic.mk). */
 export const COMPLETE = ".stamp_installed";

@@ -1,7 +1,7 @@
 import { changedKeys, packageOfSymbol, type SymbolEffect, symbolEffect } from "./rebuild-symbols.js";
 
 /** A package that is part of a build, as `make show-info` lists it. */
-export interface BuiltPackage {
+export interface ListedPackage {
   readonly type: "target" | "host";
   readonly version: string;
   readonly dependencies: readonly string[];
@@ -17,7 +17,7 @@ export interface BuildInputs {
   readonly output: string;
   /** The resolved .config: symbol to value as written. */
   readonly config: ReadonlyMap<string, string>;
-  readonly packages: ReadonlyMap<string, BuiltPackage>;
+  readonly packages: ReadonlyMap<string, ListedPackage>;
   /** Digest of a package's recipe, patches, hashes and overridden source, where hal or the user provides them. */
   readonly recipes: ReadonlyMap<string, string>;
   /** The symbols that each package's make file reads. */

@@ -1,4 +1,4 @@
-import { type BuildEvent, parseBuildLine, phaseOf, stripEscapes } from "./progress.js";
+import { type BuildEvent, parseBuildLine, phaseOf, stripEscapes } from "./events.js";
 
 export interface BuildFailure {
   readonly package: string | undefined;
