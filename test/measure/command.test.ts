@@ -67,8 +67,8 @@ describe("hal measure DIR, varied", () => {
   test("variables beside the firmware may have Secure Boot keys: then PCR 7 is not predicted, nor told of another firmware", async () => {
     const key = Buffer.concat([guidBytes("8be4df61-93ca-11d2-aa0d-00e098032b8c"), Buffer.from("PK\0", "utf16le")]);
     await writeFile(at("vars.fd"), key);
-    const firmware = { ...own, vars: { path: "vars.fd", sha256: "0".repeat(64) } };
-    await writeFile(at("launch.json"), canonicalJson(await launchOf("dev", [], { firmware })));
+    const firmware = { ...own, kind: "pflash", vars: { path: "vars.fd", sha256: "0".repeat(64) } };
+    await writeFile(at("launch.json"), canonicalJson({ ...(await launchOf("dev")), firmware }));
     const of = async (options: object) => (await measured(options)).values.map(({ register }) => register);
     expect(await of({})).not.toContain("pcr7");
     expect(await of({ firmware: at("other.fd"), firmwareVersion: "2025.02" })).toContain("pcr7");
