@@ -4,9 +4,7 @@ set -eu
 cd "$(dirname "$0")/.."
 step() { printf '\n== %s\n' "$*"; }
 
-step "format and lint";          npx biome check .
-step "types";                    npx tsc --noEmit
-step "dead code";                npx knip
+step "format, types, dead code"; npm run --silent check
 step "generated files";          npx tsx scripts/generate.ts --check
 step "shell";                    shellcheck scripts/*.sh .ci/run
 step "tests";                    npx vitest run --project unit

@@ -8,6 +8,7 @@ import { debian } from "../../src/backends/debian/index.js";
 import { planBuild } from "../../src/build/plan.js";
 import { buildAll } from "../../src/commands/build.js";
 import { resolve } from "../../src/resolve.js";
+import { buildOptions } from "../build/options.js";
 import { profile, workspace } from "../input/workspace.js";
 
 const before = process.env.HAL_CACHE;
@@ -22,18 +23,7 @@ afterAll(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
-const options = (): BuildOptions => ({
-  backend: "debian",
-  out: join(dir, "out"),
-  jobs: 1,
-  offline: false,
-  update: false,
-  release: false,
-  verbose: false,
-  signal: new AbortController().signal,
-  eifSigner: undefined,
-  buildroot: {},
-});
+const options = (): BuildOptions => buildOptions({ backend: "debian", out: join(dir, "out") });
 
 test("a feature that Debian cannot provide is left out only where the profile says so", async () => {
   const feature = "apiVersion: hal/v1\nkind: Feature\nname: f\ndescription: d\ndebian: {unavailable: nobody packages it}\n";

@@ -6,6 +6,7 @@ import { inputsOf } from "../../src/build/inputs.js";
 import { render } from "../../src/render.js";
 import { resolve } from "../../src/resolve.js";
 import { profile, workspace } from "../input/workspace.js";
+import { buildOptions } from "./options.js";
 
 const files = {
   "p.yaml": profile("launch: {firmware: {path: code.fd, vars: vars.fd}}\noverlays: [overlay]"),
@@ -23,19 +24,7 @@ beforeAll(async () => {
 
 /** The digest over everything that decides the bytes of the image. */
 async function digest(set: readonly string[] = [], more: Partial<BuildOptions> = {}, home = dir): Promise<string> {
-  const options: BuildOptions = {
-    backend: "buildroot",
-    out: "out",
-    jobs: 1,
-    offline: true,
-    update: false,
-    release: false,
-    verbose: false,
-    signal: new AbortController().signal,
-    eifSigner: undefined,
-    buildroot: { tree: join(home, "buildroot") },
-    ...more,
-  };
+  const options = buildOptions({ backend: "buildroot", out: "out", buildroot: { tree: join(home, "buildroot") }, ...more });
   const resolved = await resolve(join(home, "p.yaml"), { set });
   return (await inputsOf(resolved, render(resolved), options)).digest;
 }

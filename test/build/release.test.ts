@@ -1,21 +1,10 @@
 import { tmpdir } from "node:os";
 import { expect, test } from "vitest";
-import type { BuildOptions } from "../../src/backends/backend.js";
 import { build } from "../../src/build.js";
 import { resolve } from "../../src/resolve.js";
+import { buildOptions } from "./options.js";
 
-const options: BuildOptions = {
-  backend: "debian",
-  out: tmpdir(),
-  jobs: 1,
-  offline: true,
-  update: false,
-  release: true,
-  verbose: false,
-  signal: new AbortController().signal,
-  eifSigner: undefined,
-  buildroot: {},
-};
+const options = buildOptions({ backend: "debian", out: tmpdir(), offline: true, release: true });
 
 test.each([
   ["sev-snp", ["debug=true"], /debug image/],

@@ -1,4 +1,4 @@
-import { copyFile, readFile, writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import { describe, expect, test } from "vitest";
@@ -102,17 +102,4 @@ test("nitro: a signer makes another enclave image, also where an unsigned one is
   const { stdout } = await succeed(["measure", join(out, "nitro"), "--json"]);
   expect(stdout).toContain('"pcr8"');
   expect((await build("nitro", signed)).upToDate).toBe(true);
-});
-
-test("a firmware file of the profile that is another one now: what was built with it is not up to date", async () => {
-  const dir = await emptyDir("firmware");
-  const firmware = join(dir, "firmware.fd");
-  await copyFile("/usr/share/ovmf/OVMF.fd", firmware);
-  const options = ["--out", dir, "--set", `launch.firmware.path=${firmware}`];
-  await build("dev", options);
-  const why = async (): Promise<string> =>
-    JSON.parse((await succeed(["build", "--profile", "dev", "--backend", "debian", "--dry-run", "--json", ...options])).stdout)[0].why;
-  expect(await why()).toBe("up to date");
-  await writeFile(firmware, Buffer.concat([await readFile(firmware), Buffer.alloc(4096)]));
-  expect(await why()).not.toBe("up to date");
 });
