@@ -49,3 +49,14 @@ export function buildPe(
   }
   return Buffer.concat([...parts, trailing, certificates]);
 }
+
+/** A PE image with the setup header of a bzImage, which says what release it is of (Linux Documentation/arch/x86/boot.rst). */
+export function buildLinux(release: string): Buffer {
+  const image = buildPe([{ name: ".text", data: Buffer.alloc(4096) }]);
+  image.write("HdrS", 0x202);
+  image.writeUInt16LE(0x20f, 0x206);
+  image.writeUInt16LE(0x800, 0x20e);
+  image.writeUInt8(1, 0x211);
+  image.write(`${release}\0`, 0xa00, "latin1");
+  return image;
+}

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { digestsOf } from "../../src/measure/banks.js";
 import { predictRtmr } from "../../src/measure/rtmr.js";
 import vectors from "../vectors/tdx-rtmr.json" with { type: "json" };
+import { buildLinux } from "./build-pe.js";
 import { describeWithInputs, readInput } from "./inputs.js";
 
 describeWithInputs("RTMR1 and RTMR2 agree with dstack-mr", () => {
@@ -22,4 +23,22 @@ describeWithInputs("RTMR1 and RTMR2 agree with dstack-mr", () => {
     });
     expect(values.map(({ value }) => value)).toEqual([rtmr1, rtmr2]);
   });
+});
+
+test.each([
+  ["2025.02", "6.12.1 ", []],
+  ["2024.11", "6.9.0 ", []],
+  ["2022.11-6+deb12u2", "6.8.0-45-generic ", ["rtmr1 of edk2 2022.11-6+deb12u2", "rtmr2 of Linux 6.8"]],
+  ["2024.08", "no release", ["rtmr1 of edk2 2024.08"]],
+])("what edk2 %s and Linux %s are known to do otherwise is said beside the values", (firmwareVersion, release, expected) => {
+  const boot = {
+    kernel: { file: "k", bytes: buildLinux(release) },
+    cmdline: "quiet",
+    memory: 2 ** 31,
+    qemuVersion: "10.2",
+    firmwareVersion,
+  };
+  const { values, notPredicted } = predictRtmr(boot);
+  expect(values.map(({ register }) => register)).toEqual(["rtmr1", "rtmr2"]);
+  expect(notPredicted.map(({ register }) => register)).toEqual([...expected, "rtmr0", "rtmr3"]);
 });

@@ -7,7 +7,7 @@ import { readPe } from "../../src/measure/pe.js";
 import { parseVersion } from "../../src/measure/versions.js";
 import { predictVtpm, type VtpmBoot } from "../../src/measure/vtpm.js";
 import vectors from "../vectors/vtpm.json" with { type: "json" };
-import { buildPe } from "./build-pe.js";
+import { buildLinux, buildPe } from "./build-pe.js";
 import { describeWithInputs, readInput } from "./inputs.js";
 
 const kernels: Readonly<Record<string, string>> = { k61: "vmlinuz-6.1.0-56-cloud-amd64", k612: "vmlinuz-6.12.107+deb13-cloud-amd64" };
@@ -126,17 +126,6 @@ describe("QEMU's changes to the setup header", () => {
   });
 });
 
-/** A PE image whose setup header says what release it is of. */
-function linuxOf(release: string): Buffer {
-  const image = buildPe([{ name: ".text", data: Buffer.alloc(4096) }]);
-  image.write("HdrS", 0x202);
-  image.writeUInt16LE(0x20f, 0x206);
-  image.writeUInt16LE(0x800, 0x20e);
-  image.writeUInt8(1, 0x211);
-  image.write(`${release}\0`, 0xa00, "latin1");
-  return image;
-}
-
 describe("what is not predicted", () => {
   const boot: VtpmBoot = {
     boot: "direct",
@@ -164,7 +153,7 @@ describe("what is not predicted", () => {
     ["7.2-rc1 ", false],
     ["\xff\xfe", false],
   ])("PCR 9 of Linux %j: %s", (release, unknown) => {
-    const { values, notPredicted } = predictVtpm({ ...boot, kernel: { file: "k", bytes: linuxOf(release) } });
+    const { values, notPredicted } = predictVtpm({ ...boot, kernel: { file: "k", bytes: buildLinux(release) } });
     expect(values.some(({ register }) => register === "pcr9")).toBe(!unknown);
     expect(notPredicted.some(({ register, why }) => register === "pcr9" && why.startsWith(`what Linux ${release.slice(0, 3)}`))).toBe(
       unknown,
