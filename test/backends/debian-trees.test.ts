@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -126,9 +126,12 @@ describe("cache", () => {
   it("sweeps what a killed build left, and nothing of a running one", async () => {
     const cache = cacheAt(dir);
     const start = (await readFile("/proc/self/stat", "utf8")).split(") ")[1]?.split(" ")[19];
-    const running = `${process.pid}.${start}.abcdef`;
-    for (const name of ["4194305.1.abcdef", `${process.pid}.1.abcdef`, running]) await mkdir(join(cache.tmp, name), { recursive: true });
+    const here = (await readlink("/proc/self/ns/pid")).replace(/\D/g, "");
+    const [running, elsewhere, old] = [`${here}.${process.pid}.${start}.abcdef`, "1.2.3.abcdef", "1.2.4.abcdef"];
+    for (const name of [`${here}.4194305.1.abcdef`, `${here}.${process.pid}.1.abcdef`, running, elsewhere, old])
+      await mkdir(join(cache.tmp, name), { recursive: true });
+    await utimes(join(cache.tmp, old), 0, 0);
     await sweep(cache);
-    expect(await readdir(cache.tmp)).toEqual([running]);
+    expect((await readdir(cache.tmp)).sort()).toEqual([elsewhere, running].sort());
   });
 });

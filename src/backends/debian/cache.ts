@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, readlink, rename, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { removeTree } from "../../namespace.js";
 
@@ -36,7 +36,7 @@ export function cacheAt(cacheDir: string): Cache {
 /** Gives `work` a directory of its own and removes it afterwards. */
 export async function withScratch<T>(cache: Cache, work: (dir: string) => Promise<T>): Promise<T> {
   await mkdir(cache.tmp, { recursive: true });
-  const dir = await mkdtemp(join(cache.tmp, `${process.pid}.${await startOf(process.pid)}.`));
+  const dir = await mkdtemp(join(cache.tmp, `${await processes()}.${process.pid}.${await startOf(process.pid)}.`));
   try {
     return await work(dir);
   } finally {
@@ -44,12 +44,29 @@ export async function withScratch<T>(cache: Cache, work: (dir: string) => Promis
   }
 }
 
-/** Removes what killed builds left. */
+/** No build takes as long. */
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+/** Removes what killed builds left; where hal cannot see whether they run, in another container, only what is a day old. */
 export async function sweep(cache: Cache): Promise<void> {
   for (const name of await readdir(cache.tmp).catch(() => [])) {
-    const [pid = "", started] = name.split(".");
-    if ((await startOf(pid)) !== started) await removeTree(join(cache.tmp, name));
+    const dir = join(cache.tmp, name);
+    const [namespace, pid = "", started] = name.split(".");
+    const isLeft = namespace === (await processes()) ? (await startOf(pid)) !== started : (await ageOf(dir)) > DAY_MS;
+    if (isLeft) await removeTree(dir);
   }
+}
+
+async function ageOf(dir: string): Promise<number> {
+  return stat(dir).then(
+    ({ mtimeMs }) => Date.now() - mtimeMs,
+    () => 0, // gone by now
+  );
+}
+
+/** The namespace that process ids are of (pid_namespaces(7)). */
+async function processes(): Promise<string> {
+  return (await readlink("/proc/self/ns/pid")).replace(/\D/g, "");
 }
 
 /**
