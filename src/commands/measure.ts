@@ -38,6 +38,10 @@ export async function measure(dir: string | undefined, options: Options): Promis
   if (options.diff !== undefined) {
     if (dir === undefined)
       throw new HalError("input", "--diff compares two output directories", { remedy: "hal measure OUT/A --diff OUT/B" });
+    if (options.explain || Object.keys(bareRequest(options)).length > 0)
+      throw new HalError("input", "--diff compares what was measured of two directories: nothing else can be given with it but --json", {
+        remedy: "hal measure OUT/A --diff OUT/B",
+      });
     const differences = await (await import("../measure-diff.js")).diffOutputs(dir, options.diff);
     if (options.json) printJson(differences);
     else print(differences.length === 0 ? "no register differs" : differenceText(differences));

@@ -76,6 +76,11 @@ describe("hal measure DIR, varied", () => {
     expect(await of({})).toContain("pcr7");
   });
 
+  test("what varies a measurement is refused beside --diff, not ignored", async () => {
+    for (const option of [{ vcpus: "2" }, { memory: "2G" }, { explain: true }, { nativeZero: true }])
+      await expect(measured({ diff: dir, ...option })).rejects.toMatchObject({ kind: "input", message: expect.stringContaining("--json") });
+  });
+
   test("a number of vCPUs that is given twice is measured once, in the order given", async () => {
     await writeFile(at("launch.json"), canonicalJson(await launchOf("sev-snp", [], { firmware: own })));
     const { values } = await measured({ platform: "sev-snp", vcpus: "4,1,04" });
