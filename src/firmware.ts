@@ -90,11 +90,12 @@ async function packagedFirmware(
       work,
     );
     const apt = await makeApt(join(work, "apt"), sources, false);
-    await runCommand({ tool: "apt-get", args: ["--quiet", "update"], env: apt.env }, { signal });
+    const refused = (cause: unknown) => profilesMistake(cause, resolved, name, suite, apt.env);
+    await runCommand({ tool: "apt-get", args: ["--quiet", "update"], env: apt.env }, { signal }).catch(refused);
     const tree = join(work, "tree");
     /** Unpacks one package into the tree, and returns its version. */
     const unpack = async (which: string): Promise<string> => {
-      await runCommand({ tool: "apt-get", args: ["--quiet", "download", which], env: apt.env, cwd: work }, { signal });
+      await runCommand({ tool: "apt-get", args: ["--quiet", "download", which], env: apt.env, cwd: work }, { signal }).catch(refused);
       const deb = (await readdir(work)).find((entry) => entry.startsWith(`${which.split("=")[0]}_`) && entry.endsWith(".deb"));
       if (deb === undefined) throw new HalError("command", `apt-get downloaded no ${which}`);
       await runCommand({ tool: "dpkg-deb", args: ["--extract", join(work, deb), tree] });
@@ -121,6 +122,29 @@ async function packagedFirmware(
   } finally {
     await rm(work, { recursive: true, force: true });
   }
+}
+
+/** What apt says of a suite, a package or a version that the archive does not have. */
+const unknownToApt = /^E: (Version '.*' for '.*' was not found|Unable to locate package |The repository '.*' does not have a Release file)/;
+
+/** A suite, package or version that is not there is the profile's mistake, and not apt's; every other error stays what it is. */
+async function profilesMistake(
+  error: unknown,
+  { origins, profile }: Resolved,
+  name: PackageName,
+  suite: string,
+  env: Readonly<Record<string, string>>,
+): Promise<never> {
+  const said = error instanceof HalError ? error.details.find((line) => unknownToApt.test(line)) : undefined;
+  if (said === undefined) throw error;
+  const { stdout } = await runCommand({ tool: "apt-cache", args: ["madison", name], env }, { allowFailure: true });
+  const versions = [...stdout.matchAll(/^ *\S+ \| (\S+) \|/gm)].map(([, version]) => version);
+  const version = profile.launch.firmware?.version;
+  throw new HalError("input", `suite ${suite} has no ${name}${version === undefined ? "" : ` ${version}`}: ${said.slice("E: ".length)}`, {
+    at: nearestOrigin(origins, "/launch/firmware"),
+    remedy: versions.length > 0 ? `it has ${versions.join(", ")}` : `launch.firmware.suite: ${suiteOf[name]}`,
+    cause: error,
+  });
 }
 
 /** The version that an earlier build fetched: a profile without a version keeps the one it has until `--update`. */
