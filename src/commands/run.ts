@@ -20,7 +20,11 @@ interface Options {
 export async function run(dir: string, options: Options): Promise<void> {
   if (options.authorKey !== undefined && options.idKey === undefined)
     throw new HalError("input", "--author-key signs the key of an ID block, and there is none", { remedy: "add --id-key KEY.pem" });
-  if (options.json) return printJson(await readLaunch(dir));
+  if (options.json) {
+    if (options.idKey !== undefined || options.platform !== undefined || options.share.length > 0)
+      throw new HalError("input", "--json prints launch.json as it is", { remedy: "--print with --id-key, --platform or --share" });
+    return printJson(await readLaunch(dir));
+  }
   const { text, exitCode } = await runImage(dir, {
     ...options,
     print: options.print || options.format !== "qemu",

@@ -166,5 +166,16 @@ describe("hal run --id-key", () => {
         signal: new AbortController().signal,
       }),
     ).rejects.toThrow(/--author-key signs the key of an ID block/);
+    await expect(
+      run(dir, {
+        accel: "auto",
+        print: true,
+        format: "qemu",
+        share: [],
+        idKey: at("id.pem"),
+        json: true,
+        signal: new AbortController().signal,
+      }),
+    ).rejects.toThrow(/--json prints launch.json as it is/);
   });
 });
