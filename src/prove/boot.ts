@@ -39,8 +39,12 @@ export interface BootRecord {
   readonly facts: Facts;
 }
 
-/** What the host offers systemd as a credential, in both ways that QEMU has (systemd(1), "Credentials"); none must be taken. */
+/** A host's idea of the machine: systemd would make its machine id of it (machine-id(5)). */
+export const OFFERED_UUID = "8a1f0b6e-5d3c-4f2a-9b7e-000000000001";
+
+/** What the host offers systemd: a machine, and a credential in both ways that QEMU has (systemd(1), "Credentials"); none must be taken. */
 const OFFERED = [
+  ...["-uuid", OFFERED_UUID],
   ...["-smbios", "type=11,value=io.systemd.credential:hal-proof=taken"],
   ...["-fw_cfg", "name=opt/io.systemd.credentials/hal-proof-too,string=taken"],
 ];

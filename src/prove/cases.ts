@@ -1,6 +1,8 @@
+import { writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { runCommand } from "../tools.js";
 import { VictimDisk } from "./damage.js";
+import { readPackagedFirmware, withSystemdOptions } from "./efi-variables.js";
 import { foreignLuks2 } from "./foreign-luks2.js";
 import { BLOCK, fileBlock, hashBlock, rootInodeBlock } from "./locate.js";
 import type { Subject } from "./subject.js";
@@ -16,6 +18,8 @@ export interface Tampering {
   readonly extra?: readonly string[];
   /** Change the disk while the guest runs; `file` is what the guest reads again afterwards. */
   readonly running?: { readonly file: string; readonly change: () => Promise<void> };
+  /** The host's store of crash records (ACPI ERST): nothing may be in it afterwards. */
+  readonly records?: string;
 }
 
 /**
@@ -284,7 +288,36 @@ export const cases: readonly HostileCase[] = [
       return { running: { file: UNUSED_FILE, change: () => disk.flip("root", block * BLOCK + 1) } };
     },
   },
+  {
+    name: "crash-records",
+    what: "the same, with a store for the log of a kernel that stops (ACPI ERST): nothing is written there",
+    expected: "stops",
+    damage: async (subject, disk, scratch) => {
+      const block = await fileBlock(rootImage(subject), UNUSED_FILE);
+      const records = join(resolve(scratch), "records");
+      await writeFile(records, Buffer.alloc(ERST_SIZE));
+      return { running: { file: UNUSED_FILE, change: () => disk.flip("root", block * BLOCK + 1) }, records, extra: recordStore(records) };
+    },
+  },
+  {
+    name: "efi-variables",
+    what: "firmware with the EFI variable SystemdOptions, kernel parameters for systemd: not seen",
+    expected: "works",
+    damage: async (_subject, _disk, scratch) => {
+      const flash = join(resolve(scratch), "flash");
+      await writeFile(flash, withSystemdOptions(await readPackagedFirmware(), "systemd.setenv=HAL_PROOF=taken"));
+      return { extra: ["-drive", `if=pflash,unit=0,format=raw,file=${flash.replaceAll(",", ",,")}`] };
+    },
+  },
 ];
+
+/** QEMU's acpi-erst takes no smaller file than a few records. */
+const ERST_SIZE = 64 * 1024;
+
+function recordStore(path: string): string[] {
+  const file = path.replaceAll(",", ",,");
+  return ["-object", `memory-backend-file,id=erst,size=${ERST_SIZE},mem-path=${file},share=on`, "-device", "acpi-erst,memdev=erst"];
+}
 
 /** The cases that a layout can suffer. */
 export function casesFor({ promises: { layout } }: Subject): HostileCase[] {

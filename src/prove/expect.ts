@@ -1,6 +1,7 @@
 import { formatSize, parseSize } from "../size.js";
-import { SHELL_ANSWER } from "./boot.js";
+import { OFFERED_UUID, SHELL_ANSWER } from "./boot.js";
 import {
+  all,
   attempt,
   type Facts,
   isComplete,
@@ -124,19 +125,12 @@ const rw: Rule = ({ layout }, { facts, disk }) => {
   const { mount: point, integrity } = layout.rw;
   const mount = mountAt(facts, point);
   const layers = stack(facts, mount?.device);
-  const targets = layers.map(targetOf).join(" on ") || "no device mapping";
-  const table = layers[0]?.table ?? "";
-  const authenticated = layers.some((layer) => targetOf(layer) === "integrity") && (table === "" || /integrity:[1-9]/.test(table));
+  const found = describeCrypt(layers.map(targetOf).join(" on ") || "no device mapping", layers[0]?.table ?? "");
   return [
-    check(
-      `${point} is encrypted`,
-      layers[0] !== undefined && targetOf(layers[0]) === "crypt" && !isNullCipher(table),
-      "dm-crypt",
-      describeCrypt(targets, table),
-    ),
+    check(`${point} is encrypted`, isEncrypted(layers), "dm-crypt", found),
     ...(integrity === "none"
       ? []
-      : [check(`${point} is authenticated`, authenticated, `dm-crypt over dm-integrity (${integrity})`, describeCrypt(targets, table))]),
+      : [check(`${point} is authenticated`, isAuthenticated(layers), `dm-crypt over dm-integrity (${integrity})`, found)]),
     check(
       `${point} options`,
       ["nodev", "nosuid"].every((option) => mount?.options.includes(option)),
@@ -153,8 +147,13 @@ const rw: Rule = ({ layout }, { facts, disk }) => {
   ];
 };
 
-function isNullCipher(table: string): boolean {
-  return / crypt (capi:)?cipher_null/.test(table);
+function isEncrypted([top]: readonly Mapping[]): boolean {
+  return top !== undefined && targetOf(top) === "crypt" && !/ crypt (capi:)?cipher_null/.test(top.table);
+}
+
+function isAuthenticated(layers: readonly Mapping[]): boolean {
+  const table = layers[0]?.table ?? "";
+  return layers.some((layer) => targetOf(layer) === "integrity") && (table === "" || /integrity:[1-9]/.test(table));
 }
 
 /** Target types, and the cipher where dmsetup told it; never the key. */
@@ -166,14 +165,17 @@ function describeCrypt(targets: string, table: string): string {
 const swap: Rule = ({ layout }, { facts, disk }) => {
   const areas = (facts.get("swap") ?? []).slice(1).map((line) => line.split(/\s+/)[0] ?? "");
   if (layout.swap === undefined) return [check("no swap", areas.length === 0, "none", areas.join(", ") || "none")];
-  const all = mappings(facts);
-  const kinds = areas.map((area) => {
-    const mapping = all.find(({ name, kernelName }) => area === `/dev/mapper/${name}` || area === `/dev/${kernelName}`);
-    return mapping === undefined ? `${area} itself` : isNullCipher(mapping.table) ? "no cipher" : targetOf(mapping);
-  });
-  const found = areas.length === 0 ? "none" : kinds.join(", ");
+  const known = mappings(facts);
+  const stacks = areas.map((area) =>
+    stack(facts, known.find(({ name, kernelName }) => area === `/dev/mapper/${name}` || area === `/dev/${kernelName}`)?.device),
+  );
+  const found = stacks
+    .map((layers, index) =>
+      layers[0] === undefined ? `${areas[index]} itself` : describeCrypt(layers.map(targetOf).join(" on "), layers[0].table),
+    )
+    .join(", ");
   return [
-    check("swap is encrypted", areas.length > 0 && kinds.every((kind) => kind === "crypt"), "dm-crypt", found),
+    check("swap is encrypted", areas.length > 0 && stacks.every(isEncrypted), "dm-crypt", found || "none"),
     marker(facts, disk, "swap", "swap"),
   ];
 };
@@ -286,6 +288,9 @@ const kernel: Rule = ({ debug }, { facts }) => {
   // An argument that is no module: only a kernel that still takes modules looks inside.
   const refusedEarly = load?.refused === true && /not permitted|not implemented/i.test(load.answer);
   const sysrq = settings.get("sysrq");
+  const files = new Map((facts.get("sys") ?? []).map((line) => [line.split("=")[0], line.split("=")[1]]));
+  const lockdown = files.get("kernel/security/lockdown") ?? "not told";
+  const recorded = files.get("module/pstore/parameters/kmsg_bytes") ?? "not told";
   return [
     check(
       "module loading",
@@ -293,18 +298,29 @@ const kernel: Rule = ({ debug }, { facts }) => {
       "off",
       locked === "none" ? "not in this kernel" : locked === "1" ? lastWords(load?.answer ?? "") : "on",
     ),
+    check("lockdown", /\[(integrity|confidentiality)\]|^none$/.test(lockdown), "on", lockdown === "none" ? "not in this kernel" : lockdown),
+    check(
+      "log of a crash",
+      /^(0|none)$/.test(recorded),
+      "kept from the host",
+      recorded === "none" ? "not in this kernel" : `${recorded} bytes`,
+    ),
     ...(debug
       ? []
       : [check("SysRq", sysrq === "0" || sysrq === "none", "off", sysrq === "none" ? "not in this kernel" : (sysrq ?? "not told"))]),
   ];
 };
 
-/** The boot offers credentials through SMBIOS and fw_cfg: a unit, a password or a file could come that way. */
+/** The boot offers credentials, a UUID, and sometimes EFI variables: a unit, a password or a kernel parameter could come that way. */
 const settings: Rule = ({ init }, { facts }) => {
-  if (init !== "systemd") return [];
-  const taken = (facts.get("credential") ?? []).join(", ");
-  const found = last(facts, "credentials") === "seen" ? taken || "none" : "not told";
-  return [check("the host's settings", found === "none", "none taken", found)];
+  const taken = [
+    ...all(facts, "credential"),
+    ...all(facts, "offered"),
+    ...all(facts, "manager").filter((variable) => variable.startsWith("HAL_PROOF")),
+    ...all(facts, "machine-id").filter((id) => id === OFFERED_UUID.replaceAll("-", "")),
+  ];
+  const found = last(facts, "credentials") === "seen" ? taken.join(", ") || "none" : "not told";
+  return init === "systemd" ? [check("the host's settings", found === "none", "none taken", found)] : [];
 };
 
 const rules: readonly Rule[] = [readiness, verityRoot, ramRoot, rw, swap, tmpfs, network, doors, settings, kernel];

@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { HalError } from "../errors.js";
 import { nearest } from "../nearest.js";
 import { type BootRecord, boot, SHELL_ANSWER } from "./boot.js";
@@ -61,7 +62,8 @@ export async function suffer(subject: Subject, hostile: HostileCase, options: Pr
       ...(change.running === undefined ? {} : { tamper: change.running.change }),
     });
     const disk = hostile.expected === "works" ? await scanDisk(path) : undefined;
-    const checks = verdicts[hostile.expected](record, subject, disk);
+    const kept = change.records === undefined ? [] : [noRecords(await readFile(change.records))];
+    const checks = [...verdicts[hostile.expected](record, subject, disk), ...kept];
     const { name, what, expected } = hostile;
     return { name, what, expected, ok: checks.every(({ ok }) => ok), checks, said: lastWord(record.console), seconds: record.seconds };
   });
@@ -117,6 +119,12 @@ function tampered({ facts, ending }: BootRecord, right: readonly string[]): Chec
     same: "nothing happened",
   };
   return check("changed data", right.includes(outcome), right.map((word) => words[word] ?? word).join(" or "), words[outcome] ?? outcome);
+}
+
+/** A record begins with the signature of the Common Platform Error Record (UEFI 2.10, appendix N.2.1); the store has one of its own. */
+function noRecords(store: Buffer): Check {
+  const at = store.indexOf("CPER");
+  return check("no record of the crash", at < 0, "none", at < 0 ? "none" : `a record at 0x${at.toString(16)}`);
 }
 
 /** hal's failure line; where the kernel itself stopped the guest, its panic line. */

@@ -125,10 +125,18 @@ done
 for setting in modules_disabled sysrq; do
   if [ -e /proc/sys/kernel/$setting ]; then say sysctl "$setting=$(cat /proc/sys/kernel/$setting)"; else say sysctl "$setting=none"; fi
 done
+for file in kernel/security/lockdown module/pstore/parameters/kmsg_bytes; do
+  if [ -e $root/sys/$file ]; then say sys "$file=$(cat $root/sys/$file)"; else say sys "$file=none"; fi
+done
 each console </proc/consoles
 for credential in "$root"/run/credentials/@system/*; do
   [ ! -e "$credential" ] || say credential "$(basename "$credential")"
 done
+for offered in firmware/dmi class/dmi/id firmware/qemu_fw_cfg firmware/efi/efivars; do
+  [ -z "$(ls $root/sys/$offered 2>/dev/null)" ] || say offered "/sys/$offered"
+done
+say machine-id "$(cat $root/etc/machine-id 2>/dev/null)"
+if [ "$INIT" = systemd ]; then chroot $root systemctl show-environment 2>/dev/null | each manager; fi
 say credentials seen
 # Whether an account can log in by password: the hash itself stays inside.
 for accounts in $root/etc/passwd $root/etc/shadow; do

@@ -39,8 +39,8 @@ export function fill(name: string, view: object, at: Location): string {
   });
 }
 
-/** What both kinds of post-image.sh have. */
-const partials = ["post-image.uki", "post-image.disk"];
+/** What both kinds of post-image.sh have, and both kinds of init. */
+const partials = ["post-image.uki", "post-image.disk", "init.lock"];
 
 /** An instance of its own: helpers are given with each filling, and nothing else can register one. */
 const handlebars = Handlebars.create();

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Layout } from "../../src/generated/types.js";
+import { OFFERED_UUID } from "../../src/prove/boot.js";
 import { type Evidence, figures, judge, spoken } from "../../src/prove/expect.js";
 import { listeners, mountAt, parseFacts } from "../../src/prove/report.js";
 import type { Promises } from "../../src/prove/subject.js";
@@ -102,6 +103,10 @@ const weaknesses: readonly (readonly [weakness: string, from: RegExp, to: string
     "load-module|refused|insmod: can't insert '/observe': invalid module format",
     ["module loading"],
   ],
+  ["root may change the kernel", /lockdown=none \[integrity\]/, "lockdown=[none] integrity", ["lockdown"]],
+  ["nobody looked for lockdown", /^sys=kernel\/security.*\n/m, "", ["lockdown"]],
+  ["a crash is told to the host", /kmsg_bytes=0/, "kmsg_bytes=10240", ["log of a crash"]],
+  ["nobody looked for crash records", /^sys=module\/pstore.*\n/m, "", ["log of a crash"]],
   ["SysRq", /^sysctl=sysrq=0/m, "sysctl=sysrq=438", ["SysRq"]],
 ];
 
@@ -155,14 +160,16 @@ describe("what is no weakness", () => {
   });
 });
 
-test("what the host offers systemd is not taken, and somebody looked", () => {
-  const running = { ...promises, init: "systemd" as const };
-  const told = recorded.replace("end=ok", "credentials=seen\nend=ok");
-  expect(broken(running, evidence(told))).not.toContain("the host's settings");
-  expect(broken(running, evidence(told.replace("credentials=seen", "credential=hal-proof\ncredentials=seen")))).toContain(
-    "the host's settings",
-  );
-  expect(broken(running, evidence(recorded))).toContain("the host's settings");
+test.each([
+  ["a credential", "credential=hal-proof"],
+  ["SMBIOS", "offered=/sys/firmware/dmi"],
+  ["the UUID of SMBIOS as machine id", `machine-id=${OFFERED_UUID.replaceAll("-", "")}`],
+  ["a variable of the environment", "manager=HAL_PROOF=taken"],
+])("what the host offers systemd is not taken, and somebody looked: %s", (_what, line) => {
+  const running: Promises = { ...promises, init: "systemd" };
+  expect(broken(running, evidence(recorded))).not.toContain("the host's settings");
+  expect(broken(running, evidence(recorded.replace("credentials=seen", `${line}\ncredentials=seen`)))).toContain("the host's settings");
+  expect(broken(running, evidence(recorded.replace("credentials=seen\n", "")))).toContain("the host's settings");
 });
 
 test("a root in RAM has other promises", () => {

@@ -66,6 +66,7 @@ endef
 COCOS_AGENT_UNITS = \
 	attestation-service.service \
 	cocos-agent.service \
+	cocos-environment.service \
 	cocos.mount \
 	computation-runner.service \
 	egress-proxy.service \
