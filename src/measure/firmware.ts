@@ -82,11 +82,18 @@ export function apResetEip(firmware: Firmware): number {
   return requireEntry(firmware, firmwareGuids.apResetEip, "SEV-ES reset block").u32(0, "SEV-ES reset block");
 }
 
-/** Guest physical address of the kernel hashes table; undefined where the firmware does not measure a kernel. */
-export function hashesTableGpa(firmware: Firmware): bigint | undefined {
+/**
+ * Guest physical address of the kernel hashes table, `needed` bytes; undefined where the firmware does not measure a kernel. A kind "input"
+ * error where it has too little room for the table: QEMU refuses it, too (target/i386/sev.c, sev_add_kernel_loader_hashes).
+ */
+export function hashesTableGpa(firmware: Firmware, needed: number): bigint | undefined {
+  const structure = "SEV hashes table entry";
   const entry = firmware.entries.get(firmwareGuids.hashesTable);
-  const gpa = entry?.u32(0, "SEV hashes table entry") ?? 0;
-  return gpa === 0 ? undefined : BigInt(gpa);
+  const gpa = entry?.u32(0, structure) ?? 0;
+  if (entry === undefined || gpa === 0) return undefined;
+  const size = entry.u32(4, structure);
+  if (size < needed) throw entry.error(4, structure, `room for ${size} bytes, and the table has ${needed}`);
+  return BigInt(gpa);
 }
 
 /** The metadata block that an entry points at by its offset from the end of the file; its length comes from the block's own header. */

@@ -1,7 +1,7 @@
 import { createHash, hash } from "node:crypto";
 import { cpuSignature } from "./cpu-models.js";
 import { apResetEip, type Firmware, hashesTableGpa } from "./firmware.js";
-import { hashesTable, type KernelHashes } from "./sev-hashes.js";
+import { hashesTable, hashesTableSize, type KernelHashes } from "./sev-hashes.js";
 import type { Measured } from "./steps.js";
 import { checkGuestFeatures, checkVcpus, vcpuPages } from "./vcpus.js";
 
@@ -47,7 +47,7 @@ function dataPieces({ firmware, kernel }: SevLaunch): readonly Piece[] {
   const { reader, gpa } = firmware;
   const code = { data: reader.bytes, what: "firmware", from: "firmware", gpa };
   if (kernel === undefined) return [code];
-  const table = hashesTableGpa(firmware);
+  const table = hashesTableGpa(firmware, hashesTableSize);
   if (table === undefined) {
     throw reader.error(
       reader.length,

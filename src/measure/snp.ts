@@ -71,7 +71,7 @@ function sectionRegion(firmware: Firmware, section: SevSection, kernel: KernelHa
     return { ...sectionPages[section.type], gpa, size, from: "firmware" };
   }
   const page = new Uint8Array(pageSize);
-  page.set(hashesTable(kernel), Number(hashesTableGpa(firmware) ?? gpa) % pageSize);
+  page.set(hashesTable(kernel), Number(hashesTableGpa(firmware, hashesTableSize) ?? gpa) % pageSize);
   return { type: "normal", gpa, size, data: page, what: "SHA-256 of command line, initrd and kernel", from: "kernel, initrd, cmdline" };
 }
 
@@ -79,7 +79,7 @@ function sectionRegion(firmware: Firmware, section: SevSection, kernel: KernelHa
 function requireHashesPage(firmware: Firmware, sections: readonly SevSection[]): void {
   const { reader } = firmware;
   const [section, second] = sections.filter(({ type, size }) => type === "kernelHashes" && size > 0);
-  const table = hashesTableGpa(firmware);
+  const table = hashesTableGpa(firmware, hashesTableSize);
   if (table === undefined || section === undefined) {
     throw reader.error(
       reader.length,

@@ -31,13 +31,13 @@ describe("the table at the end of the firmware", () => {
       firmwareGuids.tdvfMetadata,
     ]);
     expect(apResetEip(firmware)).toBe(0x80b004);
-    expect(hashesTableGpa(firmware)).toBe(0x806c00n);
+    expect(hashesTableGpa(firmware, 176)).toBe(0x806c00n);
   });
 
   it("may be missing, and then nothing is known of the firmware", () => {
     const firmware = readFirmware(new Uint8Array(4096), "fw.fd");
     expect(firmware.entries.size).toBe(0);
-    expect(hashesTableGpa(firmware)).toBeUndefined();
+    expect(hashesTableGpa(firmware, 176)).toBeUndefined();
     expect(() => apResetEip(firmware)).toThrow(/SEV-ES reset block: the firmware's table has no entry/);
     expect(() => readSevMetadata(firmware)).toThrow(/SEV metadata: the firmware's table has no entry/);
     expect(() => readTdvfMetadata(firmware)).toThrow(/TDVF metadata: the firmware's table has no entry/);

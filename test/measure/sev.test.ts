@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type Firmware, readFirmware } from "../../src/measure/firmware.js";
+import { guidBytes } from "../../src/measure/guid.js";
 import { sevEsLaunchDigest, sevLaunchDigest } from "../../src/measure/sev.js";
 import { hashKernel, type KernelHashes } from "../../src/measure/sev-hashes.js";
 import { snpLaunchDigest } from "../../src/measure/snp.js";
@@ -69,6 +70,21 @@ describe("what has no SEV launch digest", () => {
   it("a kernel on firmware that does not measure it", () => {
     expect(() => sevLaunchDigest({ firmware: without, kernel })).toThrow(/no kernel hashes table/);
     expect(() => sevEsLaunchDigest({ ...launch, firmware: without, kernel })).toThrow(/no kernel hashes table/);
+  });
+
+  it("a kernel whose hashes have too little room in the firmware", () => {
+    const file = buildFirmware();
+    const entry = file.indexOf(guidBytes("7255371f-3a3b-4b04-927b-1da6efa8d454")) - 10;
+    file.writeUInt32LE(175, entry + 4);
+    const small = readFirmware(file, "fw.fd");
+    const refusal = expect.objectContaining({
+      kind: "input",
+      at: { file: "fw.fd", offset: entry + 4 },
+      message: expect.stringContaining("room for 175"),
+    });
+    expect(() => sevLaunchDigest({ firmware: small, kernel })).toThrow(refusal);
+    expect(() => snpLaunchDigest({ ...launch, guestFeatures: 1n, firmware: small, kernel })).toThrow(refusal);
+    expect(sevLaunchDigest({ firmware: small }).digest).toMatch(/^[0-9a-f]{64}$/);
   });
 
   it("a SEV-ES guest with SNPActive", () => {
