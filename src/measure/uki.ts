@@ -77,6 +77,8 @@ export function readUki(bytes: Uint8Array, file: string): Uki {
   const linux = byName.get(".linux");
   const kernel = sections.get(".linux");
   if (linux === undefined || kernel === undefined) throw reader.error(linux?.header ?? 0, "UKI", "its section .linux is empty");
+  if (kernel.bytes.length < kernel.size)
+    throw reader.error(linux.header + 8, "UKI", "its section .linux goes on in memory behind the kernel");
   const cmdline = sections.get(".cmdline");
   return {
     image,

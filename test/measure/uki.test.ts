@@ -114,6 +114,7 @@ describe("unified kernel images", () => {
   test.each<[string, Buffer, string]>([
     ["no kernel", buildPe(sections.slice(0, 4)), "no section .linux"],
     ["a kernel without contents", replaced(".linux", { data: Buffer.from(""), virtualSize: 0 }), ".linux is empty"],
+    ["a kernel with zeros behind it", replaced(".linux", { virtualSize: linux.length + 1 }), "goes on in memory"],
     ["a kernel that is none", replaced(".linux", { data: Buffer.from("kernel") }), "DOS header"],
     ["another stub", buildPe(sections.slice(1)), "not made with systemd-stub"],
     ["a stub too new", replaced(".sdmagic", { data: Buffer.from("#### LoaderInfo: systemd-stub 258 ####") }), "systemd-stub 258"],
