@@ -172,10 +172,20 @@ export async function directBoot({ request, kernel, initrd }: Inputs, firmwareVe
     kernel: needed(await kernel(), "--kernel", "it is measured"),
     ...(measured === undefined ? {} : { initrd: measured }),
     cmdline: needed(request.cmdline, "--cmdline", "it is measured"),
-    memory: parseSize(needed(request.memory, "--memory", "QEMU writes into the kernel's header where the initrd lies")),
+    memory: machineMemory(needed(request.memory, "--memory", "QEMU writes into the kernel's header where the initrd lies")),
     qemuVersion: needed(request.qemuVersion, "--qemu-version", "it decides whether the kernel's header is patched"),
     firmwareVersion,
   };
+}
+
+/** Far less than firmware starts with. */
+const leastMemory = 2 ** 24;
+
+/** Bytes of a machine's memory; QEMU's `-m 2048` are megabytes, and a size without a unit is bytes here. */
+function machineMemory(text: string): number {
+  const bytes = parseSize(text);
+  if (bytes >= leastMemory) return bytes;
+  throw new HalError("input", `memory: ${bytes} bytes are too few for a machine`, { remedy: "give a unit, like 2048M" });
 }
 
 export function machineOf({ request }: Inputs, firmwareVersion: string): Value["holdsFor"] {

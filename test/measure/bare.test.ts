@@ -104,6 +104,16 @@ test.each(["sev", "sev-es", "sev-snp", "tdx", "vtpm", "nitro"] as const)(
   },
 );
 
+test.each(["tdx", "vtpm"] as const)("%s: a memory that is no machine's was meant in another unit", async (platform) => {
+  const machine = { kernel: at("kernel"), initrds: [at("initrd")], cmdline: "quiet", qemuVersion: "10.0", firmwareVersion: "2025.02" };
+  await expect(measure(request(platform, { ...machine, memory: "2048" }))).rejects.toMatchObject({
+    kind: "input",
+    message: expect.stringContaining("2048 bytes"),
+    remedy: expect.stringContaining("2048M"),
+  });
+  await measure(request(platform, { ...machine, memory: "2147483648" }));
+});
+
 test("vtpm: without the disk only its partition table is unknown, and --kernel may name the UKI", async () => {
   const parts = { ".text": "stub", ".sdmagic": "#### LoaderInfo: systemd-stub 257 ####", ".cmdline": "quiet", ".initrd": "initrd" };
   const linux = buildPe([{ name: ".text", data: Buffer.from("kernel") }]);
