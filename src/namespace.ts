@@ -41,14 +41,14 @@ function unshared(options: readonly string[], script: string, args: readonly str
   return { ...command, tool: "setpriv", args: ["--pdeathsig", "KILL", ...unshare, "sh", "-euc", `umask 022\n${script}`, "sh", ...args] };
 }
 
-/** A directory, and where a command sees it too. */
-export interface Place {
-  readonly seen: string;
-  readonly real: string;
+/** A directory, and where a command sees it too (mount(8), --bind). */
+export interface BindMount {
+  readonly source: string;
+  readonly target: string;
 }
 
 /**
- * A root with everything that this machine's has and the places besides, on a filesystem in memory: no mount
+ * A root with everything that this machine's has and the bind mounts besides, on a filesystem in memory: no mount
  * point need exist here. What it holds is bound with all that is mounted in it. Process 1 stays this shell: make
  * would not die there of the signal that it ends itself with after an interrupt.
  */
@@ -86,17 +86,17 @@ status=0
 exit "$status"`;
 
 /**
- * The command with places of its own beside everything else of this machine; it dies with hal. A user stays
+ * The command with bind mounts of its own beside everything else of this machine; it dies with hal. A user stays
  * that user, without privileges. System V IPC is its own too: fakeroot chooses its queues by time and process
  * id, which two namespaces can have in common.
  * @param root an empty directory that the new root is mounted on, for this command alone
  */
-export function withPlaces(command: Command, places: readonly Place[], root: string): Command {
+export function withBindMounts(command: Command, mounts: readonly BindMount[], root: string): Command {
   const { cwd = "/", ...rest } = command;
   const own = isRoot ? [] : ["--map-current-user", "--keep-caps"];
   const drop = isRoot ? [] : ["setpriv", "--inh-caps=-all", "--ambient-caps=-all", "--"];
-  const mounts = places.flatMap(({ seen, real }) => [seen, real]);
-  return unshared([...own, "--ipc"], OWN_ROOT, [root, cwd, ...mounts, "--", ...drop, command.tool, ...command.args], rest);
+  const pairs = mounts.flatMap(({ target, source }) => [target, source]);
+  return unshared([...own, "--ipc"], OWN_ROOT, [root, cwd, ...pairs, "--", ...drop, command.tool, ...command.args], rest);
 }
 
 /** Makes the directories of layers and tries them; undefined where the kernel or the filesystem of `changes` has no overlayfs. */

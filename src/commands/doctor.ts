@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { refusal, WITHOUT_PLACES } from "../backends/buildroot/place.js";
+import { refusal, WITHOUT_FIXED_PATHS } from "../backends/buildroot/dirs.js";
 import { HalError } from "../errors.js";
 import { type HostTool, hostTools } from "../host-tools.js";
 import { note, print, printJson, table } from "../output.js";
@@ -22,7 +22,7 @@ export async function doctor(options: { json?: boolean; install?: boolean }): Pr
       entry.stage,
       entry.path ?? `package ${entry.package}: ${entry.for}`,
     ]);
-    const why = refused === undefined ? "the same image in any build directory" : `${refused}: ${WITHOUT_PLACES}`;
+    const why = refused === undefined ? "the same image in any build directory" : `${refused}: ${WITHOUT_FIXED_PATHS}`;
     print(table([...rows, [refused === undefined ? "ok" : "no", "namespaces", "buildroot", why]]));
     if (missing.length > 0) print(`\nTo install what is missing:\n  ${command.join(" ")}`);
   }

@@ -1,10 +1,10 @@
 import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { resolve as absolute, join } from "node:path";
+import { buildrootDirs, withFixedPaths } from "../backends/buildroot/dirs.js";
 import { drive } from "../backends/buildroot/drive.js";
-import { buildrootDirs, makeCommand } from "../backends/buildroot/environment.js";
+import { makeCommand } from "../backends/buildroot/environment.js";
 import { gateExternalTree } from "../backends/buildroot/gate.js";
-import { placed } from "../backends/buildroot/place.js";
 import { buildrootTree } from "../backends/buildroot/source.js";
 import { note } from "../output.js";
 import { render } from "../render.js";
@@ -34,7 +34,7 @@ export async function fetchSources(options: Options): Promise<void> {
     try {
       const external = join(work, "external");
       await writeTree(render(resolved), external);
-      const { dirs } = await placed(buildrootDirs(work, external, downloads), options.signal);
+      const { dirs } = await withFixedPaths(buildrootDirs(work, external, downloads), options.signal);
       await gateExternalTree(resolved, tree, dirs, options.signal);
       await drive(makeCommand(tree, dirs, ["source"]), {
         log: join(downloads, "fetch.log"),

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { buildrootDirs, makeCommand } from "../backends/buildroot/environment.js";
-import { placed, tellPlace } from "../backends/buildroot/place.js";
+import { buildrootDirs, tellFixedPath, withFixedPaths } from "../backends/buildroot/dirs.js";
+import { makeCommand } from "../backends/buildroot/environment.js";
 import { buildrootTree } from "../backends/buildroot/source.js";
 import { HalError } from "../errors.js";
 import { resolve } from "../resolve.js";
@@ -26,8 +26,8 @@ export async function make(reference: string, targets: readonly string[], option
     });
   }
   const tree = await buildrootTree(resolved, { ...options, offline: false });
-  const { dirs } = await placed(buildrootDirs(work, external), options.signal);
-  tellPlace(dirs);
+  const { dirs } = await withFixedPaths(buildrootDirs(work, external), options.signal);
+  tellFixedPath(dirs);
   const exitCode = await runInteractive(makeCommand(tree, dirs, targets));
   if (exitCode !== 0) throw new HalError("command", `make ${targets.join(" ")} failed with exit code ${exitCode}`);
 }

@@ -1,12 +1,12 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { HalError } from "../../errors.js";
-import type { Place } from "../../namespace.js";
+import type { BindMount } from "../../namespace.js";
 import { note } from "../../output.js";
 import { type Command, runCommand } from "../../tools.js";
+import { type BoundCommand, outside } from "./dirs.js";
 import { eventText, parseBuildLine } from "./events.js";
 import { type BuildFailure, failedDirectory, summarizeFailure } from "./failure.js";
-import { outside, type PlacedCommand } from "./place.js";
 import type { Tracker } from "./tracker.js";
 
 export interface DriveOptions {
@@ -30,8 +30,8 @@ const LOOK_MS = 2000;
  * when make has ended what else it had begun.
  * @throws HalError "command" with package, step, the lines that matter and what to try
  */
-export async function drive(command: PlacedCommand, { log, report, verbose, signal, tracker }: DriveOptions): Promise<void> {
-  const { places, ...make } = command;
+export async function drive(command: BoundCommand, { log, report, verbose, signal, tracker }: DriveOptions): Promise<void> {
+  const { mounts, ...make } = command;
   const lines: string[] = [];
   let failed: BuildFailure | undefined;
   let told: NodeJS.Timeout | undefined;
@@ -54,8 +54,8 @@ export async function drive(command: PlacedCommand, { log, report, verbose, sign
   const onLine = (line: string): void => {
     lines.push(line);
     if (lines.length > 2 * KEEP_LINES) lines.splice(0, KEEP_LINES);
-    if (verbose) note(outside(line, places));
-    if (failed === undefined && failedDirectory(line) !== undefined) fail(failureOutside(summarizeFailure(lines), places));
+    if (verbose) note(outside(line, mounts));
+    if (failed === undefined && failedDirectory(line) !== undefined) fail(failureOutside(summarizeFailure(lines), mounts));
     const event = parseBuildLine(line);
     if (event === undefined) return;
     tracker?.note(event);
@@ -67,7 +67,7 @@ export async function drive(command: PlacedCommand, { log, report, verbose, sign
     clearInterval(look);
   });
   if (exitCode === 0) return;
-  const failure = failed ?? failureOutside(summarizeFailure(lines), places);
+  const failure = failed ?? failureOutside(summarizeFailure(lines), mounts);
   const its =
     failure.directory === undefined
       ? []
@@ -84,9 +84,9 @@ function inOneStream({ tool, args, ...rest }: Command): Command {
 }
 
 /** With paths that a person can go to. */
-function failureOutside(failure: BuildFailure, places: readonly Place[]): BuildFailure {
+function failureOutside(failure: BuildFailure, mounts: readonly BindMount[]): BuildFailure {
   const { directory, errors, lastLines } = failure;
-  const toOutside = (text: string): string => outside(text, places);
+  const toOutside = (text: string): string => outside(text, mounts);
   return {
     ...failure,
     directory: directory === undefined ? undefined : toOutside(directory),

@@ -1,34 +1,11 @@
 import { join, resolve } from "node:path";
 import { cacheRoot } from "../../paths.js";
 import { cleanEnvironment } from "../../tools.js";
-import { type PlacedCommand, place, seenByMake } from "./place.js";
+import { type BoundCommand, type BuildrootDirs, boundCommand, seenByMake } from "./dirs.js";
 import type { BuildrootTree } from "./source.js";
 
-/** The directories of one Buildroot build. */
-export interface BuildrootDirs {
-  /** Buildroot's `O=`. */
-  readonly output: string;
-  readonly external: string;
-  /** BR2_DL_DIR, shared by all builds. */
-  readonly downloads: string;
-  /** What make's own root is mounted on, so that it sees all these at fixed places; without it, where they are. */
-  readonly root?: string;
-}
-
-/**
- * Absolute paths: make runs in Buildroot's tree.
- * @param downloads default BR2_DL_DIR of the caller, as Buildroot's own make has it, else hal's cache
- */
-export function buildrootDirs(
-  workDir: string,
-  externalTree: string,
-  downloads = process.env.BR2_DL_DIR ?? join(cacheRoot(), "dl"),
-): BuildrootDirs {
-  return { output: resolve(workDir, "buildroot"), external: resolve(externalTree), downloads: resolve(downloads) };
-}
-
 /** The user's shell in the build directory, with the environment that make gets and the build's tools first on PATH. */
-export function shellCommand(tree: BuildrootTree, dirs: BuildrootDirs): PlacedCommand {
+export function shellCommand(tree: BuildrootTree, dirs: BuildrootDirs): BoundCommand {
   const { output } = seenByMake(tree, dirs);
   const env = makeEnvironment(tree, dirs);
   const names = { BUILD_DIR: "build", HOST_DIR: "host", STAGING_DIR: "staging", TARGET_DIR: "target", BINARIES_DIR: "images" };
@@ -43,7 +20,7 @@ export function shellCommand(tree: BuildrootTree, dirs: BuildrootDirs): PlacedCo
       TERM: process.env.TERM ?? "dumb",
     },
   };
-  return place(shell, tree, dirs);
+  return boundCommand(shell, tree, dirs);
 }
 
 /** One `make` in Buildroot. */
@@ -52,7 +29,7 @@ export function makeCommand(
   dirs: BuildrootDirs,
   args: readonly string[],
   options: { offline?: boolean; jobs?: number } = {},
-): PlacedCommand {
+): BoundCommand {
   const seen = seenByMake(tree, dirs);
   const jobs = options.jobs === undefined ? [] : [`-j${options.jobs}`];
   const make = {
@@ -60,7 +37,7 @@ export function makeCommand(
     args: ["-C", seen.tree, `O=${seen.output}`, `BR2_EXTERNAL=${seen.external}`, ...jobs, ...args],
     env: makeEnvironment(tree, dirs, options.offline),
   };
-  return place(make, tree, dirs);
+  return boundCommand(make, tree, dirs);
 }
 
 /** Nothing of the caller's: Buildroot hands its whole environment on to every package and every hook. */

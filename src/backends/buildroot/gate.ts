@@ -10,8 +10,8 @@ import { buildrootSymbols } from "../../render/implied.js";
 import { defconfigName } from "../../render.js";
 import type { Rendered, Resolved } from "../../resolved.js";
 import { writeTree } from "../../write-tree.js";
-import { type BuildrootDirs, buildrootDirs, makeCommand } from "./environment.js";
-import { outside, placed, seenByMake } from "./place.js";
+import { type BuildrootDirs, buildrootDirs, outside, seenByMake, withFixedPaths } from "./dirs.js";
+import { makeCommand } from "./environment.js";
 import { type BuildrootTree, buildrootTree } from "./source.js";
 
 export interface GateOptions {
@@ -46,7 +46,7 @@ export async function gateExternalTree(
     { signal, group: true },
   );
   const environment = await buildrootEnvironment(tree.dir, output);
-  const locate = (path: string): string => outside(path, make.places);
+  const locate = (path: string): string => outside(path, make.mounts);
   const kconfig = parseKconfig({ root: tree.dir, file: "Config.in", environment, prefix: "", locate });
   const findings = gate({ requested: buildrootSymbols(resolved), config, kconfig });
   const error = gateError(findings, buildrootSymbols(resolved).length);
@@ -61,7 +61,7 @@ export async function gateProfile(resolved: Resolved, rendered: Rendered, option
   try {
     const external = join(work, "external");
     await writeTree(rendered, external);
-    const { dirs } = await placed(buildrootDirs(work, external, join(work, "dl")), options.signal);
+    const { dirs } = await withFixedPaths(buildrootDirs(work, external, join(work, "dl")), options.signal);
     await gateExternalTree(resolved, tree, dirs, options.signal);
   } finally {
     await rm(work, { recursive: true, force: true });

@@ -10,13 +10,13 @@ import type { Rendered, Resolved } from "../../resolved.js";
 import { findTool, missingTool } from "../../tools.js";
 import { nearestOrigin } from "../../tree.js";
 import { type Backend, BuildStopped, type Prepared, type PrepareInput } from "../backend.js";
+import { type BuildrootDirs, buildrootDirs, seenByMake, tellFixedPath, WITHOUT_FIXED_PATHS, withFixedPaths } from "./dirs.js";
 import { drive } from "./drive.js";
-import { type BuildrootDirs, buildrootDirs, makeCommand, shellCommand } from "./environment.js";
+import { makeCommand, shellCommand } from "./environment.js";
 import { gateExternalTree } from "./gate.js";
 import { buildInputs, readInputs, serializeInputs, sourceDigests } from "./inputs.js";
 import { gateKernel } from "./kernel-gate.js";
 import { filesNamingBuild } from "./leaks.js";
-import { placed, seenByMake, tellPlace, WITHOUT_PLACES } from "./place.js";
 import { type BuildInputs, planRebuild, type RebuildStep } from "./rebuild.js";
 import { imagePackages, showInfo } from "./show-info.js";
 import { buildrootTree, cachedTree, type SourceOptions, versionOf } from "./source.js";
@@ -90,8 +90,8 @@ const stages = { toolchain: ["toolchain"], kernel: ["linux"], rootfs: ["target-f
 async function prepare({ resolved, externalTree, workDir, log, report, options }: PrepareInput): Promise<Prepared> {
   const { signal, verbose, jobs, offline } = options;
   const tree = await buildrootTree(resolved, sourceOptions(options));
-  const { dirs, why } = await placed(buildrootDirs(workDir, externalTree), signal);
-  if (why !== undefined) note(`${why}: ${WITHOUT_PLACES}`);
+  const { dirs, why } = await withFixedPaths(buildrootDirs(workDir, externalTree), signal);
+  if (why !== undefined) note(`${why}: ${WITHOUT_FIXED_PATHS}`);
   const seen = seenByMake(tree, dirs).output;
   report("configuring");
   const config = await gateExternalTree(resolved, tree, dirs, signal);
@@ -104,7 +104,7 @@ async function prepare({ resolved, externalTree, workDir, log, report, options }
   const { until, shell = false } = options.buildroot;
   if (until === "configure" || shell) {
     if (untouched) await writeFile(record, serializeInputs(now)); // what is made by hand from here on is made from these
-    if (shell) tellPlace(dirs);
+    if (shell) tellFixedPath(dirs);
     throw new BuildStopped("configure", dirs.output, shell ? shellCommand(tree, dirs) : undefined);
   }
 

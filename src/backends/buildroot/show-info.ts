@@ -4,8 +4,8 @@ import { sha256File } from "../../digest.js";
 import { packageVariable } from "../../render.js";
 import { runCommand } from "../../tools.js";
 import type { BuiltPackage } from "../backend.js";
-import { type BuildrootDirs, makeCommand } from "./environment.js";
-import { outside } from "./place.js";
+import { type BuildrootDirs, outside } from "./dirs.js";
+import { makeCommand } from "./environment.js";
 import type { BuildrootTree } from "./source.js";
 
 /** A package as `make show-info` tells it, with what hal needs of it. */
@@ -62,7 +62,7 @@ export async function showInfo(tree: BuildrootTree, dirs: BuildrootDirs, signal:
                 : { file: download.source, uri: uri.replace(/^[a-z]+\+/, ""), path: join(entry.dl_dir ?? name, download.source) },
             replaced: entry.version !== "custom" && (entry.stamp_dir ?? "").endsWith(`/${name}-custom`),
             directory: entry.stamp_dir ?? `build/${name}`,
-            folder: entry.package_dir === undefined ? undefined : outside(entry.package_dir, command.places),
+            folder: entry.package_dir === undefined ? undefined : outside(entry.package_dir, command.mounts),
           } satisfies ShownPackage,
         ];
       }),

@@ -2,17 +2,17 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type BuildrootDirs, buildrootDirs, outside, seenByMake, withFixedPaths } from "../../src/backends/buildroot/dirs.js";
 import { drive } from "../../src/backends/buildroot/drive.js";
-import { type BuildrootDirs, buildrootDirs, makeCommand, shellCommand } from "../../src/backends/buildroot/environment.js";
+import { makeCommand, shellCommand } from "../../src/backends/buildroot/environment.js";
 import { gateExternalTree } from "../../src/backends/buildroot/gate.js";
 import { filesNamingBuild } from "../../src/backends/buildroot/leaks.js";
-import { outside, placed, seenByMake } from "../../src/backends/buildroot/place.js";
 import { type BuildInputs, planRebuild } from "../../src/backends/buildroot/rebuild.js";
 import { showInfo } from "../../src/backends/buildroot/show-info.js";
 import type { BuildrootTree } from "../../src/backends/buildroot/source.js";
 import { versionOf } from "../../src/backends/buildroot/source.js";
 import type { HalError } from "../../src/errors.js";
-import { isRoot, withPlaces } from "../../src/namespace.js";
+import { isRoot, withBindMounts } from "../../src/namespace.js";
 import { halRoot } from "../../src/paths.js";
 import { render } from "../../src/render.js";
 import { resolve } from "../../src/resolve.js";
@@ -36,7 +36,7 @@ afterAll(() => {
 });
 
 const probe = top();
-const { why } = await placed(buildrootDirs(probe, probe, join(probe, "dl")), signal);
+const { why } = await withFixedPaths(buildrootDirs(probe, probe, join(probe, "dl")), signal);
 if (why !== undefined) console.log(`skipped: this machine permits no namespaces: ${why}`);
 
 interface Site {
@@ -50,7 +50,7 @@ async function site(name: string, makefile: string): Promise<Site> {
   const dir = join(top(), name);
   for (const inside of ["tree", "external", "dl", "work/buildroot"]) mkdirSync(join(dir, inside), { recursive: true });
   writeFileSync(join(dir, "tree/Makefile"), makefile);
-  const { dirs } = await placed(buildrootDirs(join(dir, "work"), join(dir, "external"), join(dir, "dl")), signal);
+  const { dirs } = await withFixedPaths(buildrootDirs(join(dir, "work"), join(dir, "external"), join(dir, "dl")), signal);
   return { dir, tree: { dir: join(dir, "tree"), version: "2025.02.16", commit: undefined }, dirs };
 }
 
@@ -143,10 +143,10 @@ describe.skipIf(why !== undefined)("make's fixed place", () => {
     const asUser = isRoot ? ["--reuid=1234", "--regid=1234", "--clear-groups"] : [];
     if (isRoot) await runCommand({ tool: "chown", args: ["-R", "1234:1234", dir] });
     const command = JSON.stringify({ tool: "sh", args: ["-euc", "id -u; id -g; grep CapEff /proc/self/status; echo x > /here/file"] });
-    const places = JSON.stringify([{ seen: "/here", real: join(dir, "place") }]);
-    const program = `import { withPlaces } from ${JSON.stringify(join(halRoot, "src/namespace.ts"))};
+    const places = JSON.stringify([{ target: "/here", source: join(dir, "place") }]);
+    const program = `import { withBindMounts } from ${JSON.stringify(join(halRoot, "src/namespace.ts"))};
       import { runCommand } from ${JSON.stringify(join(halRoot, "src/tools.ts"))};
-      process.stdout.write((await runCommand(withPlaces(${command}, ${places}, ${JSON.stringify(join(dir, "root"))}))).stdout);`;
+      process.stdout.write((await runCommand(withBindMounts(${command}, ${places}, ${JSON.stringify(join(dir, "root"))}))).stdout);`;
     const node = [process.execPath, "--import", "tsx", "--input-type=module", "--eval", program];
     const env = cleanEnvironment({ HOME: dir, TMPDIR: dir });
     const { stdout } = await runCommand({ tool: "setpriv", args: [...asUser, "--", ...node], env, cwd: halRoot });
@@ -162,7 +162,7 @@ describe.skipIf(why !== undefined)("make's fixed place", () => {
     // What is in the background too.
     const inside = { tool: "sh", args: ["-c", `${sleep}1 & ${sleep}2 & echo > ${began}; ${sleep}3`] };
     mkdirSync(join(dir, "root"));
-    const command = withPlaces(inside, [], join(dir, "root"));
+    const command = withBindMounts(inside, [], join(dir, "root"));
     // The outer shell stands for hal: killed the hard way while its command runs.
     const outer = `"$@" & until [ -e ${began} ]; do sleep 0.05; done; kill -9 $$`;
     await runCommand({ tool: "sh", args: ["-c", outer, "sh", command.tool, ...command.args] }, { allowFailure: true });
@@ -234,9 +234,9 @@ describe.skipIf(why !== undefined)("make's fixed place", () => {
 
 it("without namespaces make sees everything where it is, and hal says why", async () => {
   const dir = top();
-  const program = `import { buildrootDirs, makeCommand } from ${JSON.stringify(join(halRoot, "src/backends/buildroot/environment.ts"))};
-    import { placed } from ${JSON.stringify(join(halRoot, "src/backends/buildroot/place.ts"))};
-    const { dirs, why } = await placed(buildrootDirs("${dir}/w", "${dir}/e", "${dir}/dl"), new AbortController().signal);
+  const program = `import { makeCommand } from ${JSON.stringify(join(halRoot, "src/backends/buildroot/environment.ts"))};
+    import { buildrootDirs, withFixedPaths } from ${JSON.stringify(join(halRoot, "src/backends/buildroot/dirs.ts"))};
+    const { dirs, why } = await withFixedPaths(buildrootDirs("${dir}/w", "${dir}/e", "${dir}/dl"), new AbortController().signal);
     const { tool, args } = makeCommand({ dir: "/tree", version: "", commit: undefined }, dirs, ["all"]);
     console.log(JSON.stringify({ why, command: [tool, ...args] }));`;
   const node = [process.execPath, "--import", "tsx", "--input-type=module", "--eval", program];
@@ -253,8 +253,8 @@ it("without namespaces make sees everything where it is, and hal says why", asyn
 
 describe("a text of make's", () => {
   const places = [
-    { seen: "/hal-build/output", real: "/home/me/out $& put" },
-    { seen: "/hal-build/buildroot", real: "/srv/br" },
+    { target: "/hal-build/output", source: "/home/me/out $& put" },
+    { target: "/hal-build/buildroot", source: "/srv/br" },
   ];
   it.each([
     ["/hal-build/output", "/home/me/out $& put"],
@@ -283,7 +283,7 @@ describe.skipIf(buildroot === undefined || why !== undefined)("a real Buildroot'
     const rendered = render(resolved);
     const configure = async (work: string): Promise<string> => {
       await writeTree(rendered, join(work, "external"));
-      const { dirs } = await placed(buildrootDirs(work, join(work, "external"), join(dir, "dl")), signal);
+      const { dirs } = await withFixedPaths(buildrootDirs(work, join(work, "external"), join(dir, "dl")), signal);
       await gateExternalTree(resolved, tree, dirs, signal);
       const files = [".config", ".br2-external.mk", ".br2-external.in.paths", "Makefile"];
       return files.map((name) => readFileSync(join(dirs.output, name), "utf8")).join("");
