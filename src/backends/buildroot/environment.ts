@@ -1,5 +1,4 @@
-import { join, resolve } from "node:path";
-import { cacheRoot } from "../../paths.js";
+import { join } from "node:path";
 import { cleanEnvironment } from "../../tools.js";
 import { type BoundCommand, type BuildrootDirs, boundCommand, seenByMake } from "./dirs.js";
 import type { BuildrootTree } from "./source.js";
