@@ -3,8 +3,9 @@ import { HalError } from "../errors.js";
 import type { SymbolRequest } from "../resolved.js";
 import type { RunOptions } from "../tools.js";
 import { type DotConfig, readDotConfig } from "./dotconfig.js";
+import type { GateFinding } from "./finding.js";
 import { lostLines } from "./format.js";
-import { type GateFinding, gate } from "./gate.js";
+import { gate } from "./gate.js";
 import { parseKconfig } from "./parse.js";
 import { buildrootEnvironment, type ResolvedConfig, resolveBuildrootConfig } from "./resolve-config.js";
 

@@ -1,5 +1,5 @@
 import { formatLocation, HalError } from "../errors.js";
-import type { GateFinding } from "./gate.js";
+import type { GateFinding } from "./finding.js";
 
 /** A finding for people: where and what, the reasons indented below, then what to do. */
 export function formatFinding(finding: GateFinding): readonly string[] {

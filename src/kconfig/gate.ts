@@ -1,59 +1,18 @@
-import type { Location } from "../errors.js";
 import type { SymbolRequest } from "../resolved.js";
 import { type DotConfig, formatConfigLine, plainValue } from "./dotconfig.js";
 import { isSettable, numberOf, type Tristate, Values } from "./evaluate.js";
-import { activeSelectors, explainTerms, type Reason, settersOf, unmetTerms } from "./explain.js";
+import { activeSelectors, explainTerms, settersOf, unmetTerms } from "./explain.js";
+import type { GateContext, GateFinding, Verdict } from "./finding.js";
 import { headersTrap, nearestSeries, withoutOldSeries } from "./headers.js";
 import { legacyFinding } from "./legacy.js";
 import type { Kconfig, KconfigSymbol } from "./model.js";
 import { nearestSymbol } from "./nearest-symbol.js";
-
-export type FindingKind =
-  | "unknown"
-  | "no-prompt"
-  | "legacy"
-  | "unmet-dependency"
-  | "wrong-value"
-  | "choice-overridden"
-  | "not-applied"
-  | "kernel-headers"
-  | "malformed";
-
-/** One request that the resolved configuration does not honour. */
-export interface GateFinding {
-  readonly kind: FindingKind;
-  readonly symbol: string;
-  /** The request as a .config line. */
-  readonly wanted: string;
-  /** What the resolved .config has: a value, `n`, `not set` or `no such symbol`. */
-  readonly actual: string;
-  /** The line that asked. */
-  readonly at: Location;
-  readonly by: string;
-  readonly message: string;
-  readonly because: readonly Reason[];
-  readonly remedy: string;
-}
 
 export interface GateInput {
   readonly requested: readonly SymbolRequest[];
   readonly config: DotConfig;
   readonly kconfig: Kconfig;
 }
-
-/** What a check of one request works with. */
-export interface GateContext {
-  readonly request: SymbolRequest;
-  readonly symbol: KconfigSymbol;
-  readonly values: Values;
-  readonly kconfig: Kconfig;
-  readonly requested: readonly SymbolRequest[];
-  /** The finding about the kernel's headers, which explains many others. */
-  readonly trap: GateFinding | undefined;
-}
-
-/** What a check found; the rest of a finding follows from its request. */
-export type Verdict = Pick<GateFinding, "kind" | "message" | "remedy"> & { readonly because?: readonly Reason[] };
 
 type Check = (context: GateContext) => Verdict | undefined;
 

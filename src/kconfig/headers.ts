@@ -1,7 +1,7 @@
 import type { SymbolRequest } from "../resolved.js";
 import { plainValue } from "./dotconfig.js";
 import type { Values } from "./evaluate.js";
-import type { GateFinding } from "./gate.js";
+import type { GateFinding } from "./finding.js";
 import type { Kconfig } from "./model.js";
 
 const SERIES = "BR2_PACKAGE_HOST_LINUX_HEADERS_CUSTOM_";

@@ -1,5 +1,5 @@
 import { symbolsIn } from "./expression.js";
-import type { GateContext, Verdict } from "./gate.js";
+import type { GateContext, Verdict } from "./finding.js";
 import type { Kconfig, KconfigSymbol } from "./model.js";
 
 /** The symbol that stops a Buildroot build when a legacy option is set (Config.in.legacy). */

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { malformed, requestsOf } from "../../src/kconfig/check-defconfig.js";
 import { formatConfigLine, readDotConfig } from "../../src/kconfig/dotconfig.js";
+import type { FindingKind, GateFinding } from "../../src/kconfig/finding.js";
 import { formatFinding, gateError } from "../../src/kconfig/format.js";
-import { type FindingKind, type GateFinding, gate } from "../../src/kconfig/gate.js";
+import { gate } from "../../src/kconfig/gate.js";
 import type { Kconfig } from "../../src/kconfig/model.js";
 import { buildrootTree, kernelConfig, linuxTree, uclibcConfig } from "./small-trees.js";
 import { parseTree } from "./tree.js";
