@@ -62,7 +62,7 @@ const notPredicted: readonly NotPredicted[] = [
 export function predictVtpm(boot: VtpmBoot): { readonly values: readonly RegisterValue[]; readonly notPredicted: readonly NotPredicted[] } {
   const generation = firmwareGeneration(boot.firmwareVersion);
   const debians = atLeast(generation, 2025, 2) ? "absent" : "disabled";
-  const secureBoot = boot.firmware === undefined ? debians : (secureBootOf(boot.firmware, boot.variables) ?? debians);
+  const secureBoot = boot.firmware === undefined ? debians : secureBootOf(boot.firmware, boot.variables);
   // Since edk2 12c5ded287 the FAT driver gives up its caches when boot services end, which changes the memory map that the call was made with.
   const flushes = boot.boot === "uki-disk" && atLeast(generation, 2026, 8);
   const { images, disk, linux, stub, release } = eventsOf(boot);
@@ -76,7 +76,7 @@ export function predictVtpm(boot: VtpmBoot): { readonly values: readonly Registe
     pcr4: images,
     ...(noTable ? {} : { pcr5: [actions.separator, ...disk, ...(flushes ? actions.exitBootServicesTwice : actions.exitBootServices)] }),
     pcr6: [actions.separator],
-    ...(secureBoot === "keys" ? {} : { pcr7: secureBootEvents(secureBoot) }),
+    ...(secureBoot === undefined || secureBoot === "keys" ? {} : { pcr7: secureBootEvents(secureBoot) }),
     ...(oldLinux ? {} : { pcr9: linux }),
     pcr11: stub,
   };
@@ -90,6 +90,9 @@ export function predictVtpm(boot: VtpmBoot): { readonly values: readonly Registe
       ...(noTable ? [{ register: "pcr5", why: "holds the boot disk's partition table, and no disk is given (--disk FILE)" }] : []),
       ...(secureBoot === "keys"
         ? [{ register: "pcr7", why: "holds the firmware's Secure Boot keys, and whose signature each image has" }]
+        : []),
+      ...(secureBoot === undefined
+        ? [{ register: "pcr7", why: "holds what the firmware makes of Secure Boot, and it is packed otherwise than OVMF" }]
         : []),
       ...(oldLinux ? [{ register: "pcr9", why: `what Linux ${release.text} measures is not known; since 6.1 it is` }] : []),
       ...notPredicted,

@@ -69,11 +69,13 @@ describe("hal measure DIR, varied", () => {
     await writeFile(at("vars.fd"), key);
     const firmware = { ...own, kind: "pflash", vars: { path: "vars.fd", sha256: "0".repeat(64) } };
     await writeFile(at("launch.json"), canonicalJson({ ...(await launchOf("dev")), firmware }));
-    const of = async (options: object) => (await measured(options)).values.map(({ register }) => register);
-    expect(await of({})).not.toContain("pcr7");
-    expect(await of({ firmware: at("other.fd"), firmwareVersion: "2025.02" })).toContain("pcr7");
+    const why = async (options: object) =>
+      (await measured(options)).notPredicted.filter(({ register }) => register === "pcr7").map((entry) => entry.why);
+    const keys = [expect.stringContaining("keys")];
+    expect(await why({})).toEqual(keys);
+    expect(await why({ firmware: at("other.fd"), firmwareVersion: "2025.02" })).not.toEqual(keys);
     await writeFile(at("vars.fd"), "none");
-    expect(await of({})).toContain("pcr7");
+    expect(await why({})).not.toEqual(keys);
   });
 
   test("what varies a measurement is refused beside --diff, not ignored", async () => {

@@ -188,6 +188,7 @@ describe("Secure Boot", () => {
       expect(pcr7(of(vectors.sections.stream), version)).toBe(absent);
       expect(pcr7(of(vectors.secureBoot.stream), version)).toBe(disabled);
       expect(pcr7(of(vectors.secureBoot.stream, key), version)).toMatch(/Secure Boot keys/);
+      expect(pcr7(readFirmware(buildFirmware(), "other.fd"), version)).toMatch(/packed otherwise/);
       const apart = { ...boot, firmwareVersion: version, firmware: of(vectors.secureBoot.stream), variables: key };
       expect(predictVtpm(apart).values.map(({ register }) => register)).not.toContain("pcr7");
     }
