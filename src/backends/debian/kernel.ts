@@ -78,12 +78,9 @@ export async function moduleFiles(
       .flatMap(([, list = ""]) => list.split(",").filter((name) => name !== ""))
       .map(moduleName);
     for (const [, list = ""] of stdout.matchAll(/^softdep: +pre: ([^:]*?)(?: post:.*)?$/gm)) {
-      todo.push(
-        ...list
-          .split(/\s+/)
-          .map(moduleName)
-          .filter((name) => files.has(name)),
-      ); // soft: one that is not there is not needed
+      // Soft: one that is not there is not needed. The name of an algorithm is an alias of the module that has it in plain C.
+      const soft = list.split(/\s+/).map(moduleName);
+      todo.push(...soft.flatMap((name) => [name, `${name}_generic`]).filter((name) => files.has(name)));
     }
   }
   return [...wanted].map((name) => files.get(name) ?? "").sort();
