@@ -4,24 +4,24 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-# command:package, as in src/host-tools.ts (test/host-tools.test.ts compares the two).
-tools="mmdebstrap:mmdebstrap newuidmap:uidmap unshare:util-linux mount:mount cpio:cpio qemu-system-x86_64:qemu-system-x86 busybox:busybox-static debugfs:e2fsprogs"
+# command or file:package, as in src/host-tools.ts (test/host-tools.test.ts compares the two).
+tools="mmdebstrap:mmdebstrap newuidmap:uidmap unshare:util-linux mount:mount cpio:cpio qemu-system-x86_64:qemu-system-x86 busybox:busybox-static debugfs:e2fsprogs /usr/share/ovmf/OVMF.fd:ovmf"
 case " $* " in *" test "*)
   tools="$tools swtpm:swtpm make:make shellcheck:shellcheck faketime:faketime openssl:openssl sfdisk:fdisk xmllint:libxml2-utils virt-xml-validate:libvirt-clients" ;;
 esac
 
 PATH="$PATH:/usr/sbin:/sbin"
+has() { [ -e "$1" ] || command -v "$1" >/dev/null 2>&1; }
 missing=""
 for entry in $tools; do
-  command -v "${entry%%:*}" >/dev/null 2>&1 || missing="$missing ${entry#*:}"
+  has "${entry%%:*}" || missing="$missing ${entry#*:}"
 done
 [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || missing="$missing debian-archive-keyring"
-case " $* " in *" test "*) [ -e /usr/share/OVMF/OVMF_CODE_4M.fd ] || missing="$missing ovmf" ;; esac
 
 if [ -n "$missing" ]; then
   if ! command -v apt-get >/dev/null 2>&1; then
     echo "hal: this is not Debian. Install these tools with your package manager, then run this again:" >&2
-    for entry in $tools; do command -v "${entry%%:*}" >/dev/null 2>&1 || echo "  ${entry%%:*}  (Debian package ${entry#*:})" >&2; done
+    for entry in $tools; do has "${entry%%:*}" || echo "  ${entry%%:*}  (Debian package ${entry#*:})" >&2; done
     exit 3
   fi
   sudo=""

@@ -1,5 +1,6 @@
 /** Every host tool that hal may run: which Debian package has it and what hal needs it for. The one table. */
 export interface HostTool {
+  /** A program, or the path of a file. */
   readonly tool: string;
   readonly package: string;
   readonly for: string;
@@ -18,6 +19,7 @@ export const hostTools: readonly HostTool[] = [
   { tool: "qemu-system-x86_64", package: "qemu-system-x86", for: "hal run and hal test", stage: "run" },
   { tool: "busybox", package: "busybox-static", for: "the probe of hal test", stage: "proof" },
   { tool: "debugfs", package: "e2fsprogs", for: "where hal test --hostile damages a root", stage: "proof" },
+  { tool: "/usr/share/ovmf/OVMF.fd", package: "ovmf", for: "firmware of hal test --hostile and --tpm", stage: "proof" },
   { tool: "swtpm", package: "swtpm", for: "hal test --tpm", stage: "proof" },
   { tool: "make", package: "make", for: "buildroot", stage: "buildroot", tests: true },
   { tool: "gcc", package: "gcc", for: "buildroot", stage: "buildroot" },

@@ -1,4 +1,4 @@
-import { createWriteStream } from "node:fs";
+import { createWriteStream, existsSync } from "node:fs";
 import { access, constants } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import type { Readable } from "node:stream";
@@ -58,9 +58,9 @@ export function searchPath(): string[] {
   return [...new Set([...own, "/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"])];
 }
 
-/** The absolute path of a tool, or undefined when it is not installed. */
+/** The absolute path of a tool, given by name or path, or undefined when it is not installed. */
 export async function findTool(tool: string): Promise<string | undefined> {
-  if (tool.includes("/")) return tool;
+  if (tool.includes("/")) return existsSync(tool) ? tool : undefined;
   for (const dir of searchPath()) {
     const path = join(dir, tool);
     try {

@@ -6,7 +6,7 @@ import { halRoot } from "../src/paths.js";
 
 test("the set-up script installs the packages that the table of host tools names", () => {
   const script = readFileSync(join(halRoot, "scripts/setup.sh"), "utf8");
-  const inScript = [...script.matchAll(/([\w.-]+):([\w.+-]+)(?=[" ])/g)].map((match) => `${match[1]}:${match[2]}`);
+  const inScript = [...script.matchAll(/([\w./-]+):([\w.+-]+)(?=[" ])/g)].map((match) => `${match[1]}:${match[2]}`);
   const wanted = hostTools
     .filter(({ stage, tests }) => tests === true || ["debian", "run", "proof", "develop"].includes(stage))
     .map(({ tool, package: name }) => `${tool}:${name}`);

@@ -1,8 +1,8 @@
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { runCommand } from "../tools.js";
 import { VictimDisk } from "./damage.js";
-import { readPackagedFirmware, withSystemdOptions } from "./efi-variables.js";
+import { FIRMWARE, withSystemdOptions } from "./efi-variables.js";
 import { foreignLuks2 } from "./foreign-luks2.js";
 import { BLOCK, fileBlock, hashBlock, rootInodeBlock } from "./locate.js";
 import type { Subject } from "./subject.js";
@@ -36,6 +36,8 @@ export interface HostileCase {
   readonly expected: Outcome;
   /** What of the layout it needs; every case needs a verified root. */
   readonly needs?: "rw" | "swap" | "integrity";
+  /** What of the host it needs that the others do not. */
+  readonly tool?: string;
   damage(subject: Subject, disk: VictimDisk, scratch: string): Promise<Tampering>;
 }
 
@@ -303,9 +305,10 @@ export const cases: readonly HostileCase[] = [
     name: "efi-variables",
     what: "firmware with the EFI variable SystemdOptions, kernel parameters for systemd: not seen",
     expected: "works",
+    tool: FIRMWARE,
     damage: async (_subject, _disk, scratch) => {
       const flash = join(resolve(scratch), "flash");
-      await writeFile(flash, withSystemdOptions(await readPackagedFirmware(), "systemd.setenv=HAL_PROOF=taken"));
+      await writeFile(flash, withSystemdOptions(await readFile(FIRMWARE), "systemd.setenv=HAL_PROOF=taken"));
       return { extra: ["-drive", `if=pflash,unit=0,format=raw,file=${flash.replaceAll(",", ",,")}`] };
     },
   },

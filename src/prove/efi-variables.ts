@@ -1,8 +1,7 @@
-import { readFile } from "node:fs/promises";
 import { HalError } from "../errors.js";
 
 /** Debian's ovmf package: code and variables in one file. */
-const FIRMWARE = "/usr/share/ovmf/OVMF.fd";
+export const FIRMWARE = "/usr/share/ovmf/OVMF.fd";
 /** gEfiAuthenticatedVariableGuid (edk2 MdeModulePkg/Include/Guid/VariableFormat.h), as it lies in memory. */
 const STORE = Buffer.from("782cf3aa7b949a43a1802e144ec37792", "hex");
 const STORE_HEADER = 28;
@@ -13,13 +12,6 @@ const ADDED = 0x3f;
 const NON_VOLATILE_BOOT_RUNTIME = 7;
 /** 8cf2644b-4b0b-428f-9387-6d876050dc67, systemd's own vendor GUID. */
 const SYSTEMD = Buffer.from("4b64f28c0b4b8f4293876d876050dc67", "hex");
-
-/** @throws HalError "tool" where Debian's ovmf is not installed */
-export async function readPackagedFirmware(): Promise<Buffer> {
-  return readFile(FIRMWARE).catch(() => {
-    throw new HalError("tool", "this case needs Debian's ovmf package", { remedy: "apt-get install ovmf" });
-  });
-}
 
 /** OVMF whose empty variable store has the variable SystemdOptions: kernel parameters for systemd alone (systemd(1), "Kernel command line"). */
 export function withSystemdOptions(firmware: Buffer, options: string): Buffer {

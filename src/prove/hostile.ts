@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { HalError } from "../errors.js";
 import { nearest } from "../nearest.js";
+import { findTool, missingTool } from "../tools.js";
 import { type BootRecord, boot, SHELL_ANSWER } from "./boot.js";
 import { casesFor, type HostileCase, type Outcome } from "./cases.js";
 import { VictimDisk } from "./damage.js";
@@ -147,6 +148,7 @@ export async function sufferAll(
   hostile: readonly HostileCase[],
   options: ProveOptions & { readonly jobs: number; readonly done: (verdict: Verdict) => void },
 ): Promise<Verdict[]> {
+  for (const { tool } of hostile) if (tool !== undefined && (await findTool(tool)) === undefined) throw missingTool(tool);
   const verdicts: Verdict[] = [];
   const queue = hostile.entries();
   const worker = async (): Promise<void> => {

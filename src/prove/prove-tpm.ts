@@ -14,15 +14,14 @@ import { type MeasureRequest, readNamed } from "../measure/inputs.js";
 import { measure } from "../measure/measure.js";
 import { launchRequest } from "../measure-output.js";
 import { qemuVersion } from "../run.js";
-import { runCommand } from "../tools.js";
+import { missingTool, runCommand } from "../tools.js";
+import { FIRMWARE } from "./efi-variables.js";
 import type { Check } from "./expect.js";
 import { copyDrives, inScratch, type ProveOptions } from "./prove.js";
 import type { Subject } from "./subject.js";
 import { compareTpm, readTpm, type TpmBootFiles, type TpmReading } from "./tpm.js";
 import { replaceOnDisk, ukiWithTpmProbe, withTpmProbe } from "./tpm-probe.js";
 
-/** Debian's ovmf package: the firmware whose release the host can tell. */
-const FIRMWARE = "/usr/share/ovmf/OVMF.fd";
 const GiB = 2 ** 30;
 /** A root in RAM is there compressed and unpacked at the same time. */
 const UNPACKED = 6;
@@ -172,5 +171,5 @@ async function installedFirmware(): Promise<string> {
     { allowFailure: true },
   );
   if (exitCode === 0 && stdout !== "") return stdout;
-  throw new HalError("tool", "hal test --tpm needs Debian's ovmf package", { remedy: "apt-get install ovmf" });
+  throw missingTool(FIRMWARE);
 }
