@@ -242,7 +242,7 @@ const network: Rule = ({ ports, ssh, debug }, { facts }) => {
 const LOGIN = /\/(agetty|getty|mingetty|login|sulogin|sshd|dropbear|telnetd)$/;
 const SHELL = /\/(sh|bash|dash|ash|zsh|busybox)$/;
 
-const doors: Rule = ({ debug, ssh }, { facts, console }) => {
+const doors: Rule = ({ debug, init, ssh }, { facts, console }) => {
   const running = processes(facts);
   const tool = (command: string): string => command.split(" ")[0] ?? "";
   const logins = running.filter(
@@ -256,7 +256,14 @@ const doors: Rule = ({ debug, ssh }, { facts, console }) => {
   const known = new Set(facts.get("account")).size;
   const accounts = (facts.get("account") ?? []).filter((line) => !line.endsWith("|locked")).map((line) => line.split("|").join(": "));
   const words = spoken(console);
-  if (debug) return [check("debug image", true, "console and login are open", "not checked")];
+  if (debug) {
+    const program = init === "systemd" && last(facts, "login") === undefined ? "no login program" : undefined;
+    const open = [...logins, ...shells];
+    return [
+      check("console is open", program === undefined && open.length > 0, "a login", program ?? list(open)),
+      check("root has no password", accounts.includes("root: empty"), "root logs in", accounts.join(", ") || "all accounts locked"),
+    ];
+  }
   return [
     check("no login", running.length > 0 && logins.length === 0, "none", list(logins)),
     check("no shell", running.length > 0 && shells.length === 0 && !console.includes(SHELL_ANSWER), "none", list(shells)),

@@ -138,6 +138,7 @@ done
 say machine-id "$(cat $root/etc/machine-id 2>/dev/null)"
 if [ "$INIT" = systemd ]; then chroot $root systemctl show-environment 2>/dev/null | each manager; fi
 say credentials seen
+[ ! -x $root/bin/login ] || say login /bin/login
 # Whether an account can log in by password: the hash itself stays inside.
 for accounts in $root/etc/passwd $root/etc/shadow; do
   while IFS=: read -r user hash _; do

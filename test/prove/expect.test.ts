@@ -38,6 +38,17 @@ const broken = (promised: Promises, seen: Evidence): string[] =>
     .filter(({ ok }) => !ok)
     .map(({ name }) => name);
 
+test("a debug image that keeps its doors shut is told", () => {
+  const debug = { ...promises, debug: true };
+  const open = recorded
+    .replace("process=/proc/1|", "process=/proc/9|1088|/usr/bin/busybox|/sbin/getty -L ttyS0\nprocess=/proc/1|")
+    .replace("account=root|locked", "account=root|empty");
+  expect(broken(debug, evidence(open))).toEqual([]);
+  expect(broken({ ...debug, init: "systemd" }, evidence(`${open}login=/bin/login\n`))).not.toContain("console is open");
+  expect(broken({ ...debug, init: "systemd" }, evidence(open))).toContain("console is open");
+  expect(broken(debug, evidence())).toEqual(["console is open", "root has no password"]);
+});
+
 test("an image that keeps its promises passes every check", () => {
   const checks = judge(promises, evidence());
   expect(checks.filter(({ ok }) => !ok)).toEqual([]);

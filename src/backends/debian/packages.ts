@@ -29,6 +29,11 @@ const implied: readonly Implied[] = [
     packages: ["cryptsetup-bin", "e2fsprogs"],
   },
   { why: "opens encrypted swap", when: ({ layout }) => layout.swap !== undefined, packages: ["cryptsetup-bin"] },
+  {
+    why: "login on the console of a debug image",
+    when: ({ profile }) => profile.debug && profile.init === "systemd",
+    packages: ["login"],
+  },
   { why: "remote login", when: ({ profile }) => profile.ssh, packages: ["openssh-server"] },
 ];
 
