@@ -97,6 +97,23 @@ export function parseAtom(tokens: TokenReader): Atom {
   return { kind: "symbol", name: token.text };
 }
 
+/** `(expr) = n`, as Linux spells it out (scripts/kconfig/expr.c, expr_trans_compare): of `!A` it makes `A != n`, also where A is m. */
+export function equalsNo(expr: Expr): Expr {
+  switch (expr.kind) {
+    case "symbol":
+    case "constant":
+      return { kind: "compare", op: "=", left: expr, right: { kind: "constant", value: "n" } };
+    case "and":
+      return { kind: "or", terms: expr.terms.map(equalsNo) };
+    case "or":
+      return { kind: "and", terms: expr.terms.map(equalsNo) };
+    case "not":
+      return { kind: "not", term: equalsNo(expr.term) };
+    default:
+      return { kind: "not", term: expr };
+  }
+}
+
 /** The expression in Kconfig's own notation. */
 export function formatExpression(expr: Expr): string {
   switch (expr.kind) {

@@ -1,7 +1,7 @@
 import { dirname, resolve } from "node:path";
 import { HalError, type Location } from "../errors.js";
 import { Collector, type Entry, type Frame, newEntry, openFrame } from "./collect.js";
-import { type Expr, parseAtom, parseExpression, TokenReader } from "./expression.js";
+import { type Expr, equalsNo, parseAtom, parseExpression, TokenReader } from "./expression.js";
 import { type Statement, statements } from "./lexer.js";
 import type { Kconfig, SymbolType } from "./model.js";
 import { displayName, expandVariables, readSource, sourcedFiles } from "./source.js";
@@ -183,10 +183,13 @@ class Reader {
       case "prompt":
         entry.prompt = { text: tokens.take("the prompt").text, when: when(), at };
         return;
-      case "depends":
+      case "depends": {
         if (!tokens.accept("on")) throw tokens.error("'depends' needs 'on'");
-        entry.depends.push({ expr: parseExpression(tokens), at });
+        const expr = parseExpression(tokens);
+        const condition = when(); // since Linux 7.0: X || (Y = n)
+        entry.depends.push({ expr: condition === undefined ? expr : { kind: "or", terms: [expr, equalsNo(condition)] }, at });
         return;
+      }
       case "visible":
         if (!tokens.accept("if")) throw tokens.error("'visible' needs 'if'");
         entry.visible.push({ expr: parseExpression(tokens), at });

@@ -44,6 +44,15 @@ describe("what a symbol is", () => {
   });
 
   test.each([
+    ["X if Y", "X || (Y = n)"],
+    ["X if Y && Z", "X || ((Y = n) || (Z = n))"],
+    ["X if Y || !Z", "X || ((Y = n) && !(Z = n))"],
+    ["X if Y != m", "X || !(Y != m)"],
+  ])("depends on %s: only where the condition holds (Linux 7.0)", (line, stands) => {
+    expect(conditions(symbol(`config A\n\tbool "a"\n\tdepends on ${line}\n`))).toEqual([`${stands}@3`]);
+  });
+
+  test.each([
     ["bool", "bool"],
     ["boolean", "bool"],
     ["tristate", "tristate"],
