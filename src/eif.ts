@@ -5,6 +5,7 @@ import { gunzipSync } from "node:zlib";
 import type { Prepared } from "./backends/backend.js";
 import { ByteReader } from "./bytes.js";
 import { HalError } from "./errors.js";
+import { isKernel } from "./manifest.js";
 import { type EifSigner, readCertificate, readKey, signingKey } from "./measure/eif-signature.js";
 import { writeEif } from "./measure/eif-write.js";
 import type { Resolved } from "./resolved.js";
@@ -54,9 +55,7 @@ export async function buildEif({ resolved, dir, cmdline, prepared, signer }: Eif
       buildTool: "hal",
       buildToolVersion: version,
       operatingSystem: "Linux",
-      kernelVersion:
-        prepared.packages.find(({ name }) => name === "linux" || name.startsWith("linux-image"))?.version ??
-        resolved.profile.kernel.version,
+      kernelVersion: prepared.packages.find(isKernel)?.version ?? resolved.profile.kernel.version,
     },
     ...(signer === undefined ? {} : { signer }),
   });

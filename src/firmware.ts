@@ -5,6 +5,7 @@ import { findSources, makeApt } from "./backends/debian/archive.js";
 import { putInPlace } from "./backends/debian/cache.js";
 import { sha256File } from "./digest.js";
 import { HalError } from "./errors.js";
+import { type FirmwarePackage, packagedFirmware } from "./launch/packaged-firmware.js";
 import type { Resolved } from "./resolved.js";
 import { runCommand } from "./tools.js";
 import { nearestOrigin } from "./tree.js";
@@ -18,17 +19,8 @@ export interface FirmwareFile {
   readonly vars?: { readonly path: string; readonly sha256: string };
 }
 
-type PackageName = "ovmf" | "ovmf-amdsev" | "ovmf-inteltdx";
-
-/** The file of each package that boots a kernel directly. */
-const fileInPackage: Readonly<Record<PackageName, string>> = {
-  ovmf: "usr/share/ovmf/OVMF.fd",
-  "ovmf-amdsev": "usr/share/ovmf/OVMF.amdsev.fd",
-  "ovmf-inteltdx": "usr/share/ovmf/OVMF.inteltdx.ms.fd",
-};
-
 /** The first suite that has the package; stable's `ovmf` has the metadata of both TEEs, the special builds are in unstable. */
-const suiteOf: Readonly<Record<PackageName, string>> = { ovmf: "trixie", "ovmf-amdsev": "sid", "ovmf-inteltdx": "sid" };
+const suiteOf: Readonly<Record<FirmwarePackage, string>> = { ovmf: "trixie", "ovmf-amdsev": "sid", "ovmf-inteltdx": "sid" };
 
 export interface FirmwareOptions {
   readonly cacheDir: string;
@@ -45,7 +37,7 @@ export interface FirmwareOptions {
  */
 export async function findFirmware(resolved: Resolved, options: FirmwareOptions): Promise<FirmwareFile | undefined> {
   const { firmware, igvm } = resolved.profile.launch;
-  if (igvm === undefined && firmware?.package !== undefined) return packagedFirmware(resolved, firmware.package, options);
+  if (igvm === undefined && firmware?.package !== undefined) return fetchFirmware(resolved, firmware.package, options);
   return firmwareFile(resolved);
 }
 
@@ -63,9 +55,9 @@ async function present(path: string): Promise<FirmwareFile | undefined> {
   return info?.isFile() ? { path, sha256: await sha256File(path) } : undefined;
 }
 
-async function packagedFirmware(
+async function fetchFirmware(
   resolved: Resolved,
-  name: PackageName,
+  name: FirmwarePackage,
   { cacheDir, offline, update, signal }: FirmwareOptions,
 ): Promise<FirmwareFile> {
   const settings = resolved.profile.launch.firmware ?? {};
@@ -73,7 +65,7 @@ async function packagedFirmware(
   const home = join(cacheDir, "firmware", suite, name);
   const wanted = settings.version ?? (update ? undefined : await newestKept(home));
   if (wanted !== undefined) {
-    const kept = join(home, wanted, fileInPackage[name]);
+    const kept = join(home, wanted, packagedFirmware[name]);
     if (existsSync(kept)) return { path: kept, sha256: await sha256File(kept), packageVersion: wanted };
   }
   if (offline) {
@@ -102,22 +94,22 @@ async function packagedFirmware(
       return (await runCommand({ tool: "dpkg-deb", args: ["--field", join(work, deb), "Version"] })).stdout.trim();
     };
     const version = await unpack(settings.version === undefined ? name : `${name}=${settings.version}`);
-    const has = (): boolean => existsSync(join(tree, fileInPackage[name]));
+    const has = (): boolean => existsSync(join(tree, packagedFirmware[name]));
     // From 2026.08 on, ovmf itself is empty: its files moved to a package of their own.
     if (!has() && name === "ovmf") await unpack(`ovmf-generic=${version}`);
     if (!has()) {
-      throw new HalError("input", `${name} ${version} has no ${fileInPackage[name]}`, {
+      throw new HalError("input", `${name} ${version} has no ${packagedFirmware[name]}`, {
         at: nearestOrigin(resolved.origins, "/launch/firmware"),
         remedy: "choose another version or suite",
       });
     }
     const kept = join(home, version);
     // What is there stays: another build may be reading it.
-    if (!existsSync(join(kept, fileInPackage[name]))) {
+    if (!existsSync(join(kept, packagedFirmware[name]))) {
       await rm(kept, { recursive: true, force: true });
       await putInPlace(tree, kept);
     }
-    const path = join(kept, fileInPackage[name]);
+    const path = join(kept, packagedFirmware[name]);
     return { path, sha256: await sha256File(path), packageVersion: version };
   } finally {
     await rm(work, { recursive: true, force: true });
@@ -131,7 +123,7 @@ const unknownToApt = /^E: (Version '.*' for '.*' was not found|Unable to locate 
 async function profilesMistake(
   error: unknown,
   { origins, profile }: Resolved,
-  name: PackageName,
+  name: FirmwarePackage,
   suite: string,
   env: Readonly<Record<string, string>>,
 ): Promise<never> {

@@ -8,6 +8,11 @@ import { validatePlain } from "./schema.js";
 /** Files in `out/P` that the manifest cannot list: itself, and the log, which has times in it. */
 export const UNLISTED = ["manifest.json", "build.log"];
 
+/** Whether a package of the manifest is the kernel: Buildroot's name of it, or Debian's. */
+export function isKernel({ name }: { readonly name: string }): boolean {
+  return name === "linux" || name.startsWith("linux-image");
+}
+
 /**
  * Reads `out/P/manifest.json`.
  * @throws HalError "input" when it is not there or does not match its schema

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { Launch, Manifest, Measurements } from "./generated/types.js";
-import { readJson, readLaunch, readManifest } from "./manifest.js";
+import { isKernel, readJson, readLaunch, readManifest } from "./manifest.js";
 import { shortDigests } from "./output.js";
 import { validatePlain } from "./schema.js";
 
@@ -114,10 +114,7 @@ function causes(part: string, a: Side, b: Side): string[] {
 }
 
 function kernelCauses(a: Side, b: Side): string[] {
-  const kernels = ({ manifest }: Side) =>
-    manifest.packages
-      .filter(({ name }) => name === "linux" || name.startsWith("linux-image"))
-      .map(({ name, version }) => `${name} ${version}`);
+  const kernels = ({ manifest }: Side) => manifest.packages.filter(isKernel).map(({ name, version }) => `${name} ${version}`);
   return JSON.stringify(kernels(a)) === JSON.stringify(kernels(b)) ? [] : [`  package ${kernels(a).join(", ")} → ${kernels(b).join(", ")}`];
 }
 

@@ -5,6 +5,7 @@ import { type Platform, platforms } from "../platforms.js";
 import type { Resolved } from "../resolved.js";
 import { parseSize } from "../size.js";
 import { launchArgv } from "./argv.js";
+import { packagedFirmware } from "./packaged-firmware.js";
 import { checkSettings } from "./settings.js";
 import { placeholder, shareVariable } from "./shares.js";
 
@@ -27,13 +28,6 @@ export interface DescribeOptions {
 
 /** Names of the initrd among the artifacts: the whole root (ram), or what early boot needs (verity). */
 const INITRD_NAMES = /^(rootfs|initramfs)\.cpio(\.gz|\.zst)?$/;
-
-/** Where Debian's packages have the firmware that boots a kernel directly. */
-const packagedFirmware: Readonly<Record<NonNullable<NonNullable<Profile["launch"]["firmware"]>["package"]>, string>> = {
-  ovmf: "/usr/share/ovmf/OVMF.fd",
-  "ovmf-amdsev": "/usr/share/ovmf/OVMF.amdsev.fd",
-  "ovmf-inteltdx": "/usr/share/ovmf/OVMF.inteltdx.ms.fd",
-};
 
 /**
  * Everything needed to start the image, and which reference measurements belong to exactly this combination.

@@ -1,8 +1,9 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { packagedFirmware } from "../launch/packaged-firmware.js";
 import { runCommand } from "../tools.js";
 import { VictimDisk } from "./damage.js";
-import { FIRMWARE, withSystemdOptions } from "./efi-variables.js";
+import { withSystemdOptions } from "./efi-variables.js";
 import { foreignLuks2 } from "./foreign-luks2.js";
 import { BLOCK, fileBlock, hashBlock, rootInodeBlock } from "./locate.js";
 import type { Subject } from "./subject.js";
@@ -305,10 +306,10 @@ export const cases: readonly HostileCase[] = [
     name: "efi-variables",
     what: "firmware with the EFI variable SystemdOptions, kernel parameters for systemd: not seen",
     expected: "works",
-    tool: FIRMWARE,
+    tool: packagedFirmware.ovmf,
     damage: async (_subject, _disk, scratch) => {
       const flash = join(resolve(scratch), "flash");
-      await writeFile(flash, withSystemdOptions(await readFile(FIRMWARE), "systemd.setenv=HAL_PROOF=taken"));
+      await writeFile(flash, withSystemdOptions(await readFile(packagedFirmware.ovmf), "systemd.setenv=HAL_PROOF=taken"));
       return { extra: ["-drive", `if=pflash,unit=0,format=raw,file=${flash.replaceAll(",", ",,")}`] };
     },
   },

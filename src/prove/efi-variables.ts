@@ -1,7 +1,6 @@
 import { HalError } from "../errors.js";
+import { packagedFirmware } from "../launch/packaged-firmware.js";
 
-/** Debian's ovmf package: code and variables in one file. */
-export const FIRMWARE = "/usr/share/ovmf/OVMF.fd";
 /** gEfiAuthenticatedVariableGuid (edk2 MdeModulePkg/Include/Guid/VariableFormat.h), as it lies in memory. */
 const STORE = Buffer.from("782cf3aa7b949a43a1802e144ec37792", "hex");
 const STORE_HEADER = 28;
@@ -18,7 +17,7 @@ export function withSystemdOptions(firmware: Buffer, options: string): Buffer {
   const store = firmware.indexOf(STORE);
   const at = store + STORE_HEADER;
   if (store < 0 || firmware.readUInt16LE(at) === START)
-    throw new HalError("input", "has no empty store of EFI variables", { at: { file: FIRMWARE } });
+    throw new HalError("input", "has no empty store of EFI variables", { at: { file: packagedFirmware.ovmf } });
   const name = Buffer.from("SystemdOptions\0", "utf16le");
   const data = Buffer.from(`${options}\0`, "utf16le");
   const header = Buffer.alloc(HEADER);

@@ -2,6 +2,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { HalError } from "../errors.js";
 import type { Launch } from "../generated/types.js";
+import { packagedFirmware } from "../launch/packaged-firmware.js";
 import { withoutTee } from "../launch/without-tee.js";
 import { readLaunch } from "../manifest.js";
 import type { Bank } from "../measure/banks.js";
@@ -15,7 +16,6 @@ import { measure } from "../measure/measure.js";
 import { launchRequest } from "../measure-output.js";
 import { qemuVersion } from "../run.js";
 import { missingTool, runCommand } from "../tools.js";
-import { FIRMWARE } from "./efi-variables.js";
 import type { Check } from "./expect.js";
 import { copyDrives, inScratch, type ProveOptions } from "./prove.js";
 import type { Subject } from "./subject.js";
@@ -162,7 +162,7 @@ async function chooseFirmware(launch: Launch, dir: string) {
     const flash = { firmware, ...(vars === undefined ? {} : { vars: resolve(dir, vars.path) }) };
     if (version !== undefined) return { flash, file: firmware, version };
   }
-  return { flash: { firmware: FIRMWARE }, file: FIRMWARE, version: await installedFirmware() };
+  return { flash: { firmware: packagedFirmware.ovmf }, file: packagedFirmware.ovmf, version: await installedFirmware() };
 }
 
 async function installedFirmware(): Promise<string> {
@@ -171,5 +171,5 @@ async function installedFirmware(): Promise<string> {
     { allowFailure: true },
   );
   if (exitCode === 0 && stdout !== "") return stdout;
-  throw missingTool(FIRMWARE);
+  throw missingTool(packagedFirmware.ovmf);
 }

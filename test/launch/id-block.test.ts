@@ -156,26 +156,8 @@ describe("hal run --id-key", () => {
 
   test("is no option that is silently without effect", async () => {
     await expect(signed({ platform: "none" })).rejects.toThrow(/--platform none has none/);
-    await expect(
-      run(dir, {
-        accel: "auto",
-        print: true,
-        format: "qemu",
-        share: [],
-        authorKey: at("author.pem"),
-        signal: new AbortController().signal,
-      }),
-    ).rejects.toThrow(/--author-key signs the key of an ID block/);
-    await expect(
-      run(dir, {
-        accel: "auto",
-        print: true,
-        format: "qemu",
-        share: [],
-        idKey: at("id.pem"),
-        json: true,
-        signal: new AbortController().signal,
-      }),
-    ).rejects.toThrow(/--json prints launch.json as it is/);
+    const asked = { accel: "auto", print: true, format: "qemu", share: [], signal: new AbortController().signal } as const;
+    await expect(run(dir, { ...asked, authorKey: at("author.pem") })).rejects.toThrow(/--author-key signs the key of an ID block/);
+    await expect(run(dir, { ...asked, idKey: at("id.pem"), json: true })).rejects.toThrow(/--json prints launch.json as it is/);
   });
 });
