@@ -10,9 +10,9 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { readFirmware } from "../src/measure/firmware.js";
-import { hashKernel } from "../src/measure/sev-hashes.js";
-import { snpLaunchDigest } from "../src/measure/snp.js";
+import { readFirmware } from "../src/codecs/ovmf.js";
+import { hashKernel } from "../src/measure/sev/hashes-table.js";
+import { snpLaunchDigest } from "../src/measure/sev/snp.js";
 
 const dirs = process.argv.slice(2).map((dir) => resolve(dir));
 const [first] = dirs;

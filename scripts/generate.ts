@@ -1,4 +1,4 @@
-/** Writes src/generated/*.ts and docs/reference/*.md from schema/. `--check` only compares and fails on a difference. */
+/** Writes src/model/generated.ts and docs/reference/*.md from schema/. `--check` only compares and fails on a difference. */
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { compile, type JSONSchema } from "json-schema-to-typescript";
@@ -70,7 +70,7 @@ async function outputs(): Promise<Map<string, string>> {
     types += `\n${await compile(complete(whole) as JSONSchema, title, options)}`;
     out.set(`docs/reference/${name.replace(".schema.json", "")}.md`, reference(whole));
   }
-  out.set("src/generated/types.ts", types);
+  out.set("src/model/generated.ts", types);
   return out;
 }
 

@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { version } from "./version.js";
+import { version } from "./lib/version.js";
 
 /** A whole number in a range, or commander's own error. */
 function integer(least: number, most: number): (text: string) => number {

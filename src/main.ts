@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { CommanderError } from "commander";
 import { program } from "./cli.js";
-import { exitCodes, formatError, HalError, printable } from "./errors.js";
+import { exitCodes, formatError, HalError, printable } from "./lib/errors.js";
 
 /** The one place that turns an outcome into an exit code (DESIGN 5). */
 async function main(): Promise<number> {

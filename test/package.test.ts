@@ -1,7 +1,7 @@
 import { lstatSync, readdirSync } from "node:fs";
 import { join, relative } from "node:path";
 import { expect, test } from "vitest";
-import { runCommand } from "../src/tools.js";
+import { runCommand } from "../src/lib/tools.js";
 
 const root = join(import.meta.dirname, "..");
 const data = ["profiles", "layouts", "features", "templates", "buildroot-external", "schema"];

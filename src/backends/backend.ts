@@ -1,10 +1,10 @@
 import { join } from "node:path";
-import type { Manifest } from "../generated/types.js";
-import type { EifSigner } from "../measure/eif-signature.js";
-import type { Layers } from "../namespace.js";
-import type { Report } from "../progress.js";
-import type { Rendered, Resolved } from "../resolved.js";
-import type { Command } from "../tools.js";
+import type { EifSigner } from "../codecs/eif-signature.js";
+import type { Layers } from "../lib/namespace.js";
+import type { Report } from "../lib/progress.js";
+import type { Command } from "../lib/tools.js";
+import type { Manifest } from "../model/generated.js";
+import type { Rendered, Resolved } from "../model/resolved.js";
 
 /** What a build is asked for beside the profile. */
 export interface BuildOptions {

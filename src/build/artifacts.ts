@@ -1,10 +1,10 @@
 import { copyFile, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { digestFile, type FileDigest } from "../digest.js";
-import type { FirmwareFile } from "../firmware.js";
-import { UNLISTED } from "../manifest.js";
-import type { Resolved } from "../resolved.js";
-import { runCommand } from "../tools.js";
+import { UNLISTED } from "../bundle/manifest.js";
+import { digestFile, type FileDigest } from "../lib/digest.js";
+import { runCommand } from "../lib/tools.js";
+import type { Resolved } from "../model/resolved.js";
+import type { FirmwareFile } from "./firmware.js";
 
 /** What post-image.sh leaves for the output directory; BINARIES_DIR has other files too. */
 export function isArtifact(name: string): boolean {

@@ -1,9 +1,9 @@
 import type { BuildOptions } from "../backends/backend.js";
-import { backends } from "../backends/table.js";
-import { canonicalJson, sha256 } from "../digest.js";
-import { firmwareFile } from "../firmware.js";
-import type { Rendered, Resolved } from "../resolved.js";
-import { version } from "../version.js";
+import { backends } from "../backends/index.js";
+import { canonicalJson, sha256 } from "../lib/digest.js";
+import { version } from "../lib/version.js";
+import type { Rendered, Resolved } from "../model/resolved.js";
+import { firmwareFile } from "./firmware.js";
 
 /** What decides the bytes of an image, and a digest over all of it. */
 export interface Inputs {

@@ -1,8 +1,8 @@
 import type { BuildOptions } from "../backends/backend.js";
-import { backends } from "../backends/table.js";
-import { upToDate } from "../build.js";
-import { HalError } from "../errors.js";
-import type { Resolved } from "../resolved.js";
+import { backends } from "../backends/index.js";
+import { HalError } from "../lib/errors.js";
+import type { Resolved } from "../model/resolved.js";
+import { upToDate } from "./build.js";
 
 /** What a build would do, before it does it. */
 export interface Plan {

@@ -2,8 +2,8 @@ import { existsSync } from "node:fs";
 import { copyFile, mkdir, readFile, rename, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { PassThrough } from "node:stream";
-import { HalError } from "../errors.js";
-import { runCommand } from "../tools.js";
+import { HalError } from "../lib/errors.js";
+import { runCommand } from "../lib/tools.js";
 
 /** A place to build in, on the same filesystem as the output, that only this process uses. */
 export interface Staging {

@@ -1,7 +1,7 @@
 import type { BuildOptions } from "../backends/backend.js";
-import { HalError } from "../errors.js";
-import type { Resolved } from "../resolved.js";
-import { nearestOrigin } from "../tree.js";
+import { HalError } from "../lib/errors.js";
+import { nearestOrigin } from "../load/tree.js";
+import type { Resolved } from "../model/resolved.js";
 
 /**
  * Refuses, with `--release`, an image whose promises do not hold for others than its developer.

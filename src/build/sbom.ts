@@ -1,5 +1,5 @@
 import * as CDX from "@cyclonedx/cyclonedx-library";
-import type { Manifest } from "../generated/types.js";
+import type { Manifest } from "../model/generated.js";
 
 /**
  * The bill of materials of an image: CycloneDX 1.6 JSON, every package with version, digest and package URL.

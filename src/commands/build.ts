@@ -1,12 +1,12 @@
 import { type BuildOptions, BuildStopped } from "../backends/backend.js";
+import { type BuildResult, build } from "../build/build.js";
+import { readSigner } from "../build/eif.js";
 import { planBuild } from "../build/plan.js";
-import { type BuildResult, build } from "../build.js";
-import { readSigner } from "../eif.js";
-import { HalError } from "../errors.js";
-import { note, print, printJson, shortDigests, table } from "../output.js";
-import { resolve } from "../resolve.js";
-import { formatSize } from "../size.js";
-import { type Command, formatCommand, runInteractive } from "../tools.js";
+import { HalError } from "../lib/errors.js";
+import { formatSize } from "../lib/size.js";
+import { note, print, printJson, shortDigests, table } from "../lib/terminal.js";
+import { type Command, formatCommand, runInteractive } from "../lib/tools.js";
+import { resolve } from "../resolve/resolve.js";
 
 interface Options extends Omit<BuildOptions, "buildroot" | "eifSigner"> {
   readonly profile: readonly string[];

@@ -1,10 +1,10 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { HalError } from "../errors.js";
 import { checkDefconfig } from "../kconfig/check-defconfig.js";
 import { formatFinding } from "../kconfig/format.js";
-import { note, print, printJson } from "../output.js";
+import { HalError } from "../lib/errors.js";
+import { note, print, printJson } from "../lib/terminal.js";
 
 interface Options {
   readonly buildroot?: string;

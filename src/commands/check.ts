@@ -1,10 +1,10 @@
-import { listDocuments } from "../catalog.js";
-import { formatError, HalError } from "../errors.js";
-import { load } from "../load.js";
-import { note, print, printJson, table } from "../output.js";
-import { render } from "../render.js";
-import { resolve } from "../resolve.js";
-import { toPlain } from "../tree.js";
+import { formatError, HalError } from "../lib/errors.js";
+import { note, print, printJson, table } from "../lib/terminal.js";
+import { listDocuments } from "../load/catalog.js";
+import { load } from "../load/load.js";
+import { toPlain } from "../load/tree.js";
+import { render } from "../render/render.js";
+import { resolve } from "../resolve/resolve.js";
 
 interface Options {
   readonly json?: boolean;

@@ -2,10 +2,10 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { refusal, WITHOUT_FIXED_PATHS } from "../backends/buildroot/dirs.js";
-import { HalError } from "../errors.js";
-import { type HostTool, hostTools } from "../host-tools.js";
-import { note, print, printJson, table } from "../output.js";
-import { findTool, runCommand } from "../tools.js";
+import { HalError } from "../lib/errors.js";
+import { type HostTool, hostTools } from "../lib/host-tools.js";
+import { note, print, printJson, table } from "../lib/terminal.js";
+import { findTool, runCommand } from "../lib/tools.js";
 
 /** Which host tools are missing, and the one command that installs them; runs it with `--install`. Whether there are namespaces too. */
 export async function doctor(options: { json?: boolean; install?: boolean }): Promise<void> {

@@ -6,10 +6,10 @@ import { drive } from "../backends/buildroot/drive.js";
 import { makeCommand } from "../backends/buildroot/environment.js";
 import { gateExternalTree } from "../backends/buildroot/gate.js";
 import { buildrootTree } from "../backends/buildroot/source.js";
-import { note } from "../output.js";
-import { render } from "../render.js";
-import { resolve } from "../resolve.js";
-import { writeTree } from "../write-tree.js";
+import { note } from "../lib/terminal.js";
+import { render } from "../render/render.js";
+import { writeTree } from "../render/write-tree.js";
+import { resolve } from "../resolve/resolve.js";
 
 interface Options {
   readonly profile: readonly string[];

@@ -1,9 +1,9 @@
-import { listDocuments } from "../catalog.js";
-import { HalError } from "../errors.js";
-import { load } from "../load.js";
-import { print, printJson, table } from "../output.js";
-import { documentKinds } from "../schema.js";
-import { toPlain } from "../tree.js";
+import { HalError } from "../lib/errors.js";
+import { print, printJson, table } from "../lib/terminal.js";
+import { listDocuments } from "../load/catalog.js";
+import { load } from "../load/load.js";
+import { documentKinds } from "../load/schema.js";
+import { toPlain } from "../load/tree.js";
 
 interface Entry {
   readonly kind: string;

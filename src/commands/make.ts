@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { buildrootDirs, tellFixedPath, withFixedPaths } from "../backends/buildroot/dirs.js";
 import { makeCommand } from "../backends/buildroot/environment.js";
 import { buildrootTree } from "../backends/buildroot/source.js";
-import { HalError } from "../errors.js";
-import { resolve } from "../resolve.js";
-import { runInteractive } from "../tools.js";
+import { HalError } from "../lib/errors.js";
+import { runInteractive } from "../lib/tools.js";
+import { resolve } from "../resolve/resolve.js";
 
 interface Options {
   readonly out: string;

@@ -1,12 +1,12 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { canonicalJson } from "../digest.js";
-import { HalError } from "../errors.js";
-import type { Measurements } from "../generated/types.js";
-import type { ExplainedValue, MeasuredPlatform, MeasureRequest } from "../measure/inputs.js";
+import { canonicalJson } from "../lib/digest.js";
+import { HalError } from "../lib/errors.js";
+import { note, print, printJson, shortDigests, table } from "../lib/terminal.js";
+import type { Difference } from "../measure/diff.js";
 import { measure as predict, toMeasurements } from "../measure/measure.js";
-import type { Difference } from "../measure-diff.js";
-import { note, print, printJson, shortDigests, table } from "../output.js";
+import type { ExplainedValue, MeasuredPlatform, MeasureRequest } from "../measure/request.js";
+import type { Measurements } from "../model/generated.js";
 
 interface Options {
   readonly platform?: MeasuredPlatform;
@@ -42,7 +42,7 @@ export async function measure(dir: string | undefined, options: Options): Promis
       throw new HalError("input", "--diff compares what was measured of two directories: nothing else can be given with it but --json", {
         remedy: "hal measure OUT/A --diff OUT/B",
       });
-    const differences = await (await import("../measure-diff.js")).diffOutputs(dir, options.diff);
+    const differences = await (await import("../measure/diff.js")).diffOutputs(dir, options.diff);
     if (options.json) printJson(differences);
     else print(differences.length === 0 ? "no register differs" : differenceText(differences));
     return;
@@ -68,7 +68,7 @@ async function writeMissing(dir: string, measurements: Measurements): Promise<vo
 }
 
 async function requestOfDir(dir: string, platform: MeasuredPlatform | undefined): Promise<MeasureRequest> {
-  return (await import("../measure-output.js")).requestOf(dir, platform);
+  return (await import("../measure/from-bundle.js")).requestOf(dir, platform);
 }
 
 /**

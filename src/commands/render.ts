@@ -1,12 +1,12 @@
 import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { resolve as absolute, join } from "node:path";
-import { HalError } from "../errors.js";
-import { note } from "../output.js";
-import { defconfigName, render as renderTree } from "../render.js";
-import { resolve } from "../resolve.js";
-import { formatCommand } from "../tools.js";
-import { writeTree } from "../write-tree.js";
+import { HalError } from "../lib/errors.js";
+import { note } from "../lib/terminal.js";
+import { formatCommand } from "../lib/tools.js";
+import { defconfigName, render as renderTree } from "../render/render.js";
+import { writeTree } from "../render/write-tree.js";
+import { resolve } from "../resolve/resolve.js";
 
 /** Writes the external tree of a profile; one that hal rendered is brought up to date, anything else is left alone. */
 export async function render(reference: string, options: { output: string; set?: string[] }): Promise<void> {

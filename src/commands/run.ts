@@ -1,8 +1,8 @@
-import { HalError } from "../errors.js";
+import { readLaunch } from "../bundle/manifest.js";
 import type { FormatName } from "../launch/formats.js";
-import { readLaunch } from "../manifest.js";
-import { note, print, printJson } from "../output.js";
-import { runImage } from "../run.js";
+import { runImage } from "../launch/run.js";
+import { HalError } from "../lib/errors.js";
+import { note, print, printJson } from "../lib/terminal.js";
 
 interface Options {
   readonly accel: "auto" | "kvm" | "tcg";

@@ -1,7 +1,7 @@
-import { HalError } from "../errors.js";
-import { nearest } from "../nearest.js";
-import { print } from "../output.js";
-import { schemaNames, schemaText } from "../schema.js";
+import { HalError } from "../lib/errors.js";
+import { nearest } from "../lib/nearest.js";
+import { print } from "../lib/terminal.js";
+import { schemaNames, schemaText } from "../load/schema.js";
 
 /** The JSON Schema of a kind, for editors; without a kind, the kinds. */
 export function schema(kind: string | undefined): void {

@@ -1,8 +1,8 @@
 import { stringify } from "yaml";
-import { formatLocation } from "../errors.js";
-import type { Profile } from "../generated/types.js";
-import { print, printJson } from "../output.js";
-import { resolve } from "../resolve.js";
+import { formatLocation } from "../lib/errors.js";
+import { print, printJson } from "../lib/terminal.js";
+import type { Profile } from "../model/generated.js";
+import { resolve } from "../resolve/resolve.js";
 
 /** The resolved profile. Its YAML is a profile again: it can be built, with everything said and nothing inherited. */
 export async function show(reference: string, options: { json?: boolean; origin?: boolean; set?: string[] }): Promise<void> {

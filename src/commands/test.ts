@@ -1,15 +1,15 @@
 import { join } from "node:path";
-import { HalError } from "../errors.js";
-import { note, print, printJson } from "../output.js";
-import { cacheRoot } from "../paths.js";
-import { duration, type Report, runSteps } from "../progress.js";
+import { chooseAccel } from "../launch/run.js";
+import { HalError } from "../lib/errors.js";
+import { cacheRoot } from "../lib/paths.js";
+import { duration, type Report, runSteps } from "../lib/progress.js";
+import { note, print, printJson } from "../lib/terminal.js";
+import { formatCommand } from "../lib/tools.js";
 import { chooseCases, sufferAll, type Verdict } from "../prove/hostile.js";
 import { PARALLEL_BOOTS, prove } from "../prove/prove.js";
 import { proveTpm } from "../prove/prove-tpm.js";
 import { readSubject, type Subject } from "../prove/subject.js";
 import { checkTable, figureLine } from "../prove/table.js";
-import { chooseAccel } from "../run.js";
-import { formatCommand } from "../tools.js";
 
 interface Options {
   readonly hostile: boolean;

@@ -1,7 +1,7 @@
-import { HalError } from "../errors.js";
-import { print, printJson, shortDigests, table } from "../output.js";
+import { HalError } from "../lib/errors.js";
+import { print, printJson, shortDigests, table } from "../lib/terminal.js";
 import { verifyEventLog } from "../verify/eventlog.js";
-import { verifyOutput } from "../verify.js";
+import { verifyOutput } from "../verify/verify.js";
 
 interface Options {
   readonly json?: boolean;

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
-import { HalError } from "../errors.js";
-import type { SymbolRequest } from "../resolved.js";
-import type { RunOptions } from "../tools.js";
+import { HalError } from "../lib/errors.js";
+import type { RunOptions } from "../lib/tools.js";
+import type { SymbolRequest } from "../model/resolved.js";
 import { type DotConfig, readDotConfig } from "./dotconfig.js";
 import type { GateFinding } from "./finding.js";
 import { lostLines } from "./format.js";

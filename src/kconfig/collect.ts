@@ -1,4 +1,4 @@
-import type { Location } from "../errors.js";
+import type { Location } from "../lib/errors.js";
 import type { Expr } from "./expression.js";
 import type { Choice, Condition, Default, Definition, KconfigSymbol, Range, Selection, SymbolType } from "./model.js";
 

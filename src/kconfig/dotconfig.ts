@@ -1,4 +1,4 @@
-import { HalError, type Location } from "../errors.js";
+import { HalError, type Location } from "../lib/errors.js";
 
 export interface ConfigLine {
   readonly symbol: string;

@@ -1,4 +1,4 @@
-import type { Location } from "../errors.js";
+import type { Location } from "../lib/errors.js";
 import { isSettable, type Tristate, type Values } from "./evaluate.js";
 import { type Expr, formatExpression } from "./expression.js";
 import type { Choice, Condition, Definition, Kconfig, KconfigSymbol } from "./model.js";

@@ -1,5 +1,5 @@
-import type { Location } from "../errors.js";
-import type { SymbolRequest } from "../resolved.js";
+import type { Location } from "../lib/errors.js";
+import type { SymbolRequest } from "../model/resolved.js";
 import type { Values } from "./evaluate.js";
 import type { Reason } from "./explain.js";
 import type { Kconfig, KconfigSymbol } from "./model.js";

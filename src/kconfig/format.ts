@@ -1,4 +1,4 @@
-import { formatLocation, HalError } from "../errors.js";
+import { formatLocation, HalError } from "../lib/errors.js";
 import type { GateFinding } from "./finding.js";
 
 /** A finding for people: where and what, the reasons indented below, then what to do. */

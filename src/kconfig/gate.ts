@@ -1,4 +1,4 @@
-import type { SymbolRequest } from "../resolved.js";
+import type { SymbolRequest } from "../model/resolved.js";
 import { type DotConfig, formatConfigLine, plainValue } from "./dotconfig.js";
 import { isSettable, numberOf, type Tristate, Values } from "./evaluate.js";
 import { activeSelectors, explainTerms, settersOf, unmetTerms } from "./explain.js";

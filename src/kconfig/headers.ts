@@ -1,4 +1,4 @@
-import type { SymbolRequest } from "../resolved.js";
+import type { SymbolRequest } from "../model/resolved.js";
 import { plainValue } from "./dotconfig.js";
 import type { Values } from "./evaluate.js";
 import type { GateFinding } from "./finding.js";

@@ -1,4 +1,4 @@
-import type { Location } from "../errors.js";
+import type { Location } from "../lib/errors.js";
 import type { Atom, Expr } from "./expression.js";
 
 export type SymbolType = "bool" | "tristate" | "string" | "int" | "hex";

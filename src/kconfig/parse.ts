@@ -1,5 +1,5 @@
 import { dirname, resolve } from "node:path";
-import { HalError, type Location } from "../errors.js";
+import { HalError, type Location } from "../lib/errors.js";
 import { Collector, type Entry, type Frame, newEntry, openFrame } from "./collect.js";
 import { type Expr, equalsNo, parseAtom, parseExpression, TokenReader } from "./expression.js";
 import { type Statement, statements } from "./lexer.js";

@@ -1,6 +1,6 @@
-import { HalError, type Location } from "../errors.js";
-import { kconfigString } from "../escape.js";
-import type { SymbolRequest } from "../resolved.js";
+import { HalError, type Location } from "../lib/errors.js";
+import { kconfigString } from "../lib/escape.js";
+import type { SymbolRequest } from "../model/resolved.js";
 
 /**
  * A YAML value as a .config writes it: true and `y` are y, false and `n` are n, numbers and hexadecimal

@@ -1,7 +1,7 @@
 import { access, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { HalError } from "../errors.js";
-import { type Command, cleanEnvironment, type RunOptions, runCommand } from "../tools.js";
+import { HalError } from "../lib/errors.js";
+import { type Command, cleanEnvironment, type RunOptions, runCommand } from "../lib/tools.js";
 import { type DotConfig, formatConfigLine, readDotConfig } from "./dotconfig.js";
 
 export interface ResolvedConfig {

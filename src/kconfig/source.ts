@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { isAbsolute, relative, resolve } from "node:path";
 import fastGlob from "fast-glob";
-import { HalError, type Location } from "../errors.js";
+import { HalError, type Location } from "../lib/errors.js";
 
 /** Larger than any Kconfig file that exists by an order of magnitude. */
 const MAX_FILE_BYTES = 4 * 1024 * 1024;

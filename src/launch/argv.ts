@@ -1,4 +1,4 @@
-import type { Launch } from "../generated/types.js";
+import type { Launch } from "../model/generated.js";
 import { nitroArgv } from "./nitro-cli.js";
 import { qemuArgv } from "./qemu.js";
 

@@ -1,5 +1,5 @@
-import { HalError } from "../errors.js";
-import type { Launch } from "../generated/types.js";
+import { HalError } from "../lib/errors.js";
+import type { Launch } from "../model/generated.js";
 import { located, qemuOptions, refuseControl } from "./quote.js";
 
 export interface CocosOptions {

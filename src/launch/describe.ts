@@ -1,9 +1,9 @@
-import type { FileDigest } from "../digest.js";
-import { HalError } from "../errors.js";
-import type { Launch, Profile } from "../generated/types.js";
-import { type Platform, platforms } from "../platforms.js";
-import type { Resolved } from "../resolved.js";
-import { parseSize } from "../size.js";
+import type { FileDigest } from "../lib/digest.js";
+import { HalError } from "../lib/errors.js";
+import { parseSize } from "../lib/size.js";
+import type { Launch, Profile } from "../model/generated.js";
+import { type Platform, platforms } from "../model/platforms/index.js";
+import type { Resolved } from "../model/resolved.js";
 import { launchArgv } from "./argv.js";
 import { packagedFirmware } from "./packaged-firmware.js";
 import { checkSettings } from "./settings.js";

@@ -1,5 +1,5 @@
-import type { Launch } from "../generated/types.js";
-import { formatCommand } from "../tools.js";
+import { formatCommand } from "../lib/tools.js";
+import type { Launch } from "../model/generated.js";
 import { cocosEnvironment } from "./cocos-env.js";
 import { libvirtXml } from "./libvirt.js";
 import { nitroArgv } from "./nitro-cli.js";

@@ -2,8 +2,8 @@ import { constants } from "node:fs";
 import { access, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { cacheRoot } from "../paths.js";
-import { runCommand } from "../tools.js";
+import { cacheRoot } from "../lib/paths.js";
+import { runCommand } from "../lib/tools.js";
 import type { Accel } from "./qemu.js";
 
 /** What `mov al,0x10; out 0xf4,al` makes of QEMU's exit code: isa-debug-exit leaves with (value << 1) | 1. */

@@ -1,9 +1,9 @@
 import { isAbsolute } from "node:path";
-import { HalError } from "../errors.js";
-import type { Launch } from "../generated/types.js";
-import { parseSize } from "../size.js";
+import { type Element, element, xmlText } from "../codecs/xml.js";
+import { HalError } from "../lib/errors.js";
+import { parseSize } from "../lib/size.js";
+import type { Launch } from "../model/generated.js";
 import { located } from "./quote.js";
-import { type Element, element, xmlText } from "./xml.js";
 
 export interface LibvirtOptions {
   /** The folder of launch.json, absolute: libvirt knows no relative paths. */

@@ -1,4 +1,4 @@
-import type { Profile } from "../generated/types.js";
+import type { Profile } from "../model/generated.js";
 
 export type FirmwarePackage = NonNullable<NonNullable<Profile["launch"]["firmware"]>["package"]>;
 

@@ -1,5 +1,5 @@
 import { isAbsolute, join } from "node:path";
-import { HalError } from "../errors.js";
+import { HalError } from "../lib/errors.js";
 
 /** One `key=value` list of QEMU's (QemuOpts): a comma in a value is doubled, nothing else is special. */
 export function qemuOptions(first: string, options: Readonly<Record<string, string | number | boolean | undefined>>): string {

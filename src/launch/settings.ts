@@ -1,7 +1,7 @@
-import { HalError } from "../errors.js";
-import type { PlatformName } from "../platforms.js";
-import type { Resolved } from "../resolved.js";
-import { nearestOrigin } from "../tree.js";
+import { HalError } from "../lib/errors.js";
+import { nearestOrigin } from "../load/tree.js";
+import type { PlatformName } from "../model/platforms/index.js";
+import type { Resolved } from "../model/resolved.js";
 
 type Setting = keyof Resolved["profile"]["launch"];
 

@@ -1,5 +1,5 @@
-import type { Launch } from "../generated/types.js";
-import { shellQuote } from "../tools.js";
+import { shellQuote } from "../lib/tools.js";
+import type { Launch } from "../model/generated.js";
 import { nitroArgv } from "./nitro-cli.js";
 import { type QemuOptions, qemuArgv } from "./qemu.js";
 import { placeholder } from "./shares.js";

@@ -1,13 +1,13 @@
 import type { KeyObject } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import { sha256File } from "../digest.js";
-import { HalError } from "../errors.js";
-import type { Launch } from "../generated/types.js";
-import { parseP384Key } from "../measure/ecdsa-p384.js";
-import { signIdBlock } from "../measure/id-block.js";
+import { sha256File } from "../lib/digest.js";
+import { parseP384Key } from "../lib/ecdsa-p384.js";
+import { HalError } from "../lib/errors.js";
+import { launchRequest } from "../measure/from-bundle.js";
 import { measure } from "../measure/measure.js";
-import { launchRequest } from "../measure-output.js";
+import { signIdBlock } from "../measure/sev/id-block.js";
+import type { Launch } from "../model/generated.js";
 
 /** Private EC P-384 keys in PEM. */
 export interface IdKeyFiles {

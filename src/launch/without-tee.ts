@@ -1,5 +1,5 @@
-import type { Launch } from "../generated/types.js";
-import { platforms } from "../platforms.js";
+import type { Launch } from "../model/generated.js";
+import { platforms } from "../model/platforms/index.js";
 
 /**
  * The same image as an ordinary virtual machine, for where there is no TEE hardware: kernel, initrd, command line

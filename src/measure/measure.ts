@@ -1,14 +1,14 @@
-import type { Measurements } from "../generated/types.js";
-import { type ExplainedValue, type Inputs, inputsOf, type MeasuredPlatform, type MeasureRequest, type Prediction } from "./inputs.js";
+import type { Measurements } from "../model/generated.js";
+import { type ExplainedValue, type Inputs, inputsOf, type MeasuredPlatform, type MeasureRequest, type Prediction } from "./request.js";
 
 /** Each platform's code is loaded when it is asked for: `hal measure` starts many times in a script. */
 const predictors: Readonly<Record<MeasuredPlatform, () => Promise<(inputs: Inputs) => Promise<Prediction>>>> = {
-  sev: async () => (await import("./measure-sev.js")).measureSev,
-  "sev-es": async () => (await import("./measure-sev.js")).measureSevEs,
-  "sev-snp": async () => (await import("./measure-snp.js")).measureSnp,
-  tdx: async () => (await import("./measure-tdx.js")).measureTdx,
-  vtpm: async () => (await import("./measure-vtpm.js")).measureVtpm,
-  nitro: async () => (await import("./measure-nitro.js")).measureNitro,
+  sev: async () => (await import("./sev/measure-sev.js")).measureSev,
+  "sev-es": async () => (await import("./sev/measure-sev.js")).measureSevEs,
+  "sev-snp": async () => (await import("./sev/measure-snp.js")).measureSnp,
+  tdx: async () => (await import("./tdx/measure-tdx.js")).measureTdx,
+  vtpm: async () => (await import("./vtpm/measure-vtpm.js")).measureVtpm,
+  nitro: async () => (await import("./nitro/measure-nitro.js")).measureNitro,
 };
 
 /**

@@ -1,10 +1,10 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
-import { HalError } from "../errors.js";
-import type { Launch } from "../generated/types.js";
 import { type Accel, carefulTcgCpu, qemuArgv } from "../launch/qemu.js";
-import { runCommand } from "../tools.js";
+import { HalError } from "../lib/errors.js";
+import { runCommand } from "../lib/tools.js";
+import type { Launch } from "../model/generated.js";
 import { type Ending, Monitor, open } from "./qmp.js";
 import { type Facts, last, parseFacts } from "./report.js";
 

@@ -1,9 +1,9 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { withSystemdOptions } from "../codecs/efi-variables.js";
 import { packagedFirmware } from "../launch/packaged-firmware.js";
-import { runCommand } from "../tools.js";
+import { runCommand } from "../lib/tools.js";
 import { VictimDisk } from "./damage.js";
-import { withSystemdOptions } from "./efi-variables.js";
 import { foreignLuks2 } from "./foreign-luks2.js";
 import { BLOCK, fileBlock, hashBlock, rootInodeBlock } from "./locate.js";
 import type { Subject } from "./subject.js";

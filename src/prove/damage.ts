@@ -1,5 +1,5 @@
 import { type FileHandle, open, truncate } from "node:fs/promises";
-import { HalError } from "../errors.js";
+import { HalError } from "../lib/errors.js";
 import { Gpt, type GptEntry } from "./gpt.js";
 
 /** A raw disk with a GPT, to be damaged. Every change is on disk when its promise resolves. */

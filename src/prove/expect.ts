@@ -1,4 +1,4 @@
-import { formatSize, parseSize } from "../size.js";
+import { formatSize, parseSize } from "../lib/size.js";
 import { OFFERED_UUID, SHELL_ANSWER } from "./boot.js";
 import {
   all,

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
-import { HalError } from "../errors.js";
-import { nearest } from "../nearest.js";
-import { findTool, missingTool } from "../tools.js";
+import { HalError } from "../lib/errors.js";
+import { nearest } from "../lib/nearest.js";
+import { findTool, missingTool } from "../lib/tools.js";
 import { type BootRecord, boot, SHELL_ANSWER } from "./boot.js";
 import { casesFor, type HostileCase, type Outcome } from "./cases.js";
 import { VictimDisk } from "./damage.js";

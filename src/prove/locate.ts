@@ -1,6 +1,6 @@
 import { posix } from "node:path";
-import { HalError } from "../errors.js";
-import { runCommand } from "../tools.js";
+import { HalError } from "../lib/errors.js";
+import { runCommand } from "../lib/tools.js";
 
 /** Block size of the root filesystem and of its hash tree; dm-verity demands that they are the same. */
 export const BLOCK = 4096;

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
-import { HalError } from "../errors.js";
-import { findTool, missingTool, runCommand, shellQuote } from "../tools.js";
-import { newc } from "./cpio.js";
+import { newc } from "../codecs/cpio.js";
+import { HalError } from "../lib/errors.js";
+import { findTool, missingTool, runCommand, shellQuote } from "../lib/tools.js";
 import { observerScript, wrapperScript } from "./probe-scripts.js";
 
 /** A text that no image has; 4 MiB of it go through every encrypted mapping. */

@@ -1,9 +1,9 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { HalError } from "../errors.js";
 import type { Accel } from "../launch/qemu.js";
-import { runCommand } from "../tools.js";
+import { HalError } from "../lib/errors.js";
+import { runCommand } from "../lib/tools.js";
 import { type BootPlan, type BootRecord, boot } from "./boot.js";
 import { type Check, type Figures, figures, judge, spoken } from "./expect.js";
 import { type ProbeSettings, probeArchive, withProbe } from "./probe.js";

@@ -1,8 +1,8 @@
 import { join } from "node:path";
-import { HalError } from "../errors.js";
-import type { Launch, Layout, Manifest } from "../generated/types.js";
+import { readLaunch, readManifest, requireFiles } from "../bundle/manifest.js";
 import { withoutTee } from "../launch/without-tee.js";
-import { readLaunch, readManifest, requireFiles } from "../manifest.js";
+import { HalError } from "../lib/errors.js";
+import type { Launch, Layout, Manifest } from "../model/generated.js";
 
 /** What an image promised when it was built; everything that the proof holds it to. */
 export interface Promises {

@@ -1,6 +1,6 @@
-import { printable } from "../errors.js";
-import { table } from "../output.js";
-import { formatSize } from "../size.js";
+import { printable } from "../lib/errors.js";
+import { formatSize } from "../lib/size.js";
+import { table } from "../lib/terminal.js";
 import type { Check, Figures } from "./expect.js";
 
 /** Checks as a table: a mark, the name, what was found; and what was expected where that is something else. */

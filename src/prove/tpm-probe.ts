@@ -1,8 +1,8 @@
 import { type FileHandle, open, readFile } from "node:fs/promises";
-import { HalError } from "../errors.js";
-import { readPe } from "../measure/pe.js";
-import { findTool, missingTool } from "../tools.js";
-import { newc } from "./cpio.js";
+import { newc } from "../codecs/cpio.js";
+import { readPe } from "../codecs/pe.js";
+import { HalError } from "../lib/errors.js";
+import { findTool, missingTool } from "../lib/tools.js";
 import { Gpt } from "./gpt.js";
 
 export const pcrCount = 24;

@@ -2,10 +2,10 @@ import { access, copyFile, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { HalError } from "../errors.js";
 import { carefulTcgCpu } from "../launch/qemu.js";
-import type { RegisterValue } from "../measure/boot-events.js";
-import { runCommand } from "../tools.js";
+import { HalError } from "../lib/errors.js";
+import { runCommand } from "../lib/tools.js";
+import type { RegisterValue } from "../measure/events.js";
 import { pcrCount } from "./tpm-probe.js";
 
 /** What to boot in front of a TPM; every file is left as it is. */

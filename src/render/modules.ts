@@ -1,4 +1,4 @@
-import type { Resolved } from "../resolved.js";
+import type { Resolved } from "../model/resolved.js";
 
 /** Modules that early boot needs before the root is mounted, when the profile asks for them. */
 const beforeRoot = new Set([

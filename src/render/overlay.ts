@@ -1,8 +1,8 @@
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
-import { HalError } from "../errors.js";
-import type { RenderedFile, Resolved } from "../resolved.js";
-import { own } from "./own-files.js";
+import { HalError } from "../lib/errors.js";
+import type { RenderedFile, Resolved } from "../model/resolved.js";
+import { own } from "./base-files.js";
 import { originOf } from "./view.js";
 
 /** Rendered files by path: what is set later replaces what was there. */

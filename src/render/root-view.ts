@@ -1,4 +1,4 @@
-import type { Resolved } from "../resolved.js";
+import type { Resolved } from "../model/resolved.js";
 
 /** systemd units that a locked image never starts: logins, prompts, and what would change or leave the system. */
 const lockedUnits = [

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { halRoot } from "../paths.js";
-import type { RenderedFile } from "../resolved.js";
+import { halRoot } from "../lib/paths.js";
+import type { RenderedFile } from "../model/resolved.js";
 
 /** What makes the tree an external tree, and hal's own packages: the same for every image. */
 export function staticFiles(): RenderedFile[] {

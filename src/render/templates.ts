@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import Handlebars from "handlebars";
-import { HalError, type Location } from "../errors.js";
-import { fstabField, genimageString, kconfigString, makeValue, shellWord, systemdValue, tableField } from "../escape.js";
-import { halRoot } from "../paths.js";
+import { HalError, type Location } from "../lib/errors.js";
+import { fstabField, genimageString, kconfigString, makeValue, shellWord, systemdValue, tableField } from "../lib/escape.js";
+import { halRoot } from "../lib/paths.js";
 
 type Escaper = (text: string, at: Location) => string;
 

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
-import type { Location } from "../errors.js";
-import { stableUuid } from "../partitions.js";
-import type { Resolved } from "../resolved.js";
-import { parseSize } from "../size.js";
-import { nearestOrigin } from "../tree.js";
+import type { Location } from "../lib/errors.js";
+import { parseSize } from "../lib/size.js";
+import { nearestOrigin } from "../load/tree.js";
+import type { Resolved } from "../model/resolved.js";
+import { stableUuid } from "../resolve/partitions.js";
 import { applets } from "./busybox.js";
 import { modulesOf } from "./modules.js";
 

@@ -1,11 +1,11 @@
 import { readFile, stat } from "node:fs/promises";
 import { basename } from "node:path";
-import { HalError, type Location } from "../errors.js";
-import type { Feature, Profile } from "../generated/types.js";
 import { readFragment } from "../kconfig/dotconfig.js";
 import { kconfigValue } from "../kconfig/requests.js";
-import type { KernelFragment, ResolvedFile, ResolvedUnit, SymbolRequest } from "../resolved.js";
-import { nearestOrigin } from "../tree.js";
+import { HalError, type Location } from "../lib/errors.js";
+import { nearestOrigin } from "../load/tree.js";
+import type { Feature, Profile } from "../model/generated.js";
+import type { KernelFragment, ResolvedFile, ResolvedUnit, SymbolRequest } from "../model/resolved.js";
 
 /** Who adds something to an image, the profile or one of its features, and where each value of it was written. */
 export interface Contribution {

@@ -1,5 +1,5 @@
-import { HalError, type Location } from "../errors.js";
-import type { Layout, Profile } from "../generated/types.js";
+import { HalError, type Location } from "../lib/errors.js";
+import type { Layout, Profile } from "../model/generated.js";
 
 /**
  * The layout with the profile's `layoutOptions` applied.

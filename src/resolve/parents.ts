@@ -1,8 +1,8 @@
 import { basename } from "node:path";
-import { findDocument } from "../catalog.js";
-import { HalError, type Location } from "../errors.js";
-import { load } from "../load.js";
-import { type MapTree, mergeTrees, toPlain, treeAt } from "../tree.js";
+import { HalError, type Location } from "../lib/errors.js";
+import { findDocument } from "../load/catalog.js";
+import { load } from "../load/load.js";
+import { type MapTree, mergeTrees, toPlain, treeAt } from "../load/tree.js";
 
 /** What belongs to one file and is not handed down to the profiles that extend it. */
 const OWN_KEYS = new Set(["name", "description", "abstract", "extends"]);

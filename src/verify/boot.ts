@@ -1,11 +1,11 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
-import { enclaveParts, MAX_ROOT_BYTES } from "../eif.js";
-import type { Launch, Manifest } from "../generated/types.js";
-import { readEif } from "../measure/eif.js";
-import { maxEnclave, readNamed } from "../measure/inputs.js";
-import { readUki } from "../measure/uki.js";
+import { enclaveParts, MAX_ROOT_BYTES } from "../build/eif.js";
+import { readEif } from "../codecs/eif.js";
+import { readUki } from "../codecs/uki.js";
+import { maxEnclave, readNamed } from "../measure/request.js";
+import type { Launch, Manifest } from "../model/generated.js";
 import type { Finding } from "./finding.js";
 
 /**

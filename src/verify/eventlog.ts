@@ -1,14 +1,14 @@
 import { resolve } from "node:path";
-import { HalError } from "../errors.js";
+import { readLaunch } from "../bundle/manifest.js";
+import { type EventLogKind, readEventLog } from "../codecs/eventlog.js";
 import { withoutTee } from "../launch/without-tee.js";
-import { readLaunch } from "../manifest.js";
-import { type Bank, bankSizes, banks } from "../measure/banks.js";
-import type { RegisterValue } from "../measure/boot-events.js";
-import { type EventLogKind, readEventLog } from "../measure/eventlog.js";
-import { divergences, unexplained } from "../measure/eventlog-compare.js";
-import { type MeasureRequest, readNamed } from "../measure/inputs.js";
+import { type Bank, bankSizes, banks } from "../lib/banks.js";
+import { HalError } from "../lib/errors.js";
+import type { RegisterValue } from "../measure/events.js";
+import { launchRequest } from "../measure/from-bundle.js";
 import { measure } from "../measure/measure.js";
-import { launchRequest } from "../measure-output.js";
+import { type MeasureRequest, readNamed } from "../measure/request.js";
+import { divergences, unexplained } from "./eventlog-compare.js";
 import type { Finding } from "./finding.js";
 
 export interface EventLogOptions {

@@ -1,9 +1,9 @@
 import { type FileHandle, open, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Launch, Manifest } from "../generated/types.js";
-import { gptSize, readGpt } from "../measure/gpt.js";
+import { gptSize, readGpt } from "../codecs/gpt.js";
+import { BLOCK, hashTree, readSuperblock } from "../codecs/verity.js";
+import type { Launch, Manifest } from "../model/generated.js";
 import type { Finding } from "./finding.js";
-import { BLOCK, hashTree, readSuperblock } from "./verity.js";
 
 /**
  * That what is measured stands for what can be looked at: the root hash on the command line is that of rootfs.ext4, and the disk holds

@@ -11,13 +11,13 @@ import { type BuildInputs, planRebuild } from "../../src/backends/buildroot/rebu
 import { showInfo } from "../../src/backends/buildroot/show-info.js";
 import type { BuildrootTree } from "../../src/backends/buildroot/source.js";
 import { versionOf } from "../../src/backends/buildroot/source.js";
-import type { HalError } from "../../src/errors.js";
-import { isRoot, withBindMounts } from "../../src/namespace.js";
-import { halRoot } from "../../src/paths.js";
-import { render } from "../../src/render.js";
-import { resolve } from "../../src/resolve.js";
-import { cleanEnvironment, runCommand, runInteractive } from "../../src/tools.js";
-import { writeTree } from "../../src/write-tree.js";
+import type { HalError } from "../../src/lib/errors.js";
+import { isRoot, withBindMounts } from "../../src/lib/namespace.js";
+import { halRoot } from "../../src/lib/paths.js";
+import { cleanEnvironment, runCommand, runInteractive } from "../../src/lib/tools.js";
+import { render } from "../../src/render/render.js";
+import { writeTree } from "../../src/render/write-tree.js";
+import { resolve } from "../../src/resolve/resolve.js";
 import { buildrootUnderTest } from "../kconfig/tree.js";
 
 const signal = new AbortController().signal;

@@ -6,8 +6,8 @@ import { buildInputs } from "../../src/backends/buildroot/inputs.js";
 import { type BuildInputs, planRebuild } from "../../src/backends/buildroot/rebuild.js";
 import type { ShownPackage } from "../../src/backends/buildroot/show-info.js";
 import { readDotConfig } from "../../src/kconfig/dotconfig.js";
-import { render } from "../../src/render.js";
-import { resolve } from "../../src/resolve.js";
+import { render } from "../../src/render/render.js";
+import { resolve } from "../../src/resolve/resolve.js";
 
 let dir: string;
 beforeAll(() => {

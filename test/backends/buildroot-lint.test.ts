@@ -1,10 +1,10 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { render } from "../../src/render.js";
-import { resolve } from "../../src/resolve.js";
-import { cleanEnvironment, runCommand } from "../../src/tools.js";
-import { writeTree } from "../../src/write-tree.js";
+import { cleanEnvironment, runCommand } from "../../src/lib/tools.js";
+import { render } from "../../src/render/render.js";
+import { writeTree } from "../../src/render/write-tree.js";
+import { resolve } from "../../src/resolve/resolve.js";
 import { buildrootUnderTest, directory } from "../kconfig/tree.js";
 
 const buildroot = buildrootUnderTest();

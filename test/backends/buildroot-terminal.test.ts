@@ -4,10 +4,10 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { hostTools } from "../../src/host-tools.js";
-import { halRoot } from "../../src/paths.js";
-import { resolve } from "../../src/resolve.js";
-import { findTool, formatCommand } from "../../src/tools.js";
+import { hostTools } from "../../src/lib/host-tools.js";
+import { halRoot } from "../../src/lib/paths.js";
+import { findTool, formatCommand } from "../../src/lib/tools.js";
+import { resolve } from "../../src/resolve/resolve.js";
 
 let dir: string;
 beforeEach(() => {

@@ -14,8 +14,8 @@ import { imagePackages, showInfo } from "../../src/backends/buildroot/show-info.
 import { versionOf } from "../../src/backends/buildroot/source.js";
 import { Tracker } from "../../src/backends/buildroot/tracker.js";
 import { make } from "../../src/commands/make.js";
-import type { HalError } from "../../src/errors.js";
-import { runCommand } from "../../src/tools.js";
+import type { HalError } from "../../src/lib/errors.js";
+import { runCommand } from "../../src/lib/tools.js";
 
 let dir: string;
 let dirs: BuildrootDirs;

@@ -3,8 +3,8 @@ import { type Account, addAccounts, parseUsersTable } from "../../src/backends/d
 import { snapshotSource, sourcesFor } from "../../src/backends/debian/archive.js";
 import { lacksSecurity, packagesDigest, parseStanzas } from "../../src/backends/debian/lock.js";
 import { permissionCommands } from "../../src/backends/debian/permissions.js";
-import { ensureRoom, tellingLines } from "../../src/backends/failures.js";
-import { HalError } from "../../src/errors.js";
+import { HalError } from "../../src/lib/errors.js";
+import { ensureRoom, tellingLines } from "../../src/lib/failures.js";
 
 function caught(work: () => unknown): HalError {
   try {

@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { cacheAt, entry, sweep } from "../../src/backends/debian/cache.js";
 import { applyOverlay } from "../../src/backends/debian/overlay.js";
-import { inNamespace, openLayers } from "../../src/namespace.js";
-import { findTool, runCommand } from "../../src/tools.js";
+import { inNamespace, openLayers } from "../../src/lib/namespace.js";
+import { findTool, runCommand } from "../../src/lib/tools.js";
 
 let dir: string;
 beforeEach(async () => {

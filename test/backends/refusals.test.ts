@@ -7,9 +7,9 @@ import { buildroot } from "../../src/backends/buildroot/index.js";
 import { debian } from "../../src/backends/debian/index.js";
 import { planBuild } from "../../src/build/plan.js";
 import { buildAll } from "../../src/commands/build.js";
-import { resolve } from "../../src/resolve.js";
+import { resolve } from "../../src/resolve/resolve.js";
 import { buildOptions } from "../build/options.js";
-import { profile, workspace } from "../input/workspace.js";
+import { profile, workspace } from "../load/workspace.js";
 
 const before = process.env.HAL_CACHE;
 let dir = "";

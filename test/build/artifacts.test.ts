@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { digestBeside } from "../../src/build/artifacts.js";
-import { sha256 } from "../../src/digest.js";
+import { sha256 } from "../../src/lib/digest.js";
 
 let dir = "";
 beforeAll(async () => {

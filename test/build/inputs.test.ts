@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import type { BuildOptions } from "../../src/backends/backend.js";
 import { inputsOf } from "../../src/build/inputs.js";
-import { render } from "../../src/render.js";
-import { resolve } from "../../src/resolve.js";
-import { profile, workspace } from "../input/workspace.js";
+import { render } from "../../src/render/render.js";
+import { resolve } from "../../src/resolve/resolve.js";
+import { profile, workspace } from "../load/workspace.js";
 import { buildOptions } from "./options.js";
 
 const files = {

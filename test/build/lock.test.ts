@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { stage } from "../../src/build/publish.js";
-import { halRoot } from "../../src/paths.js";
+import { halRoot } from "../../src/lib/paths.js";
 
 let out = "";
 beforeEach(async () => {

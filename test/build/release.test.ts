@@ -1,7 +1,7 @@
 import { tmpdir } from "node:os";
 import { expect, test } from "vitest";
-import { build } from "../../src/build.js";
-import { resolve } from "../../src/resolve.js";
+import { build } from "../../src/build/build.js";
+import { resolve } from "../../src/resolve/resolve.js";
 import { buildOptions } from "./options.js";
 
 const options = buildOptions({ backend: "debian", out: tmpdir(), offline: true, release: true });

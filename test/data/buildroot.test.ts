@@ -1,9 +1,9 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { halRoot } from "../../src/paths.js";
-import { buildrootSymbols } from "../../src/render/implied.js";
-import { resolve } from "../../src/resolve.js";
+import { halRoot } from "../../src/lib/paths.js";
+import { buildrootSymbols } from "../../src/render/buildroot-symbols.js";
+import { resolve } from "../../src/resolve/resolve.js";
 
 /** Facts about two releases, which lie beside the checkout on a developer's machine. */
 const lists = join(halRoot, "../shared/buildroot");

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { halRoot } from "../../src/paths.js";
+import { halRoot } from "../../src/lib/paths.js";
 
 const dir = mkdtempSync(join(tmpdir(), "hal-environment-"));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));

@@ -1,12 +1,12 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { load } from "../../src/load.js";
-import { halRoot } from "../../src/paths.js";
-import { render } from "../../src/render.js";
-import { resolve } from "../../src/resolve.js";
-import type { DocumentKind } from "../../src/schema.js";
-import { toPlain } from "../../src/tree.js";
+import { halRoot } from "../../src/lib/paths.js";
+import { load } from "../../src/load/load.js";
+import type { DocumentKind } from "../../src/load/schema.js";
+import { toPlain } from "../../src/load/tree.js";
+import { render } from "../../src/render/render.js";
+import { resolve } from "../../src/resolve/resolve.js";
 
 const folders: Readonly<Record<DocumentKind, string>> = { profile: "profiles", layout: "layouts", feature: "features" };
 

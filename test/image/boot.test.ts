@@ -2,7 +2,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import { describe, expect, test } from "vitest";
-import { halRoot } from "../../src/paths.js";
+import { halRoot } from "../../src/lib/paths.js";
 import { build, emptyDir, hal, out, succeed } from "./harness.js";
 
 interface Check {

@@ -2,7 +2,7 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import { expect } from "vitest";
-import { halRoot } from "../../src/paths.js";
+import { halRoot } from "../../src/lib/paths.js";
 
 /** Where the image tests build; beside the sources, because /tmp may be too small for images. */
 export const out = join(halRoot, "out/test");

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { expect, test } from "vitest";
-import { halRoot } from "../../src/paths.js";
+import { halRoot } from "../../src/lib/paths.js";
 import { build, emptyDir, hal, succeed } from "./harness.js";
 
 test("kill -9 at ten moments of a build never leaves half an image, and the next build succeeds", async () => {

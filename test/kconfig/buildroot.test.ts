@@ -8,7 +8,7 @@ import { formatFinding } from "../../src/kconfig/format.js";
 import { gate } from "../../src/kconfig/gate.js";
 import { parseKconfig } from "../../src/kconfig/parse.js";
 import { resolveBuildrootConfig, resolveKernelConfig } from "../../src/kconfig/resolve-config.js";
-import { runCommand } from "../../src/tools.js";
+import { runCommand } from "../../src/lib/tools.js";
 import { buildrootUnderTest, directory } from "./tree.js";
 
 const buildroot = buildrootUnderTest();

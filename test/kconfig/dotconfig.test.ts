@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { HalError } from "../../src/errors.js";
 import { formatConfigLine, plainValue, readDotConfig, readFragment } from "../../src/kconfig/dotconfig.js";
 import { mergeFragments } from "../../src/kconfig/resolve-config.js";
+import { HalError } from "../../src/lib/errors.js";
 
 describe("lines that are read", () => {
   test.each([

@@ -1,10 +1,10 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { HalError } from "../../src/errors.js";
 import { formatExpression } from "../../src/kconfig/expression.js";
 import type { KconfigSymbol } from "../../src/kconfig/model.js";
 import { parseKconfig } from "../../src/kconfig/parse.js";
+import { HalError } from "../../src/lib/errors.js";
 import { buildrootTree } from "./small-trees.js";
 import { directory, parseTree } from "./tree.js";
 

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { canonicalJson } from "../../src/digest.js";
 import { describeLaunch } from "../../src/launch/describe.js";
 import { placeholder } from "../../src/launch/shares.js";
 import { withoutTee } from "../../src/launch/without-tee.js";
-import { resolve } from "../../src/resolve.js";
-import { validatePlain } from "../../src/schema.js";
-import { runCommand } from "../../src/tools.js";
+import { canonicalJson } from "../../src/lib/digest.js";
+import { runCommand } from "../../src/lib/tools.js";
+import { validatePlain } from "../../src/load/schema.js";
+import { resolve } from "../../src/resolve/resolve.js";
 import { artifacts, launchOf } from "./fixture.js";
 
 const shipped = ["dev", "nitro", "sev", "sev-snp", "sev-snp-ram", "tdx", "tdx-ram"];

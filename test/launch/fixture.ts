@@ -1,6 +1,6 @@
-import type { Launch } from "../../src/generated/types.js";
 import { type DescribeOptions, describeLaunch } from "../../src/launch/describe.js";
-import { resolve } from "../../src/resolve.js";
+import type { Launch } from "../../src/model/generated.js";
+import { resolve } from "../../src/resolve/resolve.js";
 
 const digest = (digit: string) => digit.repeat(64);
 

@@ -5,12 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { run } from "../../src/commands/run.js";
-import { canonicalJson, sha256 } from "../../src/digest.js";
-import type { Launch } from "../../src/generated/types.js";
+import { runImage } from "../../src/launch/run.js";
+import { canonicalJson, sha256 } from "../../src/lib/digest.js";
+import { requestOf } from "../../src/measure/from-bundle.js";
 import { measure, toMeasurements } from "../../src/measure/measure.js";
-import { requestOf } from "../../src/measure-output.js";
-import { runImage } from "../../src/run.js";
-import { buildFirmware } from "../measure/build-firmware.js";
+import type { Launch } from "../../src/model/generated.js";
+import { buildFirmware } from "../codecs/build-firmware.js";
 import { launchOf } from "./fixture.js";
 
 const dir = mkdtempSync(join(tmpdir(), "hal-id-block-"));

@@ -2,11 +2,11 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { canonicalJson } from "../../src/digest.js";
 import { runsGuest } from "../../src/launch/kvm.js";
+import { chooseAccel, cpuFor, type RunImageOptions, runImage } from "../../src/launch/run.js";
 import { placeholder } from "../../src/launch/shares.js";
 import { withoutTee } from "../../src/launch/without-tee.js";
-import { chooseAccel, cpuFor, type RunImageOptions, runImage } from "../../src/run.js";
+import { canonicalJson } from "../../src/lib/digest.js";
 import { launchOf } from "./fixture.js";
 
 let dir: string;

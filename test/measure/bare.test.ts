@@ -2,11 +2,11 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { MeasureRequest } from "../../src/measure/inputs.js";
 import { measure } from "../../src/measure/measure.js";
-import { buildFirmware } from "./build-firmware.js";
-import { buildIgvm, raw } from "./build-igvm.js";
-import { buildPe } from "./build-pe.js";
+import type { MeasureRequest } from "../../src/measure/request.js";
+import { buildFirmware } from "../codecs/build-firmware.js";
+import { buildIgvm, raw } from "../codecs/build-igvm.js";
+import { buildPe } from "../codecs/build-pe.js";
 
 // Bare files as `hal measure --platform P …` gets them: what does not belong together has no value.
 let dir = "";

@@ -1,8 +1,8 @@
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { describe, expect, it } from "vitest";
-import { cpuModels, cpuSignature } from "../../src/measure/cpu-models.js";
-import { runCommand } from "../../src/tools.js";
+import { runCommand } from "../../src/lib/tools.js";
+import { cpuModels, cpuSignature } from "../../src/measure/sev/cpu-models.js";
 
 describe("CPU signatures", () => {
   // AMD's processors: EPYC 7001, 7002, 7003, 9004, 9005.

@@ -1,12 +1,12 @@
 import { hash } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { actions, registerValues } from "../../src/measure/boot-events.js";
-import { readEventLog, replay } from "../../src/measure/eventlog.js";
-import { divergences, unexplained } from "../../src/measure/eventlog-compare.js";
+import { readEventLog, replay } from "../../src/codecs/eventlog.js";
+import { actions, registerValues } from "../../src/measure/events.js";
+import { divergences, unexplained } from "../../src/verify/eventlog-compare.js";
+import { type BuiltEvent, buildEventLog } from "../codecs/build-eventlog.js";
+import { fuzz } from "../codecs/fuzz.js";
+import { mutate } from "../codecs/mutate.js";
 import vectors from "../vectors/vtpm.json" with { type: "json" };
-import { type BuiltEvent, buildEventLog } from "./build-eventlog.js";
-import { fuzz } from "./fuzz.js";
-import { mutate } from "./mutate.js";
 
 const action = 0x80000007;
 const separator: BuiltEvent = { index: 5, type: 4, data: Buffer.alloc(4) };

@@ -1,6 +1,6 @@
 import { createHash, createPublicKey, generateKeyPairSync, type KeyObject, verify } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { signIdBlock } from "../../src/measure/id-block.js";
+import { signIdBlock } from "../../src/measure/sev/id-block.js";
 
 const key = (namedCurve = "P-384") => generateKeyPairSync("ec", { namedCurve }).privateKey;
 const launchDigest = createHash("sha384").update("launch").digest("hex");

@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { readIgvm } from "../../src/measure/igvm.js";
-import { igvmSnpLaunchDigest } from "../../src/measure/igvm-snp.js";
+import { readIgvm } from "../../src/codecs/igvm.js";
+import { igvmSnpLaunchDigest } from "../../src/measure/sev/igvm-snp.js";
+import { buildIgvm, type RawHeader, raw, withChecksum } from "../codecs/build-igvm.js";
+import { fuzz } from "../codecs/fuzz.js";
+import { mutate } from "../codecs/mutate.js";
 import vectors from "../vectors/igvm.json" with { type: "json" };
-import { buildIgvm, type RawHeader, raw, withChecksum } from "./build-igvm.js";
-import { fuzz } from "./fuzz.js";
 import { describeWithInputs, readInput } from "./inputs.js";
-import { mutate } from "./mutate.js";
 
 describeWithInputs("SNP launch digest of an IGVM file that igvmmeasure measured", () => {
   it.each(vectors.vectors)("$file", (vector) => {

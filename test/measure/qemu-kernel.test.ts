@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { kernelAsLoaded } from "../../src/measure/bzimage.js";
-import { parseVersion } from "../../src/measure/versions.js";
-import { runCommand } from "../../src/tools.js";
-import { u16, u32 } from "./integers.js";
+import { kernelAsLoaded } from "../../src/codecs/bzimage.js";
+import { runCommand } from "../../src/lib/tools.js";
+import { parseVersion } from "../../src/lib/versions.js";
+import { u16, u32 } from "../codecs/integers.js";
 
 // What the installed QEMU itself hands to firmware: the setup part of a kernel, read through fw_cfg (QEMU docs/specs/fw_cfg) over qtest.
 const qemu = "qemu-system-x86_64";

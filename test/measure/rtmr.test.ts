@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { digestsOf } from "../../src/measure/banks.js";
-import { predictRtmr } from "../../src/measure/rtmr.js";
+import { digestsOf } from "../../src/lib/banks.js";
+import { predictRtmr } from "../../src/measure/tdx/rtmr.js";
+import { buildLinux } from "../codecs/build-pe.js";
 import vectors from "../vectors/tdx-rtmr.json" with { type: "json" };
-import { buildLinux } from "./build-pe.js";
 import { describeWithInputs, readInput } from "./inputs.js";
 
 describeWithInputs("RTMR1 and RTMR2 agree with dstack-mr", () => {

@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { type Firmware, readFirmware } from "../../src/measure/firmware.js";
-import { guidBytes } from "../../src/measure/guid.js";
-import { sevEsLaunchDigest, sevLaunchDigest } from "../../src/measure/sev.js";
-import { hashKernel, type KernelHashes } from "../../src/measure/sev-hashes.js";
-import { snpLaunchDigest } from "../../src/measure/snp.js";
+import { guidBytes } from "../../src/codecs/guid.js";
+import { type Firmware, readFirmware } from "../../src/codecs/ovmf.js";
+import { hashKernel, type KernelHashes } from "../../src/measure/sev/hashes-table.js";
+import { sevEsLaunchDigest, sevLaunchDigest } from "../../src/measure/sev/sev.js";
+import { snpLaunchDigest } from "../../src/measure/sev/snp.js";
+import { buildFirmware } from "../codecs/build-firmware.js";
 import real from "../vectors/sev-firmware.json" with { type: "json" };
 import synthetic from "../vectors/sev-synthetic.json" with { type: "json" };
-import { buildFirmware } from "./build-firmware.js";
 import { describeWithInputs, readInput } from "./inputs.js";
 
 interface Vector {

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { readFirmware } from "../../src/measure/firmware.js";
-import { hashKernel } from "../../src/measure/sev-hashes.js";
-import { snpLaunchDigest } from "../../src/measure/snp.js";
+import { readFirmware } from "../../src/codecs/ovmf.js";
+import { hashKernel } from "../../src/measure/sev/hashes-table.js";
+import { snpLaunchDigest } from "../../src/measure/sev/snp.js";
+import { buildFirmware, sevSections } from "../codecs/build-firmware.js";
 import vectors from "../vectors/snp.json" with { type: "json" };
-import { buildFirmware, sevSections } from "./build-firmware.js";
 import { describeWithInputs, readInput } from "./inputs.js";
 
 describeWithInputs("SEV-SNP launch digest of Debian's OVMF builds", () => {

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { readFirmware } from "../../src/measure/firmware.js";
-import { type MrtdOrder, mrtd } from "../../src/measure/tdx.js";
+import { readFirmware } from "../../src/codecs/ovmf.js";
+import { type MrtdOrder, mrtd } from "../../src/measure/tdx/mrtd.js";
+import { buildFirmware } from "../codecs/build-firmware.js";
 import vectors from "../vectors/mrtd.json" with { type: "json" };
-import { buildFirmware } from "./build-firmware.js";
 import { describeWithInputs, readInput } from "./inputs.js";
 
 describeWithInputs("MRTD of Debian's OVMF builds", () => {

@@ -1,11 +1,11 @@
 import { hash } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { ByteReader } from "../../src/bytes.js";
-import { readUki, stubEvents, stubInitrd } from "../../src/measure/uki.js";
-import { predictVtpm } from "../../src/measure/vtpm.js";
-import { type BuiltSection, buildPe, optionalOffset, peOffset, tableOffset } from "./build-pe.js";
-import { fuzz } from "./fuzz.js";
-import { mutate } from "./mutate.js";
+import { readUki, stubEvents, stubInitrd } from "../../src/codecs/uki.js";
+import { ByteReader } from "../../src/lib/bytes.js";
+import { predictVtpm } from "../../src/measure/vtpm/vtpm.js";
+import { type BuiltSection, buildPe, optionalOffset, peOffset, tableOffset } from "../codecs/build-pe.js";
+import { fuzz } from "../codecs/fuzz.js";
+import { mutate } from "../codecs/mutate.js";
 
 const linux = buildPe([{ name: ".text", data: Buffer.alloc(64, 3) }]);
 const sections: readonly BuiltSection[] = [

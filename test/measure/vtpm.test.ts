@@ -1,13 +1,13 @@
 import { describe, expect, test } from "vitest";
-import { HalError } from "../../src/errors.js";
-import { authenticode } from "../../src/measure/authenticode.js";
-import { digestsOf } from "../../src/measure/banks.js";
-import { kernelAsLoaded } from "../../src/measure/bzimage.js";
-import { readPe } from "../../src/measure/pe.js";
-import { parseVersion } from "../../src/measure/versions.js";
-import { predictVtpm, type VtpmBoot } from "../../src/measure/vtpm.js";
+import { kernelAsLoaded } from "../../src/codecs/bzimage.js";
+import { readPe } from "../../src/codecs/pe.js";
+import { digestsOf } from "../../src/lib/banks.js";
+import { HalError } from "../../src/lib/errors.js";
+import { parseVersion } from "../../src/lib/versions.js";
+import { authenticode } from "../../src/measure/vtpm/authenticode.js";
+import { predictVtpm, type VtpmBoot } from "../../src/measure/vtpm/vtpm.js";
+import { buildLinux, buildPe } from "../codecs/build-pe.js";
 import vectors from "../vectors/vtpm.json" with { type: "json" };
-import { buildLinux, buildPe } from "./build-pe.js";
 import { describeWithInputs, readInput } from "./inputs.js";
 
 const kernels: Readonly<Record<string, string>> = { k61: "vmlinuz-6.1.0-56-cloud-amd64", k612: "vmlinuz-6.12.107+deb13-cloud-amd64" };

@@ -6,9 +6,9 @@ import { withoutTee } from "../../src/launch/without-tee.js";
 import { boot } from "../../src/prove/boot.js";
 import { probedCmdline, prove } from "../../src/prove/prove.js";
 import type { Subject } from "../../src/prove/subject.js";
-import { resolve } from "../../src/resolve.js";
+import { resolve } from "../../src/resolve/resolve.js";
+import { manifestOf } from "../bundle/manifest-fixture.js";
 import { launchOf } from "../launch/fixture.js";
-import { manifestOf } from "../manifest-fixture.js";
 
 /** Writes its command line to the first serial port, then resets the machine: a Multiboot kernel (specification 0.6.96) of 32-bit code. */
 function talkingKernel(): Buffer {

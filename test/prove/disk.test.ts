@@ -3,13 +3,13 @@ import { mkdir, mkdtemp, open, readFile, rm, truncate, writeFile } from "node:fs
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { findTool, runCommand } from "../../src/lib/tools.js";
 import { VictimDisk } from "../../src/prove/damage.js";
 import { foreignLuks2 } from "../../src/prove/foreign-luks2.js";
 import { Gpt } from "../../src/prove/gpt.js";
 import { BLOCK, fileBlock, hashBlock, rootInodeBlock } from "../../src/prove/locate.js";
 import { MARKER } from "../../src/prove/probe.js";
 import { scanDisk } from "../../src/prove/scan.js";
-import { findTool, runCommand } from "../../src/tools.js";
 
 const MIB = 2 ** 20;
 const RW_UUID = "04322ecb-0b68-8885-8f92-6db290898601";

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { Layout } from "../../src/generated/types.js";
+import type { Layout } from "../../src/model/generated.js";
 import { OFFERED_UUID } from "../../src/prove/boot.js";
 import { type Evidence, figures, judge, spoken } from "../../src/prove/expect.js";
 import { listeners, mountAt, parseFacts } from "../../src/prove/report.js";

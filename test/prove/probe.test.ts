@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
+import { findTool, runCommand } from "../../src/lib/tools.js";
 import { probeScript } from "../../src/prove/probe.js";
 import { addParameter } from "../../src/prove/prove.js";
-import { findTool, runCommand } from "../../src/tools.js";
 
 const settings = {
   wrapper: { ORIGINAL_INIT: "/init", KEEP_TOOLS: "1" },

@@ -3,12 +3,12 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { canonicalJson } from "../../src/digest.js";
+import { canonicalJson } from "../../src/lib/digest.js";
 import { inScratch } from "../../src/prove/prove.js";
 import { readSubject } from "../../src/prove/subject.js";
-import { resolve } from "../../src/resolve.js";
+import { resolve } from "../../src/resolve/resolve.js";
+import { manifestOf } from "../bundle/manifest-fixture.js";
 import { artifacts, launchOf } from "../launch/fixture.js";
-import { manifestOf } from "../manifest-fixture.js";
 
 let dir = "";
 const at = (name: string): string => join(dir, name);

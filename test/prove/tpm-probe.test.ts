@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { readPe } from "../../src/measure/pe.js";
+import { readPe } from "../../src/codecs/pe.js";
 import { replaceOnDisk, ukiWithTpmProbe } from "../../src/prove/tpm-probe.js";
-import { buildPe } from "../measure/build-pe.js";
+import { buildPe } from "../codecs/build-pe.js";
 
 let dir: string;
 beforeAll(async () => {

@@ -1,12 +1,12 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { newc } from "../../src/prove/cpio.js";
+import { newc } from "../../src/codecs/cpio.js";
+import { chooseAccel } from "../../src/launch/run.js";
 import { chooseCases, suffer } from "../../src/prove/hostile.js";
 import { withProbe } from "../../src/prove/probe.js";
 import { inScratch, prove } from "../../src/prove/prove.js";
 import { readSubject, type Subject } from "../../src/prove/subject.js";
-import { chooseAccel } from "../../src/run.js";
 
 /** An output directory of `hal build --profile dev`; the proof must fail on it once its early boot is replaced by this. */
 const image = process.env.HAL_PROOF_IMAGE;

@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { execa } from "execa";
 import { afterAll, expect, test } from "vitest";
-import { render } from "../../src/render.js";
-import { resolve } from "../../src/resolve.js";
-import { writeTree } from "../../src/write-tree.js";
+import { render } from "../../src/render/render.js";
+import { writeTree } from "../../src/render/write-tree.js";
+import { resolve } from "../../src/resolve/resolve.js";
 
 const scratch = await mkdtemp(join(tmpdir(), "hal-preset-"));
 afterAll(() => rm(scratch, { recursive: true, force: true }));

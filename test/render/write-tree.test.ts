@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { render } from "../../src/commands/render.js";
-import { writeTree } from "../../src/write-tree.js";
+import { writeTree } from "../../src/render/write-tree.js";
 
 const text = (path: string, content: string, mode = 0o644) => ({ path, content: Buffer.from(content), mode });
 let dir = "";

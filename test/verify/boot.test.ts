@@ -3,12 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { enclaveParts } from "../../src/eif.js";
-import type { Launch, Manifest } from "../../src/generated/types.js";
-import { writeEif } from "../../src/measure/eif-write.js";
-import { newc } from "../../src/prove/cpio.js";
+import { enclaveParts } from "../../src/build/eif.js";
+import { newc } from "../../src/codecs/cpio.js";
+import { writeEif } from "../../src/codecs/eif-write.js";
+import type { Launch, Manifest } from "../../src/model/generated.js";
 import { verifyBoot } from "../../src/verify/boot.js";
-import { buildPe } from "../measure/build-pe.js";
+import { buildPe } from "../codecs/build-pe.js";
 
 const kernel = buildPe([{ name: ".text", data: Buffer.from("kernel") }]);
 const cmdline = "console=null quiet";

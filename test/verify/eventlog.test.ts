@@ -2,12 +2,12 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { canonicalJson } from "../../src/digest.js";
-import { readEventLog, replay } from "../../src/measure/eventlog.js";
+import { readEventLog, replay } from "../../src/codecs/eventlog.js";
+import { canonicalJson } from "../../src/lib/digest.js";
 import { verifyEventLog } from "../../src/verify/eventlog.js";
+import { buildEventLog } from "../codecs/build-eventlog.js";
+import { buildPe } from "../codecs/build-pe.js";
 import { launchOf } from "../launch/fixture.js";
-import { buildEventLog } from "../measure/build-eventlog.js";
-import { buildPe } from "../measure/build-pe.js";
 
 const separators = [2, 3, 6].map((index) => ({ index, type: 4, data: Buffer.alloc(4) }));
 const bytes = buildEventLog(separators);

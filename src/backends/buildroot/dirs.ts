@@ -1,9 +1,9 @@
 import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { type BindMount, withBindMounts } from "../../namespace.js";
-import { note } from "../../output.js";
-import { cacheRoot } from "../../paths.js";
-import { type Command, findTool, runCommand } from "../../tools.js";
+import { type BindMount, withBindMounts } from "../../lib/namespace.js";
+import { cacheRoot } from "../../lib/paths.js";
+import { note } from "../../lib/terminal.js";
+import { type Command, findTool, runCommand } from "../../lib/tools.js";
 import type { BuildrootTree } from "./source.js";
 
 /** The directories of one Buildroot build. */

@@ -1,9 +1,9 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { HalError } from "../../errors.js";
-import type { BindMount } from "../../namespace.js";
-import { note } from "../../output.js";
-import { type Command, runCommand } from "../../tools.js";
+import { HalError } from "../../lib/errors.js";
+import type { BindMount } from "../../lib/namespace.js";
+import { note } from "../../lib/terminal.js";
+import { type Command, runCommand } from "../../lib/tools.js";
 import { type BoundCommand, outside } from "./dirs.js";
 import { eventText, parseBuildLine } from "./events.js";
 import { type BuildFailure, failedDirectory, summarizeFailure } from "./failure.js";

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { cleanEnvironment } from "../../tools.js";
+import { cleanEnvironment } from "../../lib/tools.js";
 import { type BoundCommand, type BuildrootDirs, boundCommand, seenByMake } from "./dirs.js";
 import type { BuildrootTree } from "./source.js";
 

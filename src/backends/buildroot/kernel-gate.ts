@@ -4,7 +4,7 @@ import { readDotConfig } from "../../kconfig/dotconfig.js";
 import { gateError } from "../../kconfig/format.js";
 import { gate } from "../../kconfig/gate.js";
 import { parseKconfig } from "../../kconfig/parse.js";
-import type { Resolved, SymbolRequest } from "../../resolved.js";
+import type { Resolved, SymbolRequest } from "../../model/resolved.js";
 
 /** Of two fragments that ask for the same symbol the later one holds, as merge_config.sh has it. */
 export function kernelRequests(resolved: Resolved): readonly SymbolRequest[] {

@@ -1,5 +1,5 @@
 import { join, relative } from "node:path";
-import { runCommand } from "../../tools.js";
+import { runCommand } from "../../lib/tools.js";
 
 /**
  * Files of the image that name Buildroot's output directory, in a run path or in a text: a run path is looked up

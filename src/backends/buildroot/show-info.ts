@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { sha256File } from "../../digest.js";
-import { packageVariable } from "../../render.js";
-import { runCommand } from "../../tools.js";
+import { sha256File } from "../../lib/digest.js";
+import { runCommand } from "../../lib/tools.js";
+import { packageVariable } from "../../render/render.js";
 import type { BuiltPackage } from "../backend.js";
 import { type BuildrootDirs, outside } from "./dirs.js";
 import { makeCommand } from "./environment.js";

@@ -1,11 +1,11 @@
 import { existsSync } from "node:fs";
 import { mkdir, readFile, rename, rm } from "node:fs/promises";
 import { join, resolve as resolvePath } from "node:path";
-import { HalError } from "../../errors.js";
-import { cacheRoot } from "../../paths.js";
-import type { Resolved } from "../../resolved.js";
-import { cleanEnvironment, runCommand } from "../../tools.js";
-import { nearestOrigin } from "../../tree.js";
+import { HalError } from "../../lib/errors.js";
+import { cacheRoot } from "../../lib/paths.js";
+import { cleanEnvironment, runCommand } from "../../lib/tools.js";
+import { nearestOrigin } from "../../load/tree.js";
+import type { Resolved } from "../../model/resolved.js";
 
 /** A Buildroot tree that hal may use. */
 export interface BuildrootTree {

@@ -1,4 +1,4 @@
-import { HalError, type Location } from "../../errors.js";
+import { HalError, type Location } from "../../lib/errors.js";
 
 /** A line of Buildroot's users table (Buildroot manual, "Makeuser syntax documentation"). */
 export interface Account {

@@ -1,9 +1,9 @@
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { HalError } from "../../errors.js";
-import type { Resolved } from "../../resolved.js";
-import { cleanEnvironment, runCommand } from "../../tools.js";
+import { HalError } from "../../lib/errors.js";
+import { cleanEnvironment, runCommand } from "../../lib/tools.js";
+import type { Resolved } from "../../model/resolved.js";
 import { rollingSuites } from "./lock.js";
 
 /** One suite of one archive, such as the security updates of the stable suite. */

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, readlink, rename, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { removeTree } from "../../namespace.js";
+import { removeTree } from "../../lib/namespace.js";
 
 /** The parts of the cache that the debian backend keeps, all addressed by content. */
 export interface Cache {

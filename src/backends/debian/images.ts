@@ -1,12 +1,12 @@
 import { copyFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { HalError } from "../../errors.js";
-import { inNamespace } from "../../namespace.js";
-import type { Resolved } from "../../resolved.js";
-import { formatSize, parseSize } from "../../size.js";
-import { runCommand } from "../../tools.js";
+import { HalError } from "../../lib/errors.js";
+import { runOrExplain } from "../../lib/failures.js";
+import { inNamespace } from "../../lib/namespace.js";
+import { formatSize, parseSize } from "../../lib/size.js";
+import { runCommand } from "../../lib/tools.js";
+import type { Resolved } from "../../model/resolved.js";
 import { contractEnvironment, type Prepared } from "../backend.js";
-import { runOrExplain } from "../failures.js";
 import type { TreeOptions } from "./root.js";
 
 type Dirs = Pick<Prepared, "targetDir" | "binariesDir" | "hostDir" | "buildDir" | "layers">;

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { sha256 } from "../../digest.js";
+import { sha256 } from "../../lib/digest.js";
 
 /** One binary package, exactly. */
 export interface LockedPackage {

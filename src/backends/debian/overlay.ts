@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { inNamespace, type Layers } from "../../namespace.js";
-import { type Command, cleanEnvironment } from "../../tools.js";
+import { inNamespace, type Layers } from "../../lib/namespace.js";
+import { type Command, cleanEnvironment } from "../../lib/tools.js";
 
 /**
  * Files and links only: the tree's directories, and its links to directories, stay what they are. Unpacked by the

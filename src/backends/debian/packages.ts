@@ -1,4 +1,4 @@
-import type { Resolved } from "../../resolved.js";
+import type { Resolved } from "../../model/resolved.js";
 
 interface Implied {
   readonly why: string;

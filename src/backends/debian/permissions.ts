@@ -1,5 +1,5 @@
-import { HalError } from "../../errors.js";
-import { shellQuote } from "../../tools.js";
+import { HalError } from "../../lib/errors.js";
+import { shellQuote } from "../../lib/tools.js";
 
 /**
  * Commands that apply a Buildroot permission table (Buildroot manual, "Makedev syntax documentation") inside the image:

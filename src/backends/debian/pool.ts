@@ -1,11 +1,11 @@
 import { existsSync } from "node:fs";
 import { mkdir, readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
-import { sha256File } from "../../digest.js";
-import { HalError } from "../../errors.js";
-import { inNamespace } from "../../namespace.js";
-import { formatSize } from "../../size.js";
-import { ensureRoom, runOrExplain } from "../failures.js";
+import { sha256File } from "../../lib/digest.js";
+import { HalError } from "../../lib/errors.js";
+import { ensureRoom, runOrExplain } from "../../lib/failures.js";
+import { inNamespace } from "../../lib/namespace.js";
+import { formatSize } from "../../lib/size.js";
 import type { Apt } from "./archive.js";
 import { type Cache, withScratch } from "./cache.js";
 import type { LockedPackage } from "./lock.js";

@@ -1,10 +1,10 @@
 import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { sha256 } from "../../digest.js";
-import { inNamespace } from "../../namespace.js";
-import { cleanEnvironment } from "../../tools.js";
-import { runOrExplain } from "../failures.js";
+import { sha256 } from "../../lib/digest.js";
+import { runOrExplain } from "../../lib/failures.js";
+import { inNamespace } from "../../lib/namespace.js";
+import { cleanEnvironment } from "../../lib/tools.js";
 import { type Cache, entry } from "./cache.js";
 import { type Lock, type LockedPackage, packagesDigest } from "./lock.js";
 

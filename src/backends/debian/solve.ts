@@ -1,11 +1,11 @@
 import { existsSync } from "node:fs";
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { canonicalJson, sha256 } from "../../digest.js";
-import { HalError } from "../../errors.js";
-import type { Resolved } from "../../resolved.js";
-import { runCommand } from "../../tools.js";
-import { ensureRoom, runOrExplain, tellingLines } from "../failures.js";
+import { canonicalJson, sha256 } from "../../lib/digest.js";
+import { HalError } from "../../lib/errors.js";
+import { ensureRoom, runOrExplain, tellingLines } from "../../lib/failures.js";
+import { runCommand } from "../../lib/tools.js";
+import type { Resolved } from "../../model/resolved.js";
 import { type Apt, findSources, makeApt, type Source, snapshotSource } from "./archive.js";
 import { type Cache, withScratch, writeWhole } from "./cache.js";
 import { type Lock, type LockedPackage, parseStanzas, readLock } from "./lock.js";

@@ -1,11 +1,11 @@
 import { existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { inNamespace, type Layers, openLayers, removeTree } from "../../namespace.js";
-import type { Resolved } from "../../resolved.js";
-import { shellQuote } from "../../tools.js";
+import { runOrExplain } from "../../lib/failures.js";
+import { inNamespace, type Layers, openLayers, removeTree } from "../../lib/namespace.js";
+import { shellQuote } from "../../lib/tools.js";
+import type { Resolved } from "../../model/resolved.js";
 import { contractEnvironment, type Prepared } from "../backend.js";
-import { runOrExplain } from "../failures.js";
 import { type AccountFiles, addAccounts, parseUsersTable } from "./accounts.js";
 import type { Kernel } from "./kernel.js";
 import { applyOverlay } from "./overlay.js";

@@ -1,9 +1,9 @@
 import { chmod, mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { sha256 } from "../../digest.js";
-import { inNamespace } from "../../namespace.js";
-import { shellQuote } from "../../tools.js";
-import { runOrExplain } from "../failures.js";
+import { sha256 } from "../../lib/digest.js";
+import { runOrExplain } from "../../lib/failures.js";
+import { inNamespace } from "../../lib/namespace.js";
+import { shellQuote } from "../../lib/tools.js";
 import { entry } from "./cache.js";
 import { type Lock, packagesDigest } from "./lock.js";
 import type { TreeTool } from "./packages.js";

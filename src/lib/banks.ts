@@ -1,0 +1,51 @@
+import { createHash, hash } from "node:crypto";
+import { openWhole } from "./digest.js";
+
+/** The PCR banks that hal predicts, with the bytes of a digest. */
+export const bankSizes = { sha1: 20, sha256: 32, sha384: 48 } as const;
+export type Bank = keyof typeof bankSizes;
+export const banks = Object.keys(bankSizes) as readonly Bank[];
+
+/** A digest per bank, hex. */
+export type BankDigests = Readonly<Record<Bank, string>>;
+
+/** What a calculator needs of an artifact that it does not look into: kept apart so that a large initrd is streamed once, never held. */
+export interface MeasuredFile {
+  /** Bytes. */
+  readonly size: number;
+  readonly digests: BankDigests;
+}
+
+/** The digests of some bytes, given in parts, in every bank. */
+export function digestsOf(...parts: readonly Uint8Array[]): BankDigests {
+  const of = (bank: Bank): string => {
+    const digest = createHash(bank);
+    for (const part of parts) digest.update(part);
+    return digest.digest("hex");
+  };
+  return { sha1: of("sha1"), sha256: of("sha256"), sha384: of("sha384") };
+}
+
+/** Size and digests of a file of any size, or of what comes out of a pipe, in one pass and constant memory. */
+export async function measureFile(path: string): Promise<MeasuredFile> {
+  const digests = banks.map((bank) => createHash(bank));
+  let size = 0;
+  const { handle } = await openWhole(path);
+  try {
+    for await (const chunk of handle.createReadStream({ highWaterMark: 1 << 20, autoClose: false })) {
+      size += (chunk as Buffer).length;
+      for (const digest of digests) digest.update(chunk as Buffer);
+    }
+  } finally {
+    await handle.close();
+  }
+  const [sha1 = "", sha256 = "", sha384 = ""] = digests.map((digest) => digest.digest("hex"));
+  return { size, digests: { sha1, sha256, sha384 } };
+}
+
+/** A register's value (hex) after extending it with digests (hex) in order: `R = H(R ‖ d)`, from zeros unless said (TPM 2.0 Library, part 1, "Extend of a PCR"). */
+export function extendAll(bank: Bank, digests: Iterable<string>, initial = "00".repeat(bankSizes[bank])): string {
+  let value = Buffer.from(initial, "hex");
+  for (const digest of digests) value = hash(bank, Buffer.concat([value, Buffer.from(digest, "hex")]), "buffer") as Buffer<ArrayBuffer>;
+  return value.toString("hex");
+}

@@ -1,0 +1,214 @@
+import { type Firmware, readFirmware } from "../codecs/ovmf.js";
+import { type MeasuredFile, measureFile } from "../lib/banks.js";
+import { openWhole, sha256, sha256File } from "../lib/digest.js";
+import { HalError } from "../lib/errors.js";
+import { parseSize } from "../lib/size.js";
+import type { Measurements } from "../model/generated.js";
+import type { NotPredicted, RegisterValue } from "./events.js";
+import type { MeasuredStep } from "./steps.js";
+import type { MrtdOrder } from "./tdx/mrtd.js";
+import type { NamedBytes } from "./vtpm/kernel-boot.js";
+
+export type MeasuredPlatform = "sev" | "sev-es" | "sev-snp" | "tdx" | "vtpm" | "nitro";
+
+/** What is measured, as files and settings. Everything optional is needed by some platform only; what is missing is said. */
+export interface MeasureRequest {
+  readonly platforms: readonly MeasuredPlatform[];
+  readonly firmware?: string;
+  /** The firmware's variables, where they are another file. */
+  readonly vars?: string;
+  /** edk2's stable tag or Debian's package version; read from the firmware where it is not given. */
+  readonly firmwareVersion?: string;
+  readonly igvm?: string;
+  readonly kernel?: string;
+  readonly initrds: readonly string[];
+  readonly cmdline?: string;
+  readonly eif?: string;
+  readonly uki?: string;
+  readonly disk?: string;
+  readonly vcpus: readonly number[];
+  readonly cpuModel?: string;
+  readonly guestFeatures?: string;
+  readonly memory?: string;
+  readonly qemuVersion?: string;
+  readonly boot: "direct" | "uki-disk" | "uki-kernel";
+  readonly passOrder?: MrtdOrder;
+  readonly nativeZero: boolean;
+  /** Whether the kernel runs in a SEV guest, whose setup header QEMU leaves alone. */
+  readonly guest: "plain" | "sev" | "tdx";
+}
+
+export type Value = Measurements["values"][number];
+
+/** A predicted value with everything that entered it, in order. */
+export interface ExplainedValue extends Value {
+  readonly steps: () => readonly MeasuredStep[];
+}
+
+export interface Prediction {
+  readonly values: readonly ExplainedValue[];
+  readonly notPredicted: Measurements["notPredicted"];
+}
+
+/** The files of a request: each is read when the first platform asks for it, and once. An initrd is streamed, only its digests are kept. */
+export interface Inputs {
+  readonly request: MeasureRequest;
+  readonly firmware: () => Promise<{ readonly parsed: Firmware; readonly sha256: string } | undefined>;
+  readonly kernel: () => Promise<NamedBytes | undefined>;
+  readonly initrd: () => Promise<MeasuredFile | undefined>;
+  /** Hex; the other digests are not computed for those who need only this one. */
+  readonly initrdSha256: () => Promise<string | undefined>;
+  /** The edk2 release; undefined for firmware that does not say it. */
+  readonly firmwareVersion: () => Promise<string | undefined>;
+}
+
+export function inputsOf(request: MeasureRequest): Inputs {
+  const initrd = once(() => each(oneInitrd(request), measureFile));
+  const everyBank = request.platforms.some((platform) => platform === "vtpm" || platform === "tdx");
+  const firmware = once(() =>
+    each(request.firmware, async (file) => {
+      const { bytes } = await readNamed(file);
+      return { parsed: readFirmware(bytes, file), sha256: sha256(bytes) };
+    }),
+  );
+  return {
+    request,
+    firmware,
+    kernel: once(() => each(request.kernel, (file) => readNamed(file))),
+    initrd,
+    initrdSha256: once(async () => (everyBank ? (await initrd())?.digests.sha256 : each(oneInitrd(request), sha256File))),
+    firmwareVersion: once(async () => {
+      if (request.firmwareVersion !== undefined) return request.firmwareVersion;
+      const file = needed(await firmware(), "--firmware-version", "the edk2 release decides what it measures");
+      return (await import("../codecs/firmware-volumes.js")).firmwareVersionIn(file.parsed);
+    }),
+  };
+}
+
+function once<T>(read: () => Promise<T>): () => Promise<T> {
+  let value: Promise<T> | undefined;
+  return () => {
+    value ??= read();
+    return value;
+  };
+}
+
+async function each<T>(file: string | undefined, read: (file: string) => Promise<T>): Promise<T | undefined> {
+  return file === undefined ? undefined : reading(file, read);
+}
+
+function oneInitrd({ initrds: [first, ...more] }: MeasureRequest): string | undefined {
+  if (more.length === 0) return first;
+  throw new HalError("input", "QEMU takes one initrd", {
+    remedy: "concatenate them as they are given to QEMU; only --platform nitro has several ramdisks",
+  });
+}
+
+/** Far more than a kernel or firmware has. */
+const maxWhole = 2 ** 30;
+/** An enclave image has all its programs in it; Node.js reads no more at once. */
+export const maxEnclave = 2 ** 31 - 1;
+
+/** A whole file, or all that comes out of a pipe, up to `most` bytes. */
+export function readNamed(file: string, most = maxWhole): Promise<NamedBytes> {
+  return reading(file, async () => {
+    const { handle, stats } = await openWhole(file);
+    const refuse = (): never => {
+      throw new HalError("input", `has more than ${most} bytes: too large for what it should be`, { at: { file } });
+    };
+    try {
+      if (stats === undefined) {
+        const chunks: Buffer[] = [];
+        let length = 0;
+        for await (const chunk of handle.createReadStream({ autoClose: false })) {
+          length += chunks[chunks.push(chunk as Buffer) - 1]?.length ?? 0;
+          if (length > most) refuse();
+        }
+        return { file, bytes: Buffer.concat(chunks) };
+      }
+      if (stats.size > most) refuse();
+      const bytes = Buffer.allocUnsafeSlow(stats.size);
+      let length = 0;
+      for (let got = -1; got !== 0 && length < bytes.length; length += got)
+        ({ bytesRead: got } = await handle.read(bytes, length, bytes.length - length, length));
+      return { file, bytes: bytes.subarray(0, length) };
+    } finally {
+      await handle.close();
+    }
+  });
+}
+
+/** What an operation on a file refuses, as a kind "input" error that names the file. */
+export async function reading<T>(file: string, read: (file: string) => Promise<T>): Promise<T> {
+  try {
+    return await read(file);
+  } catch (error) {
+    if (error instanceof HalError) throw error;
+    throw new HalError("input", `cannot be read: ${(error as NodeJS.ErrnoException).code ?? String(error)}`, { at: { file } });
+  }
+}
+
+/** The unified kernel image that boots: `--uki`, or what `--kernel` names where `--boot` says that it is one. */
+export async function unifiedKernel({ boot, uki, kernel }: MeasureRequest): Promise<NamedBytes> {
+  return readNamed(needed(uki ?? kernel, "--uki", `it is what --boot ${boot} starts`));
+}
+
+/** A setting that a platform cannot do without. */
+export function needed<T>(value: T | undefined, option: string, why: string): T {
+  if (value === undefined) throw new HalError("input", `${option} is missing: ${why}`, { remedy: `give ${option}` });
+  return value;
+}
+
+/** Why a launch digest is not predicted when no firmware is given. */
+export const noFirmware = "it is a digest of the firmware, and none is given (--firmware FILE, or launch.firmware in the profile)";
+
+/** Why nothing is predicted for firmware that does not tell its release. */
+export const unknownRelease = "the edk2 release decides what is measured, and the firmware does not tell its own: give --firmware-version";
+
+/** What direct kernel boot measures, with everything that changes it. */
+export async function directBoot({ request, kernel, initrd }: Inputs, firmwareVersion: string) {
+  const measured = await initrd();
+  return {
+    kernel: needed(await kernel(), "--kernel", "it is measured"),
+    ...(measured === undefined ? {} : { initrd: measured }),
+    cmdline: needed(request.cmdline, "--cmdline", "it is measured"),
+    memory: machineMemory(needed(request.memory, "--memory", "QEMU writes into the kernel's header where the initrd lies")),
+    qemuVersion: needed(request.qemuVersion, "--qemu-version", "it decides whether the kernel's header is patched"),
+    firmwareVersion,
+  };
+}
+
+/** Far less than firmware starts with. */
+const leastMemory = 2 ** 24;
+
+/** Bytes of a machine's memory; QEMU's `-m 2048` are megabytes, and a size without a unit is bytes here. */
+function machineMemory(text: string): number {
+  const bytes = parseSize(text);
+  if (bytes >= leastMemory) return bytes;
+  throw new HalError("input", `memory: ${bytes} bytes are too few for a machine`, { remedy: "give a unit, like 2048M" });
+}
+
+export function machineOf({ request }: Inputs, firmwareVersion: string): Value["holdsFor"] {
+  return {
+    ...(request.memory === undefined ? {} : { memory: request.memory }),
+    ...(request.qemuVersion === undefined ? {} : { qemuVersion: request.qemuVersion }),
+    firmwareVersion,
+  };
+}
+
+/** A platform's registers behind what was predicted of it before. */
+export function registers(
+  platform: MeasuredPlatform,
+  before: Prediction,
+  part: { readonly values: readonly RegisterValue[]; readonly notPredicted: readonly NotPredicted[] },
+  holdsFor: Value["holdsFor"],
+): Prediction {
+  const values = part.values.map(({ register, bank, value, steps }): ExplainedValue => {
+    const from = [...new Set(steps.flatMap((step) => step.from?.split(", ") ?? []))];
+    return { platform, register, bank, value, holdsFor, from, steps: () => steps };
+  });
+  return {
+    values: [...before.values, ...values],
+    notPredicted: [...before.notPredicted, ...part.notPredicted.map((entry) => ({ platform, ...entry }))],
+  };
+}

@@ -1,0 +1,11 @@
+import type { Inputs, Prediction } from "../request.js";
+import { launchDigests } from "./launch-digest.js";
+import { sevEsLaunchDigest, sevLaunchDigest } from "./sev.js";
+
+export function measureSev(inputs: Inputs): Promise<Prediction> {
+  return launchDigests({ platform: "sev", bank: "sha256", digest: sevLaunchDigest }, inputs);
+}
+
+export function measureSevEs(inputs: Inputs): Promise<Prediction> {
+  return launchDigests({ platform: "sev-es", bank: "sha256", guestFeatures: "0x0", digest: sevEsLaunchDigest }, inputs);
+}

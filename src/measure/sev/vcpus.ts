@@ -1,0 +1,35 @@
+import { HalError } from "../../lib/errors.js";
+import { bspEip, vmsaPage } from "./vmsa.js";
+
+/** QEMU's q35 machine starts no more (hw/i386/pc_q35.c, max_cpus). */
+const maxVcpus = 4096;
+
+export function checkVcpus(vcpus: number): void {
+  if (!Number.isInteger(vcpus) || vcpus < 1 || vcpus > maxVcpus) {
+    throw new HalError("input", `vCPU count ${vcpus}: must be a whole number from 1 to ${maxVcpus}`);
+  }
+}
+
+const snpActive = 1n;
+
+/** SEV_FEATURES of a vCPU: 64 bits; the processor sets bit 0, SNPActive, in SEV-SNP guests and only there (AMD APM volume 2, table B-4). */
+export function checkGuestFeatures(features: bigint, platform: "sev-es" | "sev-snp"): void {
+  const text = `guest features 0x${features.toString(16)}`;
+  if (BigInt.asUintN(64, features) !== features) throw new HalError("input", `${text}: not a number of 64 bits`);
+  const active = (features & snpActive) !== 0n;
+  if (active !== (platform === "sev-snp")) {
+    throw new HalError("input", `${text}: bit 0, SNPActive, is ${active ? "set in a SEV-ES" : "not set in a SEV-SNP"} guest`);
+  }
+}
+
+/** The VMSA page of each vCPU, bootstrap processor first, with words for it. */
+export function vcpuPages(
+  vcpus: number,
+  apEip: number,
+  signature: number,
+  sevFeatures: bigint,
+): readonly { readonly page: Uint8Array; readonly what: string }[] {
+  const bsp = vmsaPage(bspEip, signature, sevFeatures);
+  const ap = vmsaPage(apEip, signature, sevFeatures);
+  return Array.from({ length: vcpus }, (_, index) => ({ page: index === 0 ? bsp : ap, what: `vCPU ${index} registers` }));
+}

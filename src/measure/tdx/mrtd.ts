@@ -1,0 +1,88 @@
+import { createHash, hash } from "node:crypto";
+import type { Firmware } from "../../codecs/ovmf.js";
+import { readTdvfMetadata, type TdvfSection } from "../../codecs/tdvf.js";
+import type { Measured, MeasuredStep } from "../steps.js";
+
+const pageSize = 4096;
+const recordSize = 128;
+const chunkSize = 256;
+const chunksPerPage = pageSize / chunkSize;
+
+/**
+ * In which order QEMU adds a section's pages and measures their contents: `two` passes over the section (QEMU 8.x with the TDX patches),
+ * or in a `single` one, page by page (KVM_TDX_INIT_MEM_REGION, QEMU 9.0 and later).
+ */
+export type MrtdOrder = "two" | "single";
+
+/**
+ * MRTD: SHA-384 over the records of building the TD (Intel TDX Module Base Architecture Specification, "MRTD: Build-Time Measurement
+ * Register"; TDVF Design Guide). Per page a 128-byte record `MEM.PAGE.ADD` with the address at byte 16; per measured 256 bytes a record
+ * `MR.EXTEND` with the address, then the bytes themselves.
+ */
+export function mrtd(firmware: Firmware, order: MrtdOrder): Measured {
+  const sections = readTdvfMetadata(firmware);
+  const digest = createHash("sha384");
+  const { add, extend } = recordMaker();
+  for (const section of sections) {
+    if (order === "single") {
+      for (const page of pages(section)) digest.update(add(section, page)).update(extend(section, page));
+    } else {
+      for (const page of pages(section)) digest.update(add(section, page));
+      for (const page of pages(section)) digest.update(extend(section, page));
+    }
+  }
+  return {
+    digest: digest.digest("hex"),
+    // Computed when asked for: it hashes every section a second time.
+    get steps() {
+      return sections.filter(({ size, augment }) => size > 0 && !augment).map(explain);
+    },
+  };
+}
+
+/** Offsets of the section's pages that are part of the TD at launch. */
+function* pages({ size, augment }: TdvfSection): Generator<number> {
+  if (augment) return;
+  for (let offset = 0; offset < size; offset += pageSize) yield offset;
+}
+
+/** Makes records in buffers of its own, which it reuses: hash a record before asking for the next. */
+function recordMaker(): {
+  readonly add: (section: TdvfSection, offset: number) => Uint8Array;
+  readonly extend: (section: TdvfSection, offset: number) => Uint8Array;
+} {
+  const nothing = new Uint8Array();
+  const added = Buffer.alloc(recordSize);
+  added.write("MEM.PAGE.ADD");
+  const extended = Buffer.alloc(chunksPerPage * (recordSize + chunkSize));
+  for (let chunk = 0; chunk < chunksPerPage; chunk++) extended.write("MR.EXTEND", chunk * (recordSize + chunkSize));
+
+  const add = ({ gpa }: TdvfSection, offset: number) => {
+    added.writeBigUInt64LE(gpa + BigInt(offset), 16);
+    return added;
+  };
+  const extend = ({ gpa, data, extend: measured }: TdvfSection, offset: number) => {
+    if (!measured) return nothing;
+    for (let chunk = 0; chunk < chunksPerPage; chunk++) {
+      const start = chunk * (recordSize + chunkSize);
+      const from = offset + chunk * chunkSize;
+      const contents = data.subarray(from, from + chunkSize);
+      extended.writeBigUInt64LE(gpa + BigInt(from), start + 16);
+      extended.fill(0, start + recordSize + contents.length, start + recordSize + chunkSize).set(contents, start + recordSize);
+    }
+    return extended;
+  };
+  return { add, extend };
+}
+
+function explain(section: TdvfSection): MeasuredStep {
+  const { type, gpa, size, data, extend } = section;
+  return {
+    register: "mrtd",
+    what: `${type} section: addresses${extend ? " and contents" : ""}`,
+    ...(extend ? { digest: hash("sha384", Buffer.concat([data, new Uint8Array(size - data.length)]), "hex") } : {}),
+    gpa,
+    size,
+    from: "firmware",
+  };
+}

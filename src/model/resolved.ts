@@ -1,0 +1,96 @@
+import type { Location } from "../lib/errors.js";
+import type { Feature, Layout, Profile } from "./generated.js";
+
+/** A Kconfig symbol that somebody asked for, and where. */
+export interface SymbolRequest {
+  readonly symbol: string;
+  /** As a .config writes it: `y`, `m`, `n` (meaning `# X is not set`), a number, or a string in quotes. */
+  readonly value: string;
+  readonly at: Location;
+  /** Who asks, for messages: `profile sev-snp`, `feature docker`, `hal (init: systemd)`. */
+  readonly by: string;
+}
+
+/** A kernel configuration fragment: hal's own, a feature's, or a file of the user's. */
+export interface KernelFragment {
+  /** File name without extension: `base`, `hardening`, `platform`, `feature-docker`, `profile`, `site-1-NAME`. */
+  readonly name: string;
+  readonly requests: readonly SymbolRequest[];
+}
+
+/** A single file of the image, its bytes read. */
+export interface ResolvedFile {
+  readonly path: string;
+  readonly content: Uint8Array;
+  readonly mode: number;
+  readonly owner: string;
+  readonly group: string;
+  /** Target of a symbolic link, which has no content. */
+  readonly link?: string;
+  readonly at: Location;
+}
+
+export interface ResolvedUnit {
+  readonly name: string;
+  readonly content: string;
+  readonly enable: boolean;
+  readonly at: Location;
+}
+
+/** One GPT partition of disk.img, in disk order. */
+export interface Partition {
+  readonly name: "esp" | "root" | "verity" | "rw" | "swap";
+  /** Discoverable Partitions Specification type GUID, lower case. */
+  readonly type: string;
+  /** PARTUUID, lower case; a function of the profile's name and the partition's. */
+  readonly uuid: string;
+  /** Bytes; undefined where the image file decides (verity, esp). */
+  readonly size: number | undefined;
+}
+
+/**
+ * One image, fully decided: what every later stage reads. Nothing downstream sees YAML or applies a default.
+ * Features are already folded into the lists; paths are absolute.
+ */
+export interface Resolved {
+  readonly name: string;
+  /** The merged profile with all defaults; `hal show` prints it. */
+  readonly profile: Profile;
+  /** The layout with the profile's layoutOptions applied. */
+  readonly layout: Layout;
+  readonly features: readonly Feature[];
+  readonly platform: NonNullable<Profile["platform"]>;
+  readonly partitions: readonly Partition[];
+  /** Kernel parameters without `roothash=`, which the assembly adds. */
+  readonly cmdline: readonly string[];
+  readonly buildrootRequests: readonly SymbolRequest[];
+  readonly kernelFragments: readonly KernelFragment[];
+  /** Make text of the user's own, for Buildroot to read before all packages. */
+  readonly localMk: string;
+  readonly modules: readonly string[];
+  readonly debianPackages: readonly string[];
+  readonly debianKernel: "cloud" | "generic";
+  /** Features that the debian backend leaves out, as the profile allows. */
+  readonly debianOmitted: readonly string[];
+  readonly overlays: readonly string[];
+  readonly files: readonly ResolvedFile[];
+  readonly users: Profile["users"];
+  readonly units: readonly ResolvedUnit[];
+  readonly enable: readonly string[];
+  readonly disable: readonly string[];
+  /** Where a value of the profile came from, by JSON pointer (`/launch/memory`). */
+  readonly origins: ReadonlyMap<string, Location>;
+}
+
+/** A rendered file: bytes or a symbolic link, never both. Paths are relative, with forward slashes. */
+export interface RenderedFile {
+  readonly path: string;
+  readonly content: Uint8Array;
+  readonly mode: number;
+  readonly link?: string;
+}
+
+/** The external tree, in path order. */
+export interface Rendered {
+  readonly files: readonly RenderedFile[];
+}

@@ -1,0 +1,44 @@
+import { chmod, lstat, mkdir, readFile, readlink, rm, symlink, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { Rendered, RenderedFile } from "../model/resolved.js";
+
+/** Names every file that hal has put into a tree: a later rendering removes those that it no longer has, and nothing else. */
+const RECORD = ".hal-rendered";
+
+/**
+ * Writes rendered files into a directory. What is already as it should be is not touched: make looks at modification
+ * times, and a fragment that is merely newer would configure the kernel again. Files that somebody else put there stay.
+ */
+export async function writeTree(rendered: Rendered, dir: string): Promise<void> {
+  await mkdir(dir, { recursive: true });
+  const wanted = new Set(rendered.files.map((file) => file.path));
+  const before = await readFile(join(dir, RECORD), "utf8").catch(() => "");
+  for (const path of before.split("\n")) {
+    // A name that leads out of the tree was not written by hal.
+    if (path !== "" && !wanted.has(path) && !path.split("/").includes("..")) await rm(join(dir, path), { force: true });
+  }
+  await writeFile(join(dir, RECORD), [...wanted].map((path) => `${path}\n`).join(""));
+  for (const file of rendered.files) {
+    const path = join(dir, file.path);
+    if (await isWritten(file, path)) continue;
+    await rm(path, { recursive: true, force: true });
+    await mkdir(dirname(path), { recursive: true });
+    if (file.link !== undefined) await symlink(file.link, path);
+    else {
+      await writeFile(path, file.content);
+      await chmod(path, file.mode); // writeFile's own mode is subject to the umask
+    }
+  }
+}
+
+async function isWritten(file: RenderedFile, path: string): Promise<boolean> {
+  const info = await lstat(path).catch(() => undefined);
+  if (info === undefined) return false;
+  if (file.link !== undefined) return info.isSymbolicLink() && (await readlink(path)) === file.link;
+  return (
+    info.isFile() &&
+    (info.mode & 0o7777) === file.mode &&
+    info.size === file.content.length &&
+    Buffer.compare(await readFile(path), file.content) === 0
+  );
+}

@@ -1,0 +1,132 @@
+import { mergeRequests } from "../kconfig/requests.js";
+import { HalError, type Location } from "../lib/errors.js";
+import { findDocument } from "../load/catalog.js";
+import { load } from "../load/load.js";
+import { complete } from "../load/schema.js";
+import { fileOf, nearestOrigin, originsOf } from "../load/tree.js";
+import type { Feature, Layout, Profile } from "../model/generated.js";
+import type { Resolved } from "../model/resolved.js";
+import { checkSemantics } from "./check.js";
+import { type Contribution, kernelFragments, readFiles, readText, readUnits, requestsOf } from "./contributions.js";
+import { withLayoutOptions } from "./layout-options.js";
+import { loadWithParents, refuseOtherName } from "./parents.js";
+import { partitionsOf } from "./partitions.js";
+import { applySettings } from "./set-options.js";
+
+export interface ResolveOptions {
+  /** `key.path=value` from the command line, applied last. */
+  readonly set?: readonly string[];
+}
+
+/**
+ * Decides everything about one image: finds the profile, merges its parents, applies `--set` and the
+ * schema's defaults, folds in layout and features, reads the files it names, and checks that all fits together.
+ * The only place where a default is applied.
+ * @param reference a profile's name or a path to its YAML file
+ * @throws HalError "input", located
+ */
+export async function resolve(reference: string, options: ResolveOptions = {}): Promise<Resolved> {
+  const file = findDocument("profile", reference, undefined, { file: reference });
+  const tree = applySettings(await loadWithParents(file), options.set ?? []);
+  const profile = withToolchainDefaults(complete<Profile>(tree, "profile"));
+  const origins = originsOf(tree);
+  const at = (pointer: string): Location => nearestOrigin(origins, pointer);
+
+  if (profile.abstract)
+    throw new HalError("input", `profile '${profile.name}' is abstract: it is only for others to extend`, { at: at("/abstract") });
+  if (profile.platform === undefined)
+    throw new HalError("input", `profile '${profile.name}' has no platform`, {
+      at: tree.at,
+      remedy: "platform: sev-snp, sev, tdx, nitro or none",
+    });
+  if (profile.layout === undefined)
+    throw new HalError("input", `profile '${profile.name}' has no layout`, { at: tree.at, remedy: "layout: hardened or ram (hal list)" });
+
+  const layoutFile = findDocument("layout", profile.layout, fileOf(at("/layout")), at("/layout"));
+  const layoutTree = await load(layoutFile, "layout");
+  refuseOtherName(layoutTree, layoutFile);
+  const layout = withLayoutOptions(complete<Layout>(layoutTree, "layout"), profile, at);
+
+  const features: LoadedFeature[] = [];
+  for (const [index, name] of profile.features.entries()) {
+    const where = at(`/features/${index}`);
+    const featureFile = findDocument("feature", name, fileOf(where), where);
+    if (features.some((loaded) => loaded.file === featureFile)) continue;
+    const featureTree = await load(featureFile, "feature");
+    refuseOtherName(featureTree, featureFile);
+    features.push({ feature: complete<Feature>(featureTree, "feature"), file: featureFile, origins: originsOf(featureTree) });
+  }
+
+  const omitted = new Set(profile.backends.debian.omit);
+  const debianFeatures = features.filter(({ feature }) => !omitted.has(feature.name)).map(({ feature }) => feature);
+  const own: Contribution = { by: `profile ${profile.name}`, origins };
+  const parts = features.map(({ feature, origins }) => ({ feature, from: { by: `feature ${feature.name}`, origins } }));
+
+  const resolved: Resolved = {
+    name: profile.name,
+    profile,
+    layout,
+    features: features.map(({ feature }) => feature),
+    platform: profile.platform,
+    partitions: partitionsOf(profile.name, profile.boot, layout),
+    cmdline: cmdlineOf(profile, layout),
+    buildrootRequests: mergeRequests([
+      ...parts.flatMap(({ feature, from }) => requestsOf(feature.buildroot.config, from, "/buildroot/config")),
+      ...requestsOf(profile.buildroot.config, own, "/buildroot/config"),
+    ]),
+    kernelFragments: await kernelFragments(profile, parts, own),
+    localMk: await readText(profile.buildroot.localMk, at("/buildroot/localMk")),
+    modules: unique([...profile.kernel.modules, ...features.flatMap(({ feature }) => feature.kernel.modules)]),
+    debianPackages: unique([...profile.debian.packages, ...debianFeatures.flatMap((feature) => feature.debian.packages)]).sort(),
+    debianKernel: [profile.debian.kernel, ...debianFeatures.map((feature) => feature.debian.kernel)].includes("generic")
+      ? "generic"
+      : "cloud",
+    debianOmitted: features
+      .map(({ feature }) => feature.name)
+      .filter((name) => omitted.has(name))
+      .sort(),
+    overlays: [...features.flatMap(({ feature }) => feature.overlays), ...profile.overlays],
+    files: [
+      ...(await Promise.all(parts.map(({ feature, from }) => readFiles(feature.files, from, "/files")))).flat(),
+      ...(await readFiles(profile.files, own, "/files")),
+    ],
+    users: [...features.flatMap(({ feature }) => feature.users), ...profile.users],
+    units: [
+      ...(await Promise.all(parts.map(({ feature, from }) => readUnits(feature.units, from, "/units")))).flat(),
+      ...(await readUnits(profile.services.units, own, "/services/units")),
+    ],
+    enable: unique([...features.flatMap(({ feature }) => feature.enable), ...profile.services.enable]),
+    disable: unique(profile.services.disable),
+    origins,
+  };
+  await checkSemantics(resolved);
+  return resolved;
+}
+
+interface LoadedFeature {
+  readonly feature: Feature;
+  readonly file: string;
+  readonly origins: ReadonlyMap<string, Location>;
+}
+
+/** The schema's defaults of an external toolchain: ajv fills in none inside an alternative. */
+function withToolchainDefaults(profile: Profile): Profile {
+  const { toolchain } = profile.buildroot;
+  if (typeof toolchain === "string") return profile;
+  const whole = { ...externalToolchain, ...toolchain };
+  return { ...profile, buildroot: { ...profile.buildroot, toolchain: whole } };
+}
+
+const externalToolchain = { prefix: "x86_64-linux-gnu", gcc: 12, headers: "6.1", config: {} } as const;
+
+/** debug turns the console on: `quiet` and a null console would only hide what it is for. */
+function cmdlineOf(profile: Profile, layout: Layout): string[] {
+  const asked = profile.debug
+    ? [...profile.kernel.cmdline.filter((word) => word !== "quiet" && word !== "console=null"), "console=ttyS0"]
+    : profile.kernel.cmdline;
+  return unique([...asked, ...layout.cmdline]);
+}
+
+function unique<T>(items: readonly T[]): T[] {
+  return [...new Set(items)];
+}

@@ -1,0 +1,82 @@
+import { execFileSync } from "node:child_process";
+import { lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { enclaveParts, readSigner } from "../../src/build/eif.js";
+import { type Member, newc } from "../../src/codecs/cpio.js";
+
+const dir = mkdtempSync(join(tmpdir(), "hal-eif-parts-"));
+afterAll(() => rmSync(dir, { recursive: true }));
+
+const directory = (path: string): Member => ({ path, mode: 0o040755 });
+const file = (path: string): Member => ({ path, mode: 0o100644, content: Buffer.from(path) });
+const link = (path: string, to: string): Member => ({ path, mode: 0o120777, content: Buffer.from(to) });
+
+/** Unpacks as the kernel does: no directory that no archive has (cpio -i without -d). */
+function unpack(archives: readonly Uint8Array[]): string[] {
+  const target = mkdtempSync(join(dir, "root-"));
+  for (const archive of archives)
+    execFileSync("cpio", ["-i", "--quiet", "-u"], { cwd: target, input: archive, stdio: ["pipe", "ignore", "pipe"] });
+  const list = (path: string): string[] =>
+    readdirSync(join(target, path)).flatMap((entry) => {
+      const here = join(path, entry);
+      return lstatSync(join(target, here)).isDirectory() ? [here, ...list(here)] : [here];
+    });
+  return list("").sort();
+}
+
+const modules = (lib: string) => [
+  directory(`${lib}/modules`),
+  directory(`${lib}/modules/6.12`),
+  file(`${lib}/modules/6.12/nsm.ko`),
+  file(`${lib}/libc.so.6`),
+];
+
+describe("the two ramdisks of an enclave", () => {
+  test.each([
+    ["merged /usr", [directory("usr"), link("lib", "usr/lib"), directory("usr/lib"), ...modules("usr/lib")]],
+    ["a /lib of its own", [directory("lib"), ...modules("lib"), directory("usr"), directory("usr/bin"), file("usr/bin/python3")]],
+  ])("give the root again, one unpacked over the other: %s", (_name, more) => {
+    const root = newc([directory("."), file("init"), directory("etc"), file("etc/passwd"), directory("dev"), ...more]);
+    const parts = enclaveParts(root);
+    expect(unpack(parts)).toEqual(unpack([root]));
+    const boot = unpack(parts.slice(0, 1));
+    expect(boot).toContain("init");
+    expect(boot.find((path) => path.endsWith("nsm.ko"))).toBeDefined();
+    expect(boot.some((path) => path.startsWith("etc") || path.endsWith("libc.so.6"))).toBe(false);
+  });
+});
+
+describe("who signs an enclave", () => {
+  const made = (days: string) => {
+    const at = (name: string) => join(dir, `${days}-${name}`);
+    const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp384r1", "-nodes"];
+    execFileSync("openssl", ["req", "-x509", ...curve, "-keyout", at("key"), "-out", at("cert"), "-subj", "/CN=hal", "-days", days], {
+      stdio: "ignore",
+    });
+    return at;
+  };
+
+  // aws-nitro-enclaves-image-format, PcrSignatureChecker: nitro-cli starts no enclave whose certificate is not of its day.
+  test("is told of a certificate with which nitro-cli would not start it, on the day of the build", async () => {
+    const at = made("2");
+    const told = async (now: Date) => {
+      const warnings: string[] = [];
+      await readSigner(at("key"), at("cert"), { now, warn: (text) => warnings.push(text) });
+      return warnings;
+    };
+    const day = 24 * 3600 * 1000;
+    expect(await told(new Date())).toEqual([]);
+    expect(await told(new Date(Date.now() + 3 * day))).toEqual([expect.stringMatching(/cert: is valid .* nitro-cli refuses/)]);
+    expect(await told(new Date(Date.now() - day))).toHaveLength(1);
+  });
+
+  test("names the file that is no key", async () => {
+    const at = made("1");
+    writeFileSync(at("garbage"), "garbage");
+    await expect(readSigner(at("garbage"), at("cert"))).rejects.toMatchObject({ kind: "input", at: { file: at("garbage") } });
+    await expect(readSigner(at("key"), at("garbage"))).rejects.toMatchObject({ kind: "input", at: { file: at("garbage") } });
+    expect(readFileSync(at("cert"), "utf8")).toContain("BEGIN CERTIFICATE");
+  });
+});

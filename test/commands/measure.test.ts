@@ -1,0 +1,112 @@
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { guidBytes } from "../../src/codecs/guid.js";
+import { measure } from "../../src/commands/measure.js";
+import { canonicalJson } from "../../src/lib/digest.js";
+import type { Measurements } from "../../src/model/generated.js";
+import { buildFirmware } from "../codecs/build-firmware.js";
+import { buildPe } from "../codecs/build-pe.js";
+import { launchOf } from "../launch/fixture.js";
+
+let dir = "";
+const at = (name: string): string => join(dir, name);
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), "hal-measure-"));
+  await writeFile(at("bzImage"), buildPe([{ name: ".text", data: Buffer.from("kernel") }]));
+  await writeFile(at("initramfs.cpio.gz"), gzipSync("initrd"));
+  await writeFile(at("firmware.fd"), buildFirmware());
+  await writeFile(at("other.fd"), buildFirmware({ apResetEip: 0x80b008 }));
+});
+afterAll(() => rm(dir, { recursive: true, force: true }));
+
+const own = { path: "firmware.fd", sha256: "0".repeat(64), packageVersion: "2025.02-8" };
+beforeEach(async () => {
+  await writeFile(at("launch.json"), canonicalJson(await launchOf("tdx", [], { firmware: own })));
+});
+
+/** What `hal measure DIR …` prints with `--json`. */
+async function measured(options: object): Promise<Measurements> {
+  const write = vi.spyOn(process.stdout, "write").mockReturnValue(true);
+  try {
+    await measure(dir, { initrd: [], nativeZero: false, explain: false, json: true, ...options });
+    return JSON.parse(write.mock.calls.map(([text]) => String(text)).join("")) as Measurements;
+  } finally {
+    write.mockRestore();
+  }
+}
+
+describe("hal measure DIR, varied", () => {
+  test("the directory's firmware is of the release that launch.json names", async () => {
+    const { values } = await measured({});
+    expect(values.find(({ register }) => register === "rtmr2")?.holdsFor).toMatchObject({ firmwareVersion: "2025.02-8" });
+  });
+
+  test("measurements.json is written where there is none, and never with what holds for another machine", async () => {
+    const file = at("measurements.json");
+    await rm(file, { force: true });
+    await measured({ memory: "3G" });
+    await expect(readFile(file)).rejects.toThrow(/ENOENT/);
+    const printed = await measured({});
+    expect(JSON.parse(await readFile(file, "utf8"))).toEqual(printed);
+    await writeFile(file, "kept");
+    await measured({});
+    expect(await readFile(file, "utf8")).toBe("kept");
+  });
+
+  test("another firmware is not: what depends on its release is not predicted until it is told", async () => {
+    const { values, notPredicted } = await measured({ firmware: at("other.fd") });
+    expect(new Set(values.map(({ register }) => register))).toEqual(new Set(["mrtd"]));
+    expect(notPredicted).toContainEqual({ platform: "tdx", register: "rtmr2", why: expect.stringContaining("--firmware-version") });
+    const told = await measured({ firmware: at("other.fd"), firmwareVersion: "2025.08" });
+    expect(told.values.find(({ register }) => register === "rtmr2")?.holdsFor).toMatchObject({ firmwareVersion: "2025.08" });
+  });
+
+  test("variables beside the firmware may have Secure Boot keys: then PCR 7 is not predicted, nor told of another firmware", async () => {
+    const key = Buffer.concat([guidBytes("8be4df61-93ca-11d2-aa0d-00e098032b8c"), Buffer.from("PK\0", "utf16le")]);
+    await writeFile(at("vars.fd"), key);
+    const firmware = { ...own, kind: "pflash", vars: { path: "vars.fd", sha256: "0".repeat(64) } };
+    await writeFile(at("launch.json"), canonicalJson({ ...(await launchOf("dev")), firmware }));
+    const why = async (options: object) =>
+      (await measured(options)).notPredicted.filter(({ register }) => register === "pcr7").map((entry) => entry.why);
+    const keys = [expect.stringContaining("keys")];
+    expect(await why({})).toEqual(keys);
+    expect(await why({ firmware: at("other.fd"), firmwareVersion: "2025.02" })).not.toEqual(keys);
+    await writeFile(at("vars.fd"), "none");
+    expect(await why({})).not.toEqual(keys);
+  });
+
+  test("what varies a measurement is refused beside --diff, not ignored", async () => {
+    for (const option of [{ vcpus: "2" }, { memory: "2G" }, { explain: true }, { nativeZero: true }])
+      await expect(measured({ diff: dir, ...option })).rejects.toMatchObject({ kind: "input", message: expect.stringContaining("--json") });
+  });
+
+  test("a number of vCPUs that is given twice is measured once, in the order given", async () => {
+    await writeFile(at("launch.json"), canonicalJson(await launchOf("sev-snp", [], { firmware: own })));
+    const { values } = await measured({ platform: "sev-snp", vcpus: "4,1,04" });
+    expect(values.map(({ holdsFor }) => holdsFor.vcpus)).toEqual([4, 1]);
+    await expect(measured({ vcpus: "4097" })).rejects.toMatchObject({ kind: "input", message: expect.stringContaining("1 to 4096") });
+  });
+
+  test("what stands beside a unified kernel image that --kernel names is refused, not ignored", async () => {
+    const uki = { platform: "vtpm", boot: "uki-kernel", kernel: at("bzImage") };
+    for (const part of [{ initrd: [at("initramfs.cpio.gz")] }, { cmdline: "quiet" }])
+      await expect(measured({ ...uki, ...part })).rejects.toMatchObject({
+        kind: "input",
+        message: expect.stringContaining("varies nothing"),
+      });
+    await expect(measured(uki)).rejects.toThrow(/no section .linux/);
+  });
+
+  test("parts beside an image that has them inside are refused, not ignored", async () => {
+    const eif = { path: "x.eif", size: 1, sha256: "0".repeat(64) };
+    await writeFile(at("launch.json"), canonicalJson({ ...(await launchOf("dev")), platform: "nitro", boot: "enclave", eif }));
+    for (const part of [{ kernel: at("bzImage") }, { initrd: [at("initramfs.cpio.gz")] }, { cmdline: "quiet" }])
+      await expect(measured(part)).rejects.toMatchObject({
+        kind: "input",
+        message: expect.stringContaining("an enclave image is measured"),
+      });
+  });
+});
