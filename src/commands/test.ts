@@ -31,7 +31,7 @@ export async function test(dir: string, options: Options): Promise<void> {
   if (options.boot !== undefined && !options.tpm) throw new HalError("input", "--boot is for --tpm", { remedy: "add --tpm" });
   if (options.save !== undefined && !options.tpm) throw new HalError("input", "--save keeps what --tpm reads", { remedy: "add --tpm" });
   const subject = await readSubject(dir);
-  const accel = await chooseAccel(options.accel);
+  const accel = await chooseAccel(options.accel, join(dir, "bzImage"));
   const { manifest, promises } = subject;
   const without = manifest.platform === "none" ? "" : `, without the TEE of platform ${manifest.platform}`;
   const doors = promises.debug ? ": a DEBUG image, whose doors are open" : "";

@@ -68,7 +68,7 @@ export async function runImage(dir: string, options: RunImageOptions): Promise<R
     options.note(formatCommand({ tool: "nitro-cli", args: argv.slice(1) }));
     return { exitCode: await start(argv, options) };
   }
-  const accel = await chooseAccel(options.accel);
+  const accel = await chooseAccel(options.accel, join(base, BZIMAGE));
   if (launch.tee !== undefined && accel !== "kvm") {
     throw new HalError("input", `platform ${launch.platform} needs its hardware and KVM, and KVM does not work here`, {
       remedy: "hal run --platform none boots the same image as an ordinary virtual machine",
@@ -82,10 +82,15 @@ export async function runImage(dir: string, options: RunImageOptions): Promise<R
   return { exitCode: await start(argv, options) };
 }
 
-/** The accelerator to use: `auto` is KVM where it really runs a guest, else TCG. */
-export async function chooseAccel(wanted: "auto" | Accel): Promise<Accel> {
+const BZIMAGE = "bzImage";
+
+/**
+ * The accelerator to use: `auto` is KVM where it boots Linux, else TCG.
+ * @param kernel path of a bzImage to try KVM with
+ */
+export async function chooseAccel(wanted: "auto" | Accel, kernel: string): Promise<Accel> {
   if (wanted !== "auto") return wanted;
-  return (await kvmWorks()) ? "kvm" : "tcg";
+  return (await kvmWorks(kernel)) ? "kvm" : "tcg";
 }
 
 /** The CPU model and count for an accelerator on this host; nothing where launch.json's own are right. */

@@ -144,8 +144,8 @@ describe.skipIf(why !== undefined)("make's fixed place", () => {
     if (isRoot) await runCommand({ tool: "chown", args: ["-R", "1234:1234", dir] });
     const command = JSON.stringify({ tool: "sh", args: ["-euc", "id -u; id -g; grep CapEff /proc/self/status; echo x > /here/file"] });
     const places = JSON.stringify([{ target: "/here", source: join(dir, "place") }]);
-    const program = `import { withBindMounts } from ${JSON.stringify(join(halRoot, "src/namespace.ts"))};
-      import { runCommand } from ${JSON.stringify(join(halRoot, "src/tools.ts"))};
+    const program = `import { withBindMounts } from ${JSON.stringify(join(halRoot, "src/lib/namespace.ts"))};
+      import { runCommand } from ${JSON.stringify(join(halRoot, "src/lib/tools.ts"))};
       process.stdout.write((await runCommand(withBindMounts(${command}, ${places}, ${JSON.stringify(join(dir, "root"))}))).stdout);`;
     const node = [process.execPath, "--import", "tsx", "--input-type=module", "--eval", program];
     const env = cleanEnvironment({ HOME: dir, TMPDIR: dir });

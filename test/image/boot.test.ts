@@ -2,6 +2,8 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import { describe, expect, test } from "vitest";
+import { bootsKernel } from "../../src/launch/kvm.js";
+import { chooseAccel } from "../../src/launch/run.js";
 import { halRoot } from "../../src/lib/paths.js";
 import { build, emptyDir, hal, out, succeed } from "./harness.js";
 
@@ -23,6 +25,12 @@ describe.each(["sev-snp", "sev-snp-ram", "tdx", "sev", "dev"])("%s", (profile) =
     await succeed(["verify", join(out, profile)]);
     expect((await build(profile)).upToDate).toBe(true);
   });
+});
+
+test("a real kernel shows whether an accelerator works", async () => {
+  const kernel = join(out, "dev/bzImage");
+  expect(await bootsKernel(kernel, "tcg", 120_000)).toBe(true);
+  expect(await chooseAccel("auto", kernel)).toBe((await bootsKernel(kernel, "kvm")) ? "kvm" : "tcg");
 });
 
 test("sev-snp withstands a hostile host in every case", async () => {
@@ -87,7 +95,7 @@ test("nitro: the image boots, and the enclave image is measured as its own file 
   const { stdout } = await succeed(["measure", "--platform", "nitro", "--eif", join(out, "nitro/nitro.eif"), "--json"]);
   const { values } = JSON.parse(stdout) as { values: { register: string; value: string }[] };
   expect(values.map(({ register }) => register)).toEqual(["pcr0", "pcr1", "pcr2"]);
-  const second = await execa("perl", [join(halRoot, "test/measure/read-eif.pl"), join(out, "nitro/nitro.eif")]);
+  const second = await execa("perl", [join(halRoot, "test/codecs/read-eif.pl"), join(out, "nitro/nitro.eif")]);
   expect(second.stdout.split("\n").slice(-3)).toEqual(values.map(({ register, value }) => `${register} ${value}`));
 });
 

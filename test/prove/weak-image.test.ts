@@ -45,7 +45,7 @@ async function weaken(subject: Subject, scratch: string): Promise<Subject> {
 describe.skipIf(image === undefined)("a weakened image", { timeout: 900_000 }, () => {
   test("breaks the promises that it breaks", async () => {
     const subject = await readSubject(image ?? "");
-    const accel = await chooseAccel("auto");
+    const accel = await chooseAccel("auto", join(image ?? "", "bzImage"));
     const { checks } = await inScratch(subject.dir, async (scratch) => prove(await weaken(subject, scratch), { accel }));
     const broken = checks.filter(({ ok }) => !ok).map(({ name }) => name);
     expect(broken).toEqual(
@@ -68,7 +68,7 @@ describe.skipIf(image === undefined)("a weakened image", { timeout: 900_000 }, (
 
   test("does not survive the hostile suite", async () => {
     const subject = await readSubject(image ?? "");
-    const accel = await chooseAccel("auto");
+    const accel = await chooseAccel("auto", join(image ?? "", "bzImage"));
     const [flipped] = chooseCases(subject, ["verity-superblock"]);
     if (flipped === undefined) throw new Error("no such case");
     const verdict = await inScratch(subject.dir, async (scratch) => suffer(await weaken(subject, scratch), flipped, { accel }));
@@ -79,7 +79,7 @@ describe.skipIf(image === undefined)("a weakened image", { timeout: 900_000 }, (
 
   test("the image itself keeps every promise", async () => {
     const subject = await readSubject(image ?? "");
-    const { checks } = await prove(subject, { accel: await chooseAccel("auto") });
+    const { checks } = await prove(subject, { accel: await chooseAccel("auto", join(image ?? "", "bzImage")) });
     expect(checks.filter(({ ok }) => !ok)).toEqual([]);
   });
 });
