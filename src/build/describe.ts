@@ -8,6 +8,7 @@ import { version } from "../lib/version.js";
 import { launchRequest } from "../measure/from-bundle.js";
 import { measure, toMeasurements } from "../measure/measure.js";
 import type { Manifest } from "../model/generated.js";
+import { platforms } from "../model/platforms/index.js";
 import type { Resolved } from "../model/resolved.js";
 import { copyFirmware, digestAll } from "./artifacts.js";
 import { buildEif } from "./eif.js";
@@ -35,7 +36,7 @@ export async function describe({ resolved, dir, inputs, prepared, known, options
   const { backend, offline, update, signal, eifSigner } = options;
   const cmdline = (await readFile(join(dir, "cmdline"), "utf8")).trimEnd();
   await rm(join(dir, "cmdline"));
-  if (resolved.platform === "nitro") await buildEif({ resolved, dir, cmdline, prepared, signer: eifSigner });
+  if (platforms[resolved.platform].starts === "enclave") await buildEif({ resolved, dir, cmdline, prepared, signer: eifSigner });
   const firmware = await copyFirmware(await findFirmware(resolved, { cacheDir: cacheRoot(), offline, update, signal }), dir, resolved);
   for (const name of await readdir(dir)) await chmod(join(dir, name), 0o644);
   const images = await digestAll(dir, known);

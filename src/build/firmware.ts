@@ -3,11 +3,11 @@ import { mkdir, mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { findSources, makeApt } from "../backends/debian/archive.js";
 import { putInPlace } from "../backends/debian/cache.js";
-import { type FirmwarePackage, packagedFirmware } from "../launch/packaged-firmware.js";
 import { sha256File } from "../lib/digest.js";
 import { HalError } from "../lib/errors.js";
 import { runCommand } from "../lib/tools.js";
 import { nearestOrigin } from "../load/tree.js";
+import { type FirmwarePackage, firmwarePackages } from "../model/firmware-packages.js";
 import type { Resolved } from "../model/resolved.js";
 
 /** The firmware that an image is measured with. */
@@ -18,9 +18,6 @@ export interface FirmwareFile {
   readonly packageVersion?: string;
   readonly vars?: { readonly path: string; readonly sha256: string };
 }
-
-/** The first suite that has the package; stable's `ovmf` has the metadata of both TEEs, the special builds are in unstable. */
-const suiteOf: Readonly<Record<FirmwarePackage, string>> = { ovmf: "trixie", "ovmf-amdsev": "sid", "ovmf-inteltdx": "sid" };
 
 export interface FirmwareOptions {
   readonly cacheDir: string;
@@ -61,11 +58,11 @@ async function fetchFirmware(
   { cacheDir, offline, update, signal }: FirmwareOptions,
 ): Promise<FirmwareFile> {
   const settings = resolved.profile.launch.firmware ?? {};
-  const suite = settings.suite ?? suiteOf[name];
+  const { suite = firmwarePackages[name].suite } = settings;
   const home = join(cacheDir, "firmware", suite, name);
   const wanted = settings.version ?? (update ? undefined : await newestKept(home));
   if (wanted !== undefined) {
-    const kept = join(home, wanted, packagedFirmware[name]);
+    const kept = join(home, wanted, firmwarePackages[name].path);
     if (existsSync(kept)) return { path: kept, sha256: await sha256File(kept), packageVersion: wanted };
   }
   if (offline) {
@@ -94,22 +91,22 @@ async function fetchFirmware(
       return (await runCommand({ tool: "dpkg-deb", args: ["--field", join(work, deb), "Version"] })).stdout.trim();
     };
     const version = await unpack(settings.version === undefined ? name : `${name}=${settings.version}`);
-    const has = (): boolean => existsSync(join(tree, packagedFirmware[name]));
+    const has = (): boolean => existsSync(join(tree, firmwarePackages[name].path));
     // From 2026.08 on, ovmf itself is empty: its files moved to a package of their own.
     if (!has() && name === "ovmf") await unpack(`ovmf-generic=${version}`);
     if (!has()) {
-      throw new HalError("input", `${name} ${version} has no ${packagedFirmware[name]}`, {
+      throw new HalError("input", `${name} ${version} has no ${firmwarePackages[name].path}`, {
         at: nearestOrigin(resolved.origins, "/launch/firmware"),
         remedy: "choose another version or suite",
       });
     }
     const kept = join(home, version);
     // What is there stays: another build may be reading it.
-    if (!existsSync(join(kept, packagedFirmware[name]))) {
+    if (!existsSync(join(kept, firmwarePackages[name].path))) {
       await rm(kept, { recursive: true, force: true });
       await putInPlace(tree, kept);
     }
-    const path = join(kept, packagedFirmware[name]);
+    const path = join(kept, firmwarePackages[name].path);
     return { path, sha256: await sha256File(path), packageVersion: version };
   } finally {
     await rm(work, { recursive: true, force: true });
@@ -134,7 +131,7 @@ async function profilesMistake(
   const version = profile.launch.firmware?.version;
   throw new HalError("input", `suite ${suite} has no ${name}${version === undefined ? "" : ` ${version}`}: ${said.slice("E: ".length)}`, {
     at: nearestOrigin(origins, "/launch/firmware"),
-    remedy: versions.length > 0 ? `it has ${versions.join(", ")}` : `launch.firmware.suite: ${suiteOf[name]}`,
+    remedy: versions.length > 0 ? `it has ${versions.join(", ")}` : `launch.firmware.suite: ${firmwarePackages[name].suite}`,
     cause: error,
   });
 }

@@ -1,6 +1,7 @@
 import type { BuildOptions } from "../backends/backend.js";
 import { HalError } from "../lib/errors.js";
 import { nearestOrigin } from "../load/tree.js";
+import { platforms } from "../model/platforms/index.js";
 import type { Resolved } from "../model/resolved.js";
 
 /**
@@ -12,12 +13,14 @@ export function refuseUnreleasable(resolved: Resolved, options: BuildOptions): v
   const at = resolved.origins.get("/debug");
   if (resolved.profile.debug)
     throw new HalError("check", "a debug image cannot be released: its console and login are open", at === undefined ? {} : { at });
-  if (resolved.platform === "none") throw new HalError("check", "an image for platform none cannot be released: no hardware protects it");
+  const { name, unreleasable, unmeasuredDisk } = platforms[resolved.platform];
+  if (unreleasable !== undefined) throw new HalError("check", `an image for platform ${name} cannot be released: ${unreleasable}`);
   const { boot, launch } = resolved.profile;
-  if (boot === "uki" && (resolved.platform === "sev" || (resolved.platform === "sev-snp" && launch.igvm === undefined)))
-    throw new HalError("check", `on platform ${resolved.platform} nothing measures what the firmware boots from a disk`, {
+  const remedy = boot === "uki" ? unmeasuredDisk(launch) : undefined;
+  if (remedy !== undefined)
+    throw new HalError("check", `on platform ${name} nothing measures what the firmware boots from a disk`, {
       at: nearestOrigin(resolved.origins, "/boot"),
-      remedy: resolved.platform === "sev" ? "boot: direct" : "boot: direct, or launch.igvm, which brings a vTPM",
+      remedy,
     });
   if (options.backend === "debian" && resolved.debianOmitted.length > 0) {
     throw new HalError("check", `the debian backend leaves out ${resolved.debianOmitted.join(", ")}`, {

@@ -1,5 +1,5 @@
-import { packagedFirmware } from "../launch/packaged-firmware.js";
 import { HalError } from "../lib/errors.js";
+import { firmwarePackages } from "../model/firmware-packages.js";
 
 /** gEfiAuthenticatedVariableGuid (edk2 MdeModulePkg/Include/Guid/VariableFormat.h), as it lies in memory. */
 const STORE = Buffer.from("782cf3aa7b949a43a1802e144ec37792", "hex");
@@ -17,7 +17,7 @@ export function withSystemdOptions(firmware: Buffer, options: string): Buffer {
   const store = firmware.indexOf(STORE);
   const at = store + STORE_HEADER;
   if (store < 0 || firmware.readUInt16LE(at) === START)
-    throw new HalError("input", "has no empty store of EFI variables", { at: { file: packagedFirmware.ovmf } });
+    throw new HalError("input", "has no empty store of EFI variables", { at: { file: firmwarePackages.ovmf.path } });
   const name = Buffer.from("SystemdOptions\0", "utf16le");
   const data = Buffer.from(`${options}\0`, "utf16le");
   const header = Buffer.alloc(HEADER);

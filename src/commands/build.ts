@@ -6,6 +6,7 @@ import { HalError } from "../lib/errors.js";
 import { formatSize } from "../lib/size.js";
 import { note, print, printJson, shortDigests, table } from "../lib/terminal.js";
 import { type Command, formatCommand, runInteractive } from "../lib/tools.js";
+import { platforms } from "../model/platforms/index.js";
 import { resolve } from "../resolve/resolve.js";
 
 interface Options extends Omit<BuildOptions, "buildroot" | "eifSigner"> {
@@ -28,7 +29,7 @@ export async function buildAll(options: Options): Promise<void> {
   const { buildroot, allowVersion, until, shell, eifKey: key, eifCertificate: certificate } = options;
   if ((key === undefined) !== (certificate === undefined)) throw new HalError("input", "--eif-key and --eif-certificate go together");
   const eifSigner = key === undefined || certificate === undefined ? undefined : await readSigner(key, certificate, { warn: note });
-  if (eifSigner !== undefined && !matrix.some(({ platform }) => platform === "nitro")) {
+  if (eifSigner !== undefined && !matrix.some(({ platform }) => platforms[platform].starts === "enclave")) {
     throw new HalError("input", "--eif-key signs enclave images, and no profile given is for platform nitro");
   }
   const buildroots = { "--buildroot": buildroot, "--allow-version": allowVersion, "--until": until, "--shell": shell || undefined };

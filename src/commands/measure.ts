@@ -5,8 +5,11 @@ import { HalError } from "../lib/errors.js";
 import { note, print, printJson, shortDigests, table } from "../lib/terminal.js";
 import type { Difference } from "../measure/diff.js";
 import { measure as predict, toMeasurements } from "../measure/measure.js";
-import type { ExplainedValue, MeasuredPlatform, MeasureRequest } from "../measure/request.js";
+import type { ExplainedValue, MeasureRequest } from "../measure/request.js";
 import type { Measurements } from "../model/generated.js";
+import { measuredPlatforms } from "../model/measured-platforms.js";
+import { evidenceField } from "../model/platforms/index.js";
+import type { MeasuredPlatform } from "../model/platforms/platform.js";
 
 interface Options {
   readonly platform?: MeasuredPlatform;
@@ -57,6 +60,11 @@ export async function measure(dir: string | undefined, options: Options): Promis
     return;
   }
   print(options.explain ? prediction.values.map(explainText).join("\n") : measurementTable(toMeasurements(prediction)));
+  const compared = prediction.values.flatMap(({ platform, register }) => {
+    const field = evidenceField(platform, register);
+    return field === undefined ? [] : [`compare ${register} with ${field}`];
+  });
+  for (const line of new Set(compared)) note(line);
   for (const { platform, register, why } of prediction.notPredicted) note(`not predicted: ${platform} ${register}: ${why}`);
 }
 
@@ -130,7 +138,7 @@ function bareRequest(options: Options): Partial<MeasureRequest> {
     ...(options.initrd.length === 0 ? {} : { initrds: options.initrd }),
     ...(options.vcpus === undefined ? {} : { vcpus: vcpuCounts(options.vcpus) }),
     ...(options.nativeZero ? { nativeZero: true } : {}),
-    ...(options.platform === undefined ? {} : { platforms: [options.platform] }),
+    ...(options.platform && { platforms: [options.platform] }),
   };
 }
 
@@ -144,12 +152,12 @@ function vcpuCounts(text: string): number[] {
 
 /** Bare files: the platform must be said, everything else has the values that hal's own launch metadata would have. */
 function complete(given: Partial<MeasureRequest>, platform: MeasuredPlatform | undefined): MeasureRequest {
-  if (platform === undefined)
+  if (!platform)
     throw new HalError("input", "give an output directory, or --platform and files", {
       remedy: "hal measure out/sev-snp, or hal measure --platform sev-snp --firmware OVMF.fd --vcpus 4 --cpu-model EPYC-v4",
     });
-  const launched = platform === "sev" || platform === "sev-es" || platform === "sev-snp";
-  if (launched && given.vcpus === undefined && platform !== "sev" && given.igvm === undefined)
+  const { measuresVcpus, kernelHeader } = measuredPlatforms[platform];
+  if (measuresVcpus && given.vcpus === undefined && given.igvm === undefined)
     throw new HalError("input", "--vcpus is missing: each vCPU's first state is measured", { remedy: "give --vcpus N" });
   return {
     platforms: [platform],
@@ -157,7 +165,7 @@ function complete(given: Partial<MeasureRequest>, platform: MeasuredPlatform | u
     vcpus: [1],
     boot: "direct",
     nativeZero: false,
-    guest: platform === "tdx" ? "tdx" : "plain",
+    guest: kernelHeader,
     ...given,
   };
 }

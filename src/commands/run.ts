@@ -21,12 +21,14 @@ export async function run(dir: string, options: Options): Promise<void> {
   if (options.authorKey !== undefined && options.idKey === undefined)
     throw new HalError("input", "--author-key signs the key of an ID block, and there is none", { remedy: "add --id-key KEY.pem" });
   if (options.json) {
-    if (options.idKey !== undefined || options.platform !== undefined || options.share.length > 0)
+    if (options.idKey !== undefined || options.platform || options.share.length > 0)
       throw new HalError("input", "--json prints launch.json as it is", { remedy: "--print with --id-key, --platform or --share" });
     return printJson(await readLaunch(dir));
   }
+  const { platform, ...rest } = options;
   const { text, exitCode } = await runImage(dir, {
-    ...options,
+    ...rest,
+    withoutTee: Boolean(platform),
     print: options.print || options.format !== "qemu",
     shares: sharesOf(options.share),
     ...(options.idKey === undefined

@@ -12,15 +12,20 @@ export async function show(reference: string, options: { json?: boolean; origin?
     const origins = Object.fromEntries(
       [...resolved.origins].filter(([pointer]) => pointer !== "").map(([pointer, at]) => [pointer, formatLocation(at)]),
     );
-    printJson(options.origin ? { profile, origins } : profile);
+    const defaults = Object.fromEntries([...resolved.defaults].map(([pointer, by]) => [pointer, `default of ${by}`]));
+    printJson(options.origin ? { profile, origins: { ...origins, ...defaults } } : profile);
     return;
   }
   if (options.origin) {
     const lines: string[] = [];
+    const defaultOf = (pointer: string): string => {
+      const by = resolved.defaults.get(pointer);
+      return by === undefined ? "default" : `default of ${by}`;
+    };
     flatten(profile, "", (pointer, value) => {
       const at = resolved.origins.get(pointer);
       lines.push(
-        `${pointer.slice(1).replaceAll("/", ".")}: ${JSON.stringify(value)}  # ${at === undefined ? "default" : formatLocation(at)}`,
+        `${pointer.slice(1).replaceAll("/", ".")}: ${JSON.stringify(value)}  # ${at === undefined ? defaultOf(pointer) : formatLocation(at)}`,
       );
     });
     print(lines.join("\n"));
@@ -37,7 +42,7 @@ function headFirst({ apiVersion, kind, name, description, platform, ...rest }: P
     kind,
     name,
     description,
-    ...(platform === undefined ? {} : { platform }),
+    ...(platform && { platform }),
     ...rest,
   };
 }

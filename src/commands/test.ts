@@ -5,6 +5,7 @@ import { cacheRoot } from "../lib/paths.js";
 import { duration, type Report, runSteps } from "../lib/progress.js";
 import { note, print, printJson } from "../lib/terminal.js";
 import { formatCommand } from "../lib/tools.js";
+import { ordinary, platforms } from "../model/platforms/index.js";
 import { chooseCases, sufferAll, type Verdict } from "../prove/hostile.js";
 import { PARALLEL_BOOTS, prove } from "../prove/prove.js";
 import { proveTpm } from "../prove/prove-tpm.js";
@@ -33,7 +34,7 @@ export async function test(dir: string, options: Options): Promise<void> {
   const subject = await readSubject(dir);
   const accel = await chooseAccel(options.accel, join(dir, "bzImage"));
   const { manifest, promises } = subject;
-  const without = manifest.platform === "none" ? "" : `, without the TEE of platform ${manifest.platform}`;
+  const without = !platforms[manifest.platform].confidential ? "" : `, without the TEE of platform ${manifest.platform}`;
   const doors = promises.debug ? ": a DEBUG image, whose doors are open" : "";
   const boot = { title: `Boot ${promises.name} in QEMU (${accel})${without}${doors}`, subject, accel };
   await (options.tpm ? tpm : options.hostile ? hostile : plain)(boot, options);
@@ -48,7 +49,7 @@ interface Boot {
 
 /** What the JSON of both proofs has. */
 function verdict({ subject, accel }: Boot, checks: readonly { readonly ok: boolean }[]): object {
-  return { profile: subject.promises.name, platform: "none", accel, ok: checks.every(({ ok }) => ok), checks };
+  return { profile: subject.promises.name, platform: ordinary.name, accel, ok: checks.every(({ ok }) => ok), checks };
 }
 
 /** Shows how long a boot takes, and what it took the last time. */
@@ -105,7 +106,7 @@ async function hostile({ title, subject, accel }: Boot, options: Options): Promi
     done: (verdict) => options.json || note(verdictLine(verdict)),
   });
   const wrong = verdicts.filter(({ ok }) => !ok);
-  if (options.json) printJson({ profile: subject.promises.name, platform: "none", accel, ok: wrong.length === 0, cases: verdicts });
+  if (options.json) printJson({ profile: subject.promises.name, platform: ordinary.name, accel, ok: wrong.length === 0, cases: verdicts });
   else {
     for (const verdict of wrong) print(`\n${verdict.name}: ${verdict.what}\n${checkTable(verdict.checks)}`);
     print(

@@ -18,7 +18,10 @@ interface Options {
 /** Recomputes every claim about an output directory, or holds an event log against the prediction; exit 5 when one does not hold. */
 export async function verify(dir: string, options: Options): Promise<void> {
   const { eventlog } = options;
-  const findings = eventlog === undefined ? await verifyOutput(dir) : await verifyEventLog(dir, { ...options, eventlog });
+  const findings =
+    eventlog === undefined
+      ? await verifyOutput(dir)
+      : await verifyEventLog(dir, { ...options, eventlog, withoutTee: Boolean(options.platform) });
   const wrong = findings.filter((finding) => !finding.ok);
   if (options.json) printJson(findings);
   else

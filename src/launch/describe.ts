@@ -1,13 +1,13 @@
 import type { FileDigest } from "../lib/digest.js";
 import { HalError } from "../lib/errors.js";
 import { parseSize } from "../lib/size.js";
+import { firmwarePackages } from "../model/firmware-packages.js";
 import type { Launch, Profile } from "../model/generated.js";
-import { type Platform, platforms } from "../model/platforms/index.js";
+import { platforms } from "../model/platforms/index.js";
+import type { Platform } from "../model/platforms/platform.js";
 import type { Resolved } from "../model/resolved.js";
+import { placeholder, shareVariable } from "../model/shares.js";
 import { launchArgv } from "./argv.js";
-import { packagedFirmware } from "./packaged-firmware.js";
-import { checkSettings } from "./settings.js";
-import { placeholder, shareVariable } from "./shares.js";
 
 /** What only the build knows. */
 export interface DescribeOptions {
@@ -33,7 +33,7 @@ const INITRD_NAMES = /^(rootfs|initramfs)\.cpio(\.gz|\.zst)?$/;
  * Everything needed to start the image, and which reference measurements belong to exactly this combination.
  * @param artifacts name, size in bytes and SHA-256 of every file of the output directory
  * @param cmdline the complete kernel command line, with `roothash=` where the root is verified
- * @throws HalError "input" where the profile asks for what the platform cannot do, or an artifact is missing
+ * @throws HalError "input" where an artifact that boots is missing; `resolve` has judged the settings
  */
 export function describeLaunch(
   resolved: Resolved,
@@ -44,7 +44,6 @@ export function describeLaunch(
   const { profile } = resolved;
   const settings = profile.launch;
   const platform = platforms[resolved.platform];
-  checkSettings(resolved);
   const find = (wanted: (name: string) => boolean) => {
     const found = artifacts.find(({ name }) => wanted(name));
     return found === undefined ? undefined : { path: found.name, size: found.size, sha256: found.sha256 };
@@ -58,8 +57,11 @@ export function describeLaunch(
     if (value === undefined) throw new HalError("input", `profile '${resolved.name}' boots ${name}, which is not among the artifacts`);
     return value;
   };
-  const firmware = firmwareOf(resolved, platform, options);
-  const tee = teeOf(resolved, platform, boot, firmware, options);
+  const firmware = firmwareOf(resolved, options);
+  // An IGVM file has no hashes table: there the vTPM's PCR 4 and PCR 9 cover kernel, initrd and command line.
+  const kernelHashes = boot === "direct" && firmware?.kind !== "igvm";
+  const described = platform.tee?.describe(writtenSettings(resolved), kernelHashes);
+  const tee = described === undefined ? undefined : { ...described, ...options.idBlock };
   const launch: Omit<Launch, "argv"> = {
     schema: "hal.launch/v1",
     profile: resolved.name,
@@ -89,30 +91,24 @@ export function describeLaunch(
       })),
     measurements: {
       file: "measurements.json",
-      values: platform.registers(tee, firmware).map(({ platform: name, registers }) => ({ platform: name, registers: [...registers] })),
+      values: platform.registers(tee, firmware),
       holdsFor: {
         ...(firmware?.sha256 === undefined ? {} : { firmware: firmware.sha256 }),
         vcpus: settings.cpus,
-        cpuModel: settings.cpuModel ?? platform.cpuModel,
+        cpuModel: settings.cpuModel ?? platform.defaults.cpuModel,
         memory: parseSize(settings.memory),
         ...(tee?.guestFeatures === undefined ? {} : { guestFeatures: tee.guestFeatures }),
       },
     },
   };
   if (boot === "disk") need(disk, "disk.img");
-  refuseSameVariable(launch.shares);
   return { ...launch, argv: [...launchArgv(launch)] };
 }
 
-/** `env` and `env_share` would both be asked for as ENV_PATH. */
-function refuseSameVariable(shares: Launch["shares"]): void {
-  for (const [index, share] of shares.entries()) {
-    const other = shares.slice(0, index).find(({ variable }) => variable === share.variable);
-    if (other !== undefined)
-      throw new HalError("input", `shares ${other.tag} and ${share.tag} both become the variable ${share.variable}`, {
-        remedy: "rename one",
-      });
-  }
+/** A policy that nobody wrote stays QEMU's own: the command line has none. */
+function writtenSettings({ profile: { launch }, defaults }: Resolved): Profile["launch"] {
+  const { policy, ...rest } = launch;
+  return policy === undefined || defaults.has("/launch/policy") ? rest : { ...rest, policy };
 }
 
 function cpuOf(settings: Profile["launch"], platform: Platform): Launch["cpu"] {
@@ -120,12 +116,8 @@ function cpuOf(settings: Profile["launch"], platform: Platform): Launch["cpu"] {
   const packages = (sockets ?? 1) * (threads ?? 1);
   // QEMU lays out every CPU that there may be, and starts with the first of them.
   const all = maxCpus ?? cpus;
-  if (all % packages !== 0) {
-    const name = maxCpus === undefined ? "cpus" : "maxCpus";
-    throw new HalError("input", `launch.${name} is ${all}, not a multiple of sockets × threads (${packages})`);
-  }
   return {
-    model: settings.cpuModel ?? platform.cpuModel,
+    model: settings.cpuModel ?? platform.defaults.cpuModel,
     count: cpus,
     ...(maxCpus === undefined ? {} : { max: maxCpus }),
     ...(sockets === undefined && threads === undefined
@@ -148,27 +140,11 @@ function memoryOf(settings: Profile["launch"], platform: Platform): Launch["memo
   };
 }
 
-function firmwareOf(resolved: Resolved, platform: Platform, { firmware: measured }: DescribeOptions): Launch["firmware"] {
+function firmwareOf(resolved: Resolved, { firmware: measured }: DescribeOptions): Launch["firmware"] {
   const { firmware, igvm } = resolved.profile.launch;
-  const at = resolved.origins.get("/launch/igvm") ?? resolved.origins.get("/launch/firmware") ?? resolved.origins.get("/platform");
-  const refuse = (message: string, remedy: string): never => {
-    throw new HalError("input", message, { remedy, ...(at === undefined ? {} : { at }) });
-  };
-  if (igvm !== undefined && platform.name !== "sev-snp")
-    refuse(`platform ${platform.name} does not start from an IGVM file`, "use launch.firmware");
-  if (igvm !== undefined && firmware !== undefined)
-    refuse("launch.igvm and launch.firmware exclude each other: the IGVM file holds the firmware", "remove one");
-  if (igvm === undefined && firmware === undefined) {
-    if (platform.needsFirmware)
-      refuse(`platform ${platform.name} needs firmware that was made for it`, "launch.firmware: {package: …} or {path: …}, or launch.igvm");
-    if (resolved.profile.boot === "uki") refuse("boot: uki needs UEFI firmware", "launch.firmware: {package: ovmf}");
-    return undefined;
-  }
-  if (firmware?.vars !== undefined && !platform.flash)
-    refuse(`platform ${platform.name} has no flash for a variable store`, "firmware in one file, without vars");
-  const path =
-    measured?.path ?? igvm ?? firmware?.path ?? (firmware?.package === undefined ? undefined : packagedFirmware[firmware.package]);
-  if (path === undefined) return refuse("launch.firmware names neither a path nor a package", "launch.firmware: {package: ovmf}");
+  const packaged = firmware?.package === undefined ? undefined : firmwarePackages[firmware.package].path;
+  const path = measured?.path ?? igvm ?? firmware?.path ?? packaged;
+  if (path === undefined) return undefined;
   const vars = measured?.vars ?? (firmware?.vars === undefined ? undefined : { path: firmware.vars });
   return {
     kind: igvm !== undefined ? "igvm" : vars !== undefined ? "pflash" : "bios",
@@ -177,34 +153,5 @@ function firmwareOf(resolved: Resolved, platform: Platform, { firmware: measured
     ...(firmware?.package === undefined || firmware.path !== undefined ? {} : { package: firmware.package }),
     ...(measured?.packageVersion === undefined ? {} : { packageVersion: measured.packageVersion }),
     ...(vars === undefined ? {} : { vars }),
-  };
-}
-
-function teeOf(
-  resolved: Resolved,
-  platform: Platform,
-  boot: Launch["boot"],
-  firmware: Launch["firmware"],
-  { idBlock }: DescribeOptions,
-): Launch["tee"] {
-  if (platform.tee === undefined) return undefined;
-  const settings = resolved.profile.launch;
-  if (platform.tee.type === "tdx") {
-    return {
-      ...platform.tee,
-      ...(settings.quoteGenerationSocket === undefined ? {} : { quoteGenerationSocket: settings.quoteGenerationSocket }),
-    };
-  }
-  const snp = platform.tee.type === "sev-snp";
-  return {
-    ...platform.tee,
-    cbitpos: settings.cbitpos,
-    reducedPhysBits: settings.reducedPhysBits,
-    ...(settings.policy === undefined ? {} : { policy: settings.policy }),
-    // An IGVM file has no hashes table: there the vTPM's PCR4 and PCR9 tell kernel, initrd and command line.
-    ...(boot === "direct" && firmware?.kind !== "igvm" ? { kernelHashes: true } : {}),
-    ...(snp ? { guestFeatures: settings.guestFeatures } : {}),
-    ...(snp && settings.hostData !== undefined ? { hostData: settings.hostData } : {}),
-    ...(snp && idBlock !== undefined ? idBlock : {}),
   };
 }

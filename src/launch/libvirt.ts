@@ -4,6 +4,7 @@ import { HalError } from "../lib/errors.js";
 import { parseSize } from "../lib/size.js";
 import type { Launch } from "../model/generated.js";
 import { located } from "./quote.js";
+import { teeRules } from "./tee.js";
 
 export interface LibvirtOptions {
   /** The folder of launch.json, absolute: libvirt knows no relative paths. */
@@ -14,9 +15,6 @@ export interface LibvirtOptions {
 
 /** Where libvirt keeps images, when nobody says where ours is. */
 const IMAGES = "/var/lib/libvirt/images";
-
-/** The default of QEMU: no debugging by the host, no key sharing (AMD SEV API 55766, section 3; SEV-SNP ABI 56860, section 4.3). */
-const defaultPolicy = { sev: "0x1", "sev-snp": "0x30000" } as const;
 
 /**
  * The libvirt domain of an image (libvirt.org/formatdomain.html), valid against libvirt's own schema. What libvirt has no element
@@ -184,25 +182,12 @@ function shareElement(share: Launch["shares"][number], place: Place, { shares }:
 
 function securityElement({ tee }: Launch): Element | undefined {
   if (tee === undefined) return undefined;
-  if (tee.type === "tdx") {
-    // libvirt reaches the quote generation service through its Unix socket, not through vsock.
-    return element(
-      "launchSecurity",
-      { type: "tdx" },
-      tee.quoteGenerationSocket === undefined ? undefined : element("quoteGenerationService"),
-    );
-  }
-  const text = (name: string, value: string | number | undefined) => (value === undefined ? undefined : element(name, {}, String(value)));
-  return element(
-    "launchSecurity",
-    { type: tee.type, kernelHashes: tee.kernelHashes ? "yes" : undefined, authorKey: tee.authorKeyEnabled ? "yes" : undefined },
-    text("cbitpos", tee.cbitpos),
-    text("reducedPhysBits", tee.reducedPhysBits),
-    text("policy", tee.policy ?? defaultPolicy[tee.type]),
-    text("idBlock", tee.idBlock),
-    text("idAuth", tee.idAuth),
-    text("hostData", tee.hostData),
+  const security = teeRules(tee).libvirt(tee);
+  if ("message" in security) throw new HalError("input", security.message, { remedy: security.remedy });
+  const children = Object.entries(security.elements).map(([name, value]) =>
+    value === undefined ? undefined : value === "" ? element(name) : element(name, {}, String(value)),
   );
+  return element("launchSecurity", security.attributes, ...children);
 }
 
 function commandLine(args: readonly string[]): Element {

@@ -5,8 +5,6 @@ import { located, refuseControl } from "./quote.js";
 const MiB = 2 ** 20;
 /** nitro-cli gives no enclave less memory than this many times its EIF (aws-nitro-enclaves-cli, resource_manager.rs). */
 const MEMORY_PER_EIF = 4;
-/** The context id of the parent instance, as the enclave sees it. */
-const PARENT_CID = 3;
 
 /**
  * `nitro-cli run-enclave` for the image's EIF (AWS Nitro Enclaves user guide, "nitro-cli run-enclave").
@@ -16,10 +14,7 @@ const PARENT_CID = 3;
 export function nitroArgv(launch: Omit<Launch, "argv">, options: { readonly base?: string } = {}): readonly string[] {
   if (launch.eif === undefined) {
     throw new HalError("input", `image '${launch.profile}' has no EIF, which is all that a Nitro enclave starts from`, {
-      remedy:
-        launch.platform === "nitro"
-          ? "this build of hal made no EIF: start the kernel with --platform none"
-          : "build a profile with platform: nitro",
+      remedy: "build a profile with platform: nitro",
     });
   }
   const memory = Math.ceil(launch.memory.bytes / MiB);
@@ -28,8 +23,6 @@ export function nitroArgv(launch: Omit<Launch, "argv">, options: { readonly base
     throw new HalError("input", `the enclave has ${memory} MiB, and nitro-cli demands ${MEMORY_PER_EIF} times its EIF: ${least} MiB`, {
       remedy: `launch.memory: ${least}M`,
     });
-  if (launch.vsock?.cid === PARENT_CID)
-    throw new HalError("input", `launch.vsock.cid ${PARENT_CID} is the parent instance's`, { remedy: "4 or more" });
   return [
     "nitro-cli",
     "run-enclave",

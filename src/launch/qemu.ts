@@ -1,7 +1,9 @@
 import { HalError } from "../lib/errors.js";
 import type { Launch } from "../model/generated.js";
+import { platforms } from "../model/platforms/index.js";
+import { placeholder } from "../model/shares.js";
 import { located, qemuOptions, refuseControl } from "./quote.js";
-import { placeholder } from "./shares.js";
+import { teeRules } from "./tee.js";
 
 export type Accel = "kvm" | "tcg";
 
@@ -50,7 +52,11 @@ export function qemuArgv(launch: Described, options: QemuOptions = {}): readonly
     launch.boot === "enclave"
       ? [accelerator, enclave, consoles]
       : [accelerator, machine, memory, firmware, tee, kernel, drives, network, vsock, shares, consoles];
-  const argv = [options.binary ?? "qemu-system-x86_64", ...parts.flatMap((part) => part(launch, options)), ...(options.extra ?? [])];
+  const argv = [
+    options.binary ?? platforms[launch.platform].emulator,
+    ...parts.flatMap((part) => part(launch, options)),
+    ...(options.extra ?? []),
+  ];
   for (const word of argv) refuseControl(word, "the QEMU command");
   return argv;
 }
@@ -122,29 +128,13 @@ const firmware: Part = (launch, { base, snapshot }) => {
   ];
 };
 
-/** QEMU docs/system/i386: amd-memory-encryption.rst, tdx.rst; properties in qapi/qom.json. */
-const tee: Part = ({ tee: object }) => {
-  if (object === undefined) return [];
-  if (object.type === "tdx") {
-    const socket = object.quoteGenerationSocket;
-    const quote =
-      socket === undefined ? {} : { "quote-generation-socket": { type: "vsock", cid: String(socket.cid), port: String(socket.port) } };
-    return ["-object", JSON.stringify({ "qom-type": "tdx-guest", id: object.id, ...quote })];
-  }
-  return [
-    "-object",
-    qemuOptions(`${object.type}-guest`, {
-      id: object.id,
-      cbitpos: object.cbitpos,
-      "reduced-phys-bits": object.reducedPhysBits,
-      policy: object.policy,
-      "kernel-hashes": object.kernelHashes,
-      "host-data": object.hostData,
-      "id-block": object.idBlock,
-      "id-auth": object.idAuth,
-      "author-key-enabled": object.authorKeyEnabled,
-    }),
-  ];
+/** Properties of the object: QEMU qapi/qom.json. */
+const tee: Part = ({ tee: described }) => {
+  if (described === undefined) return [];
+  const { type, form, properties } = teeRules(described).qemu(described);
+  if (form === "json") return ["-object", JSON.stringify({ "qom-type": type, ...properties })];
+  const plain = Object.entries(properties).filter(([, value]) => typeof value !== "object");
+  return ["-object", qemuOptions(type, Object.fromEntries(plain) as Parameters<typeof qemuOptions>[1])];
 };
 
 const kernel: Part = (launch, options) => {

@@ -6,6 +6,7 @@ import { readLaunch, requireFiles } from "../bundle/manifest.js";
 import { HalError } from "../lib/errors.js";
 import { findTool, formatCommand, runCommand, runInteractive } from "../lib/tools.js";
 import type { Launch } from "../model/generated.js";
+import { ordinary, platforms } from "../model/platforms/index.js";
 import { type FormatName, formats } from "./formats.js";
 import { kvmWorks } from "./kvm.js";
 import { nitroArgv } from "./nitro-cli.js";
@@ -15,8 +16,8 @@ import { withoutTee } from "./without-tee.js";
 
 export interface RunImageOptions {
   readonly accel: "auto" | Accel;
-  /** `none`: as an ordinary virtual machine, without TEE. */
-  readonly platform?: "none";
+  /** Start it as an ordinary virtual machine. */
+  readonly withoutTee?: boolean;
   /** Return how to start it instead of starting it. */
   readonly print: boolean;
   readonly format: FormatName;
@@ -43,14 +44,14 @@ export interface RunImageResult {
  * "tool" when QEMU is missing
  */
 export async function runImage(dir: string, options: RunImageOptions): Promise<RunImageResult> {
-  if (options.idKeys !== undefined && options.platform === "none")
+  if (options.idKeys !== undefined && options.withoutTee)
     throw new HalError("input", "an ID block is for the processor that checks it, and --platform none has none", {
       remedy: "leave out --id-key, or --platform none",
     });
   const described = await readLaunch(dir);
   const base = resolve(dir);
   const signed = options.idKeys === undefined ? described : await (await import("./sign.js")).signLaunch(described, base, options.idKeys);
-  const launch = options.platform === "none" ? withoutTee(signed) : signed;
+  const launch = options.withoutTee ? withoutTee(signed) : signed;
   checkShares(launch, options.shares);
   if (options.print) {
     const accel = options.accel === "auto" ? "kvm" : options.accel;
@@ -96,8 +97,12 @@ export async function chooseAccel(wanted: "auto" | Accel, kernel: string): Promi
 /** The CPU model and count for an accelerator on this host; nothing where launch.json's own are right. */
 export async function cpuFor(launch: Launch, accel: Accel): Promise<Pick<QemuOptions, "cpuModel" | "cpus">> {
   // Emulated CPUs beyond the host's own only wait for each other.
-  if (accel === "tcg") return { cpuModel: tcgCpu(await qemuVersion()), cpus: Math.min(launch.cpu.count, availableParallelism()) };
-  return launch.platform === "none" ? { cpuModel: "host" } : {};
+  if (accel === "tcg")
+    return {
+      cpuModel: tcgCpu(await qemuVersion(platforms[launch.platform].emulator)),
+      cpus: Math.min(launch.cpu.count, availableParallelism()),
+    };
+  return platforms[launch.platform].confidential ? {} : { cpuModel: "host" };
 }
 
 /**
@@ -110,10 +115,10 @@ function tcgCpu(version: readonly [number, number] | undefined): string {
 }
 
 /** Major and minor version of the installed QEMU. */
-export async function qemuVersion(): Promise<readonly [number, number]> {
-  const { stdout } = await runCommand({ tool: "qemu-system-x86_64", args: ["--version"] });
+export async function qemuVersion(emulator = ordinary.emulator): Promise<readonly [number, number]> {
+  const { stdout } = await runCommand({ tool: emulator, args: ["--version"] });
   const match = /version (\d+)\.(\d+)/.exec(stdout);
-  if (match === null) throw new HalError("command", "qemu-system-x86_64 --version names no version", { details: stdout.split("\n") });
+  if (match === null) throw new HalError("command", `${emulator} --version names no version`, { details: stdout.split("\n") });
   return [Number(match[1]), Number(match[2])];
 }
 
@@ -141,7 +146,7 @@ function tellPlaceholders(launch: Launch, { shares, note }: RunImageOptions): vo
 async function fitToHost(launch: Launch, { shares, note }: RunImageOptions): Promise<Launch> {
   const missing = launch.shares.filter((share) => share.path === undefined && shares[share.tag] === undefined);
   const flags = missing.map((share) => `--share ${share.tag}=DIR`).join(" ");
-  if (launch.platform !== "none") {
+  if (platforms[launch.platform].confidential) {
     if (missing.length > 0)
       throw new HalError("input", `${missing.map((share) => share.tag).join(", ")}: no directory to share`, { remedy: flags });
     return launch;

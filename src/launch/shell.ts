@@ -1,8 +1,8 @@
 import { shellQuote } from "../lib/tools.js";
 import type { Launch } from "../model/generated.js";
+import { placeholder } from "../model/shares.js";
 import { nitroArgv } from "./nitro-cli.js";
 import { type QemuOptions, qemuArgv } from "./qemu.js";
-import { placeholder } from "./shares.js";
 
 type Share = Launch["shares"][number];
 

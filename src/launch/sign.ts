@@ -8,6 +8,7 @@ import { launchRequest } from "../measure/from-bundle.js";
 import { measure } from "../measure/measure.js";
 import { signIdBlock } from "../measure/sev/id-block.js";
 import type { Launch } from "../model/generated.js";
+import { teeRules } from "./tee.js";
 
 /** Private EC P-384 keys in PEM. */
 export interface IdKeyFiles {
@@ -15,23 +16,21 @@ export interface IdKeyFiles {
   readonly authorKey?: string;
 }
 
-/** What QEMU's sev-snp-guest has when nothing is said (qapi/qom.json, SevSnpGuestProperties: policy). */
-const DEFAULT_POLICY = "0x30000";
-
 /**
  * The launch metadata with an ID block that is signed over the predicted launch digest: the processor itself
  * then refuses to start anything else. It is made at launch: an image is built without anybody's key.
  * @param base the folder of launch.json
  */
 export async function signLaunch(launch: Launch, base: string, keys: IdKeyFiles): Promise<Launch> {
-  if (launch.tee?.type !== "sev-snp")
-    throw new HalError("input", `an ID block is SEV-SNP's, and this image is for platform ${launch.platform}`);
+  const idBlockRules = launch.tee === undefined ? undefined : teeRules(launch.tee).idBlock;
+  if (launch.tee === undefined || idBlockRules === undefined)
+    throw new HalError("input", `platform ${launch.platform} has no ID block: it belongs to SEV-SNP`);
   refuseUncovered(launch);
   await requireUnchanged(launch, base);
-  const { values, notPredicted } = await measure(launchRequest(launch, base, "sev-snp"));
+  const { values, notPredicted } = await measure(launchRequest(launch, base, idBlockRules.digestOf));
   const digest = values.find(({ register }) => register === "launchDigest")?.value;
   if (digest === undefined) throw new HalError("input", `the launch digest is not predicted: ${notPredicted[0]?.why ?? "no reason known"}`);
-  const policy = launch.tee.policy ?? DEFAULT_POLICY;
+  const policy = launch.tee.policy ?? idBlockRules.policy;
   const { idBlock, idAuth } = signIdBlock({
     launchDigest: digest,
     policy: BigInt(policy),

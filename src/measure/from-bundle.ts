@@ -3,16 +3,9 @@ import { join, resolve } from "node:path";
 import { readLaunch } from "../bundle/manifest.js";
 import { HalError } from "../lib/errors.js";
 import type { Launch } from "../model/generated.js";
-import type { MeasuredPlatform, MeasureRequest } from "./request.js";
-
-/** What each platform's guest can show a verifier. The vTPM is the TEE's own (COCONUT-SVSM), or any TPM of a machine without TEE. */
-const measuredOn: Readonly<Record<Launch["platform"], readonly MeasuredPlatform[]>> = {
-  "sev-snp": ["sev-snp", "vtpm"],
-  sev: ["sev", "sev-es"],
-  tdx: ["tdx"],
-  nitro: ["nitro"],
-  none: ["vtpm"],
-};
+import { platforms } from "../model/platforms/index.js";
+import type { MeasuredPlatform } from "../model/platforms/platform.js";
+import type { MeasureRequest } from "./request.js";
 
 /** Of Debian's stable release: what a launcher has unless it says otherwise. Every value that depends on them says so. */
 const defaults = { qemuVersion: "10.0", firmwareVersion: "2025.02" } as const;
@@ -28,7 +21,8 @@ export async function requestOf(dir: string, only?: MeasuredPlatform): Promise<M
  */
 export function launchRequest(launch: Launch, base: string, only?: MeasuredPlatform): MeasureRequest {
   const file = (path: string | undefined): string | undefined => (path === undefined ? undefined : resolve(base, path));
-  const platforms = only === undefined ? measuredOn[launch.platform] : [only];
+  const { measures, kernelHeader } = platforms[launch.platform];
+  const wanted = only === undefined ? measures : [only];
   // The profile may name a file of the launching host that is not here: then the digest is not predicted, and says so.
   const present = (path: string | undefined): string | undefined => (path !== undefined && existsSync(path) ? path : undefined);
   const firmware = present(file(launch.firmware?.path));
@@ -54,14 +48,14 @@ export function launchRequest(launch: Launch, base: string, only?: MeasuredPlatf
     memory: launch.memory.size,
     qemuVersion: defaults.qemuVersion,
   };
-  if (platforms.length === 0) throw new HalError("input", `nothing is measured on platform ${launch.platform}`);
+  if (wanted.length === 0) throw new HalError("input", `nothing is measured on platform ${launch.platform}`);
   return {
     ...(Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined)) as Partial<MeasureRequest>),
-    platforms,
+    platforms: wanted,
     initrds: initrd === undefined ? [] : [initrd],
     vcpus: [launch.cpu.count],
     boot: launch.boot === "disk" ? "uki-disk" : "direct",
     nativeZero: false,
-    guest: launch.platform === "tdx" ? "tdx" : launch.platform === "none" || launch.platform === "nitro" ? "plain" : "sev",
+    guest: kernelHeader,
   };
 }

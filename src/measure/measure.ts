@@ -1,5 +1,6 @@
 import type { Measurements } from "../model/generated.js";
-import { type ExplainedValue, type Inputs, inputsOf, type MeasuredPlatform, type MeasureRequest, type Prediction } from "./request.js";
+import type { MeasuredPlatform } from "../model/platforms/platform.js";
+import { type ExplainedValue, type Inputs, inputsOf, type MeasureRequest, type Prediction } from "./request.js";
 
 /** Each platform's code is loaded when it is asked for: `hal measure` starts many times in a script. */
 const predictors: Readonly<Record<MeasuredPlatform, () => Promise<(inputs: Inputs) => Promise<Prediction>>>> = {

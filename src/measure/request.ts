@@ -4,12 +4,12 @@ import { openWhole, sha256, sha256File } from "../lib/digest.js";
 import { HalError } from "../lib/errors.js";
 import { parseSize } from "../lib/size.js";
 import type { Measurements } from "../model/generated.js";
+import { measuredPlatforms } from "../model/measured-platforms.js";
+import type { MeasuredPlatform, Platform } from "../model/platforms/platform.js";
 import type { NotPredicted, RegisterValue } from "./events.js";
 import type { MeasuredStep } from "./steps.js";
 import type { MrtdOrder } from "./tdx/mrtd.js";
 import type { NamedBytes } from "./vtpm/kernel-boot.js";
-
-export type MeasuredPlatform = "sev" | "sev-es" | "sev-snp" | "tdx" | "vtpm" | "nitro";
 
 /** What is measured, as files and settings. Everything optional is needed by some platform only; what is missing is said. */
 export interface MeasureRequest {
@@ -34,8 +34,8 @@ export interface MeasureRequest {
   readonly boot: "direct" | "uki-disk" | "uki-kernel";
   readonly passOrder?: MrtdOrder;
   readonly nativeZero: boolean;
-  /** Whether the kernel runs in a SEV guest, whose setup header QEMU leaves alone. */
-  readonly guest: "plain" | "sev" | "tdx";
+  /** What QEMU does to the kernel's setup header. */
+  readonly guest: Platform["kernelHeader"];
 }
 
 export type Value = Measurements["values"][number];
@@ -64,7 +64,7 @@ export interface Inputs {
 
 export function inputsOf(request: MeasureRequest): Inputs {
   const initrd = once(() => each(oneInitrd(request), measureFile));
-  const everyBank = request.platforms.some((platform) => platform === "vtpm" || platform === "tdx");
+  const everyBank = request.platforms.some((platform) => measuredPlatforms[platform].everyBank);
   const firmware = once(() =>
     each(request.firmware, async (file) => {
       const { bytes } = await readNamed(file);

@@ -203,7 +203,7 @@ export interface Launch {
    */
   profile: string;
   /**
-   * The TEE.
+   * A TEE, or none.
    */
   platform: "sev-snp" | "sev" | "tdx" | "nitro" | "none";
   /**
@@ -511,9 +511,9 @@ export interface Launch {
    */
   tee?: {
     /**
-     * Which.
+     * A TEE, or none.
      */
-    type: "sev" | "sev-snp" | "tdx";
+    type: "sev-snp" | "sev" | "tdx" | "nitro" | "none";
     /**
      * Name inside the QEMU command line.
      */
@@ -600,9 +600,9 @@ export interface Launch {
      */
     values: {
       /**
-       * As in measurements.json.
+       * Who reports a register: a platform, SEV with encrypted state (sev-es), or a vTPM.
        */
-      platform: "sev" | "sev-es" | "sev-snp" | "tdx" | "nitro" | "vtpm";
+      platform: "sev" | "sev-es" | "sev-snp" | "tdx" | "vtpm" | "nitro";
       /**
        * As in measurements.json.
        */
@@ -743,9 +743,9 @@ export interface Manifest {
    */
   profile: string;
   /**
-   * The TEE.
+   * A TEE, or none.
    */
-  platform: string;
+  platform: "sev-snp" | "sev" | "tdx" | "nitro" | "none";
   /**
    * The layout's name.
    */
@@ -945,7 +945,7 @@ export interface Measurements {
    */
   values: {
     /**
-     * Who reports it.
+     * Who reports a register: a platform, SEV with encrypted state (sev-es), or a vTPM.
      */
     platform: "sev" | "sev-es" | "sev-snp" | "tdx" | "vtpm" | "nitro";
     /**

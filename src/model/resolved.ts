@@ -78,6 +78,8 @@ export interface Resolved {
   readonly units: readonly ResolvedUnit[];
   readonly enable: readonly string[];
   readonly disable: readonly string[];
+  /** Who gives a value that nobody wrote and that is not the schema's default, by JSON pointer: `platform sev-snp`. */
+  readonly defaults: ReadonlyMap<string, string>;
   /** Where a value of the profile came from, by JSON pointer (`/launch/memory`). */
   readonly origins: ReadonlyMap<string, Location>;
 }

@@ -1,8 +1,8 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { withSystemdOptions } from "../codecs/efi-variables.js";
-import { packagedFirmware } from "../launch/packaged-firmware.js";
 import { runCommand } from "../lib/tools.js";
+import { firmwarePackages } from "../model/firmware-packages.js";
 import { VictimDisk } from "./damage.js";
 import { foreignLuks2 } from "./foreign-luks2.js";
 import { BLOCK, fileBlock, hashBlock, rootInodeBlock } from "./locate.js";
@@ -306,10 +306,10 @@ export const cases: readonly HostileCase[] = [
     name: "efi-variables",
     what: "firmware with the EFI variable SystemdOptions, kernel parameters for systemd: not seen",
     expected: "works",
-    tool: packagedFirmware.ovmf,
+    tool: firmwarePackages.ovmf.path,
     damage: async (_subject, _disk, scratch) => {
       const flash = join(resolve(scratch), "flash");
-      await writeFile(flash, withSystemdOptions(await readFile(packagedFirmware.ovmf), "systemd.setenv=HAL_PROOF=taken"));
+      await writeFile(flash, withSystemdOptions(await readFile(firmwarePackages.ovmf.path), "systemd.setenv=HAL_PROOF=taken"));
       return { extra: ["-drive", `if=pflash,unit=0,format=raw,file=${flash.replaceAll(",", ",,")}`] };
     },
   },

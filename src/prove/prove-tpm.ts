@@ -4,7 +4,6 @@ import { readLaunch } from "../bundle/manifest.js";
 import { readEventLog } from "../codecs/eventlog.js";
 import { firmwareVersionIn } from "../codecs/firmware-volumes.js";
 import { readFirmware } from "../codecs/ovmf.js";
-import { packagedFirmware } from "../launch/packaged-firmware.js";
 import { qemuVersion } from "../launch/run.js";
 import { withoutTee } from "../launch/without-tee.js";
 import type { Bank } from "../lib/banks.js";
@@ -14,6 +13,7 @@ import type { RegisterValue } from "../measure/events.js";
 import { launchRequest } from "../measure/from-bundle.js";
 import { measure } from "../measure/measure.js";
 import { type MeasureRequest, readNamed } from "../measure/request.js";
+import { firmwarePackages } from "../model/firmware-packages.js";
 import type { Launch } from "../model/generated.js";
 import { divergences, unexplained } from "../verify/eventlog-compare.js";
 import type { Check } from "./expect.js";
@@ -162,7 +162,7 @@ async function chooseFirmware(launch: Launch, dir: string) {
     const flash = { firmware, ...(vars === undefined ? {} : { vars: resolve(dir, vars.path) }) };
     if (version !== undefined) return { flash, file: firmware, version };
   }
-  return { flash: { firmware: packagedFirmware.ovmf }, file: packagedFirmware.ovmf, version: await installedFirmware() };
+  return { flash: { firmware: firmwarePackages.ovmf.path }, file: firmwarePackages.ovmf.path, version: await installedFirmware() };
 }
 
 async function installedFirmware(): Promise<string> {
@@ -171,5 +171,5 @@ async function installedFirmware(): Promise<string> {
     { allowFailure: true },
   );
   if (exitCode === 0 && stdout !== "") return stdout;
-  throw missingTool(packagedFirmware.ovmf);
+  throw missingTool(firmwarePackages.ovmf.path);
 }

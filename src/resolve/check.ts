@@ -1,11 +1,11 @@
 import { readdir, readlink, stat } from "node:fs/promises";
 import { join, normalize } from "node:path";
-import { describeLaunch } from "../launch/describe.js";
 import { HalError, type Location } from "../lib/errors.js";
 import { nearest } from "../lib/nearest.js";
 import { parseSize } from "../lib/size.js";
 import { listDocuments } from "../load/catalog.js";
 import { nearestOrigin } from "../load/tree.js";
+import { platforms } from "../model/platforms/index.js";
 import type { Resolved } from "../model/resolved.js";
 
 type Check = (resolved: Resolved, at: (pointer: string) => Location) => void | Promise<void>;
@@ -67,11 +67,10 @@ function features({ features, profile }: Resolved, at: (pointer: string) => Loca
   }
 }
 
-function platform({ profile, layout, platform }: Resolved, at: (pointer: string) => Location): void {
-  if (platform === "nitro" && layout.root.type !== "ram") {
-    fail(`platform nitro has no disk, and layout '${layout.name}' has one`, at("/layout"), "layout: ram");
-  }
-  if (platform === "nitro" && profile.boot === "uki") fail("platform nitro boots an EIF, not a UKI", at("/boot"), "boot: direct");
+function platform({ profile, layout, platform: name }: Resolved, at: (pointer: string) => Location): void {
+  if (platforms[name].starts !== "enclave") return;
+  if (layout.root.type !== "ram") fail(`platform ${name} has no disk, and layout '${layout.name}' has one`, at("/layout"), "layout: ram");
+  if (profile.boot === "uki") fail(`platform ${name} starts an enclave image, not a unified kernel image`, at("/boot"), "boot: direct");
 }
 
 /** BusyBox's init would leave a unit lying there, and nobody would say so. */
@@ -179,17 +178,6 @@ function uniqueness({ files, users, units, profile }: Resolved, at: (pointer: st
   );
 }
 
-function launch({ profile }: Resolved, at: (pointer: string) => Location): void {
-  const { cpus, maxCpus, memory, maxMemory, memorySlots } = profile.launch;
-  if (maxCpus !== undefined && maxCpus < cpus) fail(`launch.maxCpus is ${maxCpus}, less than cpus (${cpus})`, at("/launch/maxCpus"));
-  if (parseSize(memory) < 64 * MiB) fail(`launch.memory is ${memory}: too small to boot`, at("/launch/memory"), "at least 64M");
-  if (parseSize(memory) > 16 * 2 ** 40) fail(`launch.memory is ${memory}: more than any machine`, at("/launch/memory"));
-  if ((maxMemory === undefined) !== (memorySlots === undefined))
-    fail("launch.maxMemory and launch.memorySlots go together", at("/launch/maxMemory"));
-  if (maxMemory !== undefined && parseSize(maxMemory) < parseSize(memory))
-    fail("launch.maxMemory is less than launch.memory", at("/launch/maxMemory"));
-}
-
 /** Overlays are people's own trees: only what an image can hold, and no link through which a file would land elsewhere. */
 async function overlays(resolved: Resolved, at: (pointer: string) => Location): Promise<void> {
   for (const overlay of resolved.overlays) {
@@ -216,19 +204,7 @@ async function checkOverlayTree(root: string, inside: string, where: Location): 
   }
 }
 
-/** What describing the launch refuses is refused before the build: firmware that the platform needs, vCPUs that do not divide. */
-function launchable(resolved: Resolved, at: (pointer: string) => Location): void {
-  const names = resolved.platform === "nitro" ? ["image.eif"] : ["bzImage", "initramfs.cpio.zst", "disk.img"];
-  const unbuilt = names.map((name) => ({ name, size: 0, sha256: "" }));
-  try {
-    describeLaunch(resolved, unbuilt, "");
-  } catch (error) {
-    if (!(error instanceof HalError) || error.at !== undefined) throw error;
-    throw new HalError(error.kind, error.message, { at: at("/launch"), ...(error.remedy === undefined ? {} : { remedy: error.remedy }) });
-  }
-}
-
-const checks: readonly Check[] = [platform, features, services, kernelParameters, sizes, uniqueness, launch, launchable, overlays];
+const checks: readonly Check[] = [platform, features, services, kernelParameters, sizes, uniqueness, overlays];
 
 /** What a schema cannot say: that the parts of a profile fit together. Throws the first misfit, located. */
 export async function checkSemantics(resolved: Resolved): Promise<void> {

@@ -5,9 +5,11 @@ import { load } from "../load/load.js";
 import { complete } from "../load/schema.js";
 import { fileOf, nearestOrigin, originsOf } from "../load/tree.js";
 import type { Feature, Layout, Profile } from "../model/generated.js";
+import { platforms } from "../model/platforms/index.js";
 import type { Resolved } from "../model/resolved.js";
 import { checkSemantics } from "./check.js";
 import { type Contribution, kernelFragments, readFiles, readText, readUnits, requestsOf } from "./contributions.js";
+import { checkLaunch, withLaunchDefaults } from "./launch.js";
 import { withLayoutOptions } from "./layout-options.js";
 import { loadWithParents, refuseOtherName } from "./parents.js";
 import { partitionsOf } from "./partitions.js";
@@ -28,17 +30,19 @@ export interface ResolveOptions {
 export async function resolve(reference: string, options: ResolveOptions = {}): Promise<Resolved> {
   const file = findDocument("profile", reference, undefined, { file: reference });
   const tree = applySettings(await loadWithParents(file), options.set ?? []);
-  const profile = withToolchainDefaults(complete<Profile>(tree, "profile"));
+  const written = withToolchainDefaults(complete<Profile>(tree, "profile"));
   const origins = originsOf(tree);
   const at = (pointer: string): Location => nearestOrigin(origins, pointer);
 
-  if (profile.abstract)
-    throw new HalError("input", `profile '${profile.name}' is abstract: it is only for others to extend`, { at: at("/abstract") });
-  if (profile.platform === undefined)
-    throw new HalError("input", `profile '${profile.name}' has no platform`, {
+  if (written.abstract)
+    throw new HalError("input", `profile '${written.name}' is abstract: it is only for others to extend`, { at: at("/abstract") });
+  const { platform: name } = written;
+  if (name === undefined)
+    throw new HalError("input", `profile '${written.name}' has no platform`, {
       at: tree.at,
-      remedy: "platform: sev-snp, sev, tdx, nitro or none",
+      remedy: `platform: ${Object.keys(platforms).join(", ")}`,
     });
+  const { profile, defaults } = withLaunchDefaults(written, name);
   if (profile.layout === undefined)
     throw new HalError("input", `profile '${profile.name}' has no layout`, { at: tree.at, remedy: "layout: hardened or ram (hal list)" });
 
@@ -67,7 +71,7 @@ export async function resolve(reference: string, options: ResolveOptions = {}): 
     profile,
     layout,
     features: features.map(({ feature }) => feature),
-    platform: profile.platform,
+    platform: name,
     partitions: partitionsOf(profile.name, profile.boot, layout),
     cmdline: cmdlineOf(profile, layout),
     buildrootRequests: mergeRequests([
@@ -97,9 +101,11 @@ export async function resolve(reference: string, options: ResolveOptions = {}): 
     ],
     enable: unique([...features.flatMap(({ feature }) => feature.enable), ...profile.services.enable]),
     disable: unique(profile.services.disable),
+    defaults,
     origins,
   };
   await checkSemantics(resolved);
+  checkLaunch(resolved);
   return resolved;
 }
 

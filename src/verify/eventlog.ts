@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { readLaunch } from "../bundle/manifest.js";
-import { type EventLogKind, readEventLog } from "../codecs/eventlog.js";
+import { readEventLog } from "../codecs/eventlog.js";
 import { withoutTee } from "../launch/without-tee.js";
 import { type Bank, bankSizes, banks } from "../lib/banks.js";
 import { HalError } from "../lib/errors.js";
@@ -8,6 +8,7 @@ import type { RegisterValue } from "../measure/events.js";
 import { launchRequest } from "../measure/from-bundle.js";
 import { measure } from "../measure/measure.js";
 import { type MeasureRequest, readNamed } from "../measure/request.js";
+import { platforms } from "../model/platforms/index.js";
 import { divergences, unexplained } from "./eventlog-compare.js";
 import type { Finding } from "./finding.js";
 
@@ -15,8 +16,8 @@ export interface EventLogOptions {
   readonly eventlog: string;
   /** A file with the registers' values as the machine reports them; without it only the log itself is judged. */
   readonly registers?: string;
-  /** `none`: the machine was an ordinary one, without the TEE of launch.json. */
-  readonly platform?: "none";
+  /** The machine was an ordinary one, without the TEE of launch.json. */
+  readonly withoutTee?: boolean;
   /** What of the launch was different from launch.json. */
   readonly memory?: string;
   readonly qemuVersion?: string;
@@ -32,12 +33,10 @@ export interface EventLogOptions {
 export async function verifyEventLog(dir: string, options: EventLogOptions): Promise<Finding[]> {
   const { memory, qemuVersion, firmwareVersion, initrd, uki } = options;
   const described = await readLaunch(dir);
-  const own = launchRequest(options.platform === "none" ? withoutTee(described) : described, resolve(dir));
-  const tdx = own.platforms.includes("tdx");
-  const kind: EventLogKind = tdx ? "ccel" : "tpm";
+  const launch = options.withoutTee ? withoutTee(described) : described;
+  const { kind, of } = platforms[launch.platform].eventLog;
   const request: MeasureRequest = {
-    ...own,
-    platforms: [tdx ? "tdx" : "vtpm"],
+    ...launchRequest(launch, resolve(dir), of),
     ...(memory === undefined ? {} : { memory }),
     ...(qemuVersion === undefined ? {} : { qemuVersion }),
     ...(firmwareVersion === undefined ? {} : { firmwareVersion }),

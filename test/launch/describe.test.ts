@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { describeLaunch } from "../../src/launch/describe.js";
-import { placeholder } from "../../src/launch/shares.js";
 import { withoutTee } from "../../src/launch/without-tee.js";
 import { canonicalJson } from "../../src/lib/digest.js";
 import { runCommand } from "../../src/lib/tools.js";
 import { validatePlain } from "../../src/load/schema.js";
+import { placeholder } from "../../src/model/shares.js";
 import { resolve } from "../../src/resolve/resolve.js";
 import { artifacts, launchOf } from "./fixture.js";
 
@@ -85,7 +85,7 @@ describe("launch.json", () => {
   test.each([
     { profile: "sev-snp", set: ["launch.firmware.vars=/x/VARS.fd"], message: /no flash/ },
     { profile: "sev-snp-ram", set: ["launch.firmware.path=/x"], message: /exclude each other/ },
-    { profile: "sev", set: ["launch.igvm=/x"], message: /IGVM/ },
+    { profile: "sev", set: ["launch.igvm=/x"], message: /platform sev has no launch.igvm/ },
     { profile: "dev", set: ["platform=tdx"], message: /needs firmware/ },
     { profile: "dev", set: ["boot=uki"], message: /UEFI/ },
     { profile: "dev", set: ["launch.cpus=3", "launch.threads=2"], message: /multiple of sockets × threads/ },
@@ -106,8 +106,9 @@ describe("launch.json", () => {
     },
     { profile: "nitro", set: ["launch.forwards=[{host: 1, guest: 2}]"], message: "platform nitro has no launch.forwards" },
     { profile: "nitro", set: ["launch.shares=[{tag: env_share}]"], message: "platform nitro has no launch.shares" },
+    { profile: "nitro", set: ["launch.vsock.cid=3"], message: "launch.vsock.cid 3 is the parent instance's" },
     { profile: "nitro", set: ["launch.firmware.package=ovmf"], message: "platform nitro has no launch.firmware" },
-    { profile: "sev-snp-ram", set: ["launch.policy=0x30000"], message: "the guest policy of an IGVM guest is the one in the file" },
+    { profile: "sev-snp-ram", set: ["launch.policy=0x30000"], message: "QEMU takes the guest policy of an IGVM guest from the file" },
     { profile: "sev-snp", set: ["launch.policy=0x10000"], message: "bit 17 must be one" },
     { profile: "sev-snp", set: ["launch.policy=0xb0000"], message: "lets the host read and write the guest's memory" },
     { profile: "sev", set: ["launch.policy=0x4"], message: "lets the host read and write the guest's memory" },

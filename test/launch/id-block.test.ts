@@ -155,7 +155,7 @@ describe("hal run --id-key", () => {
   });
 
   test("is no option that is silently without effect", async () => {
-    await expect(signed({ platform: "none" })).rejects.toThrow(/--platform none has none/);
+    await expect(signed({ withoutTee: true })).rejects.toThrow(/--platform none has none/);
     const asked = { accel: "auto", print: true, format: "qemu", share: [], signal: new AbortController().signal } as const;
     await expect(run(dir, { ...asked, authorKey: at("author.pem") })).rejects.toThrow(/--author-key signs the key of an ID block/);
     await expect(run(dir, { ...asked, idKey: at("id.pem"), json: true })).rejects.toThrow(/--json prints launch.json as it is/);

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { bootsKernel } from "../../src/launch/kvm.js";
 import { chooseAccel, cpuFor, type RunImageOptions, runImage } from "../../src/launch/run.js";
-import { placeholder } from "../../src/launch/shares.js";
 import { withoutTee } from "../../src/launch/without-tee.js";
 import { canonicalJson } from "../../src/lib/digest.js";
+import { placeholder } from "../../src/model/shares.js";
 import { launchOf } from "./fixture.js";
 
 let dir: string;
@@ -44,7 +44,7 @@ describe("hal run", () => {
   });
 
   test("--platform none --accel tcg leaves the TEE out and needs no KVM", async () => {
-    const { text } = await runImage(dir, options({ platform: "none", accel: "tcg" }));
+    const { text } = await runImage(dir, options({ withoutTee: true, accel: "tcg" }));
     expect(text).not.toMatch(/sev|igvm|memfd|enable-kvm/);
     expect(text).toContain("-accel tcg,thread=single");
     expect(text).toContain("-cpu max,-cx16");
@@ -58,7 +58,7 @@ describe("hal run", () => {
   });
 
   test("what launch.json starts must be there before anything is started", async () => {
-    const start = options({ print: false, accel: "tcg", platform: "none" });
+    const start = options({ print: false, accel: "tcg", withoutTee: true });
     await expect(runImage(dir, start)).rejects.toMatchObject({ kind: "input", at: { file: join(dir, "bzImage") } });
     await writeFile(join(dir, "bzImage"), "");
     await expect(runImage(dir, start)).rejects.toMatchObject({ kind: "input", at: { file: join(dir, "rootfs.cpio.gz") } });

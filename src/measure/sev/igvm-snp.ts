@@ -26,9 +26,9 @@ export interface IgvmMeasured extends Measured {
  */
 export function igvmSnpLaunchDigest(igvm: IgvmFile, options: { readonly nativeZero: boolean }): IgvmMeasured {
   const { reader } = igvm;
-  const platform = igvm.platforms.find(({ type }) => type === "sev-snp");
-  if (platform === undefined) throw reader.error(0, "IGVM file", "declares no SEV-SNP platform");
-  const { mask } = platform;
+  const declared = igvm.platforms.find(({ type }) => type === "sev-snp");
+  if (declared === undefined) throw reader.error(0, "IGVM file", "declares no SEV-SNP platform");
+  const { mask } = declared;
   if ((igvm.relocatable & mask) !== 0)
     throw reader.error(0, "IGVM file", "its memory may be moved at load, so its addresses are not known");
 

@@ -13,11 +13,11 @@ export function checkVcpus(vcpus: number): void {
 const snpActive = 1n;
 
 /** SEV_FEATURES of a vCPU: 64 bits; the processor sets bit 0, SNPActive, in SEV-SNP guests and only there (AMD APM volume 2, table B-4). */
-export function checkGuestFeatures(features: bigint, platform: "sev-es" | "sev-snp"): void {
+export function checkGuestFeatures(features: bigint, guest: "sev-es" | "sev-snp"): void {
   const text = `guest features 0x${features.toString(16)}`;
   if (BigInt.asUintN(64, features) !== features) throw new HalError("input", `${text}: not a number of 64 bits`);
   const active = (features & snpActive) !== 0n;
-  if (active !== (platform === "sev-snp")) {
+  if (active !== (guest === "sev-snp")) {
     throw new HalError("input", `${text}: bit 0, SNPActive, is ${active ? "set in a SEV-ES" : "not set in a SEV-SNP"} guest`);
   }
 }

@@ -1,4 +1,4 @@
-import type { Launch } from "../model/generated.js";
+import type { Launch } from "./generated.js";
 
 type Share = Launch["shares"][number];
 

@@ -1,0 +1,28 @@
+import { modernVirtio, q35, x86 } from "./machine.js";
+import type { Platform } from "./platform.js";
+
+/** An ordinary virtual machine, for development. A profile of any TEE can be tried on it, so it accepts their settings. */
+export const none: Platform = {
+  name: "none",
+  confidential: false,
+  starts: "machine",
+  emulator: x86,
+  defaults: { cpuModel: "EPYC" },
+  machine: q35,
+  virtio: modernVirtio,
+  net: { id: "vmnic", rom: false },
+  flash: true,
+  needsFirmware: false,
+  allows: ["firmware", "forwards", "hostData", "monitors", "policy", "quoteGenerationSocket", "shares"],
+  cocos: {
+    objection: () => undefined,
+    settings: () => ({ ENABLE_SEV_SNP: false, ENABLE_TDX: false }),
+    startsFromFlash: true,
+  },
+  kernelHeader: "plain",
+  measures: ["vtpm"],
+  registers: () => [],
+  eventLog: { kind: "tpm", of: "vtpm" },
+  unreleasable: "no hardware protects it",
+  unmeasuredDisk: () => undefined,
+};

@@ -1,0 +1,94 @@
+import { guestPolicy } from "./guest-policy.js";
+import { modernVirtio, q35, x86 } from "./machine.js";
+import type { Platform } from "./platform.js";
+
+/** AMD SEV API 55766, section 3 (Guest Policy). Bit 2 asks for SEV-ES: the registers are encrypted too. */
+const policyBits = { noDebug: 1n << 0n, encryptedState: 1n << 2n } as const;
+/** QEMU's own (qapi/qom.json, SevGuestProperties: policy): no debugging by the host. */
+const defaultPolicy = "0x1";
+
+/** AMD SEV and SEV-ES. The machine is that of Cocos Manager, option by option. */
+export const sev: Platform = {
+  name: "sev",
+  confidential: true,
+  starts: "machine",
+  emulator: x86,
+  defaults: { cpuModel: "EPYC", policy: defaultPolicy },
+  machine: q35,
+  virtio: modernVirtio,
+  net: { id: "vmnic", rom: false },
+  flash: true,
+  needsFirmware: true,
+  allows: ["firmware", "forwards", "monitors", "policy", "shares"],
+  objection: ({ policy }, debug) =>
+    policy === undefined
+      ? undefined
+      : guestPolicy(policy, {
+          bits: 32n,
+          bitsRemedy: "0x1, or 0x5 for SEV-ES",
+          debug: (value) => (value & policyBits.noDebug) === 0n,
+          debugRemedy: "set bit 0, or set debug: true",
+          debugImage: debug,
+        }),
+  tee: {
+    describe: ({ cbitpos, reducedPhysBits, policy }, kernelHashes) => ({
+      type: "sev",
+      id: "sev0",
+      cbitpos,
+      reducedPhysBits,
+      ...(policy === undefined ? {} : { policy }),
+      ...(kernelHashes ? { kernelHashes } : {}),
+    }),
+    qemu: (tee) => ({
+      type: "sev-guest",
+      form: "options",
+      properties: {
+        id: tee.id,
+        cbitpos: tee.cbitpos,
+        "reduced-phys-bits": tee.reducedPhysBits,
+        policy: tee.policy,
+        "kernel-hashes": tee.kernelHashes,
+      },
+    }),
+    libvirt: (tee) => ({
+      attributes: { type: "sev", kernelHashes: tee.kernelHashes ? "yes" : undefined },
+      elements: { cbitpos: tee.cbitpos, reducedPhysBits: tee.reducedPhysBits, policy: tee.policy ?? defaultPolicy },
+    }),
+  },
+  cocos: {
+    objection: ({ tee, firmware }) => {
+      if (tee?.kernelHashes || tee?.policy !== undefined)
+        return {
+          message: "Cocos Manager gives SEV guests neither kernel hashes nor a policy",
+          remedy: "boot: uki, without launch.policy",
+        };
+      if (firmware?.kind === "bios")
+        return {
+          message: "Cocos Manager starts a SEV guest from flash with a variable store",
+          remedy: "launch.firmware: {path: …/OVMF_CODE.fd, vars: …/OVMF_VARS.fd}",
+        };
+      return undefined;
+    },
+    settings: (tee) => ({
+      ENABLE_SEV: true,
+      ENABLE_SEV_SNP: false,
+      ENABLE_TDX: false,
+      SEV_ID: tee?.id,
+      SEV_CBITPOS: tee?.cbitpos,
+      SEV_REDUCED_PHYS_BITS: tee?.reducedPhysBits,
+    }),
+    startsFromFlash: true,
+    note: "SEV without SNP: only managers from before its removal (COCOS-456) read these.",
+  },
+  kernelHeader: "sev",
+  measures: ["sev", "sev-es"],
+  registers: (tee) => [
+    {
+      platform: (BigInt(tee?.policy ?? defaultPolicy) & policyBits.encryptedState) === 0n ? "sev" : "sev-es",
+      registers: ["launchDigest"],
+    },
+  ],
+  eventLog: { kind: "tpm", of: "vtpm" },
+  evidence: { kind: "LAUNCH_MEASURE response", fields: { launchDigest: "the digest (GCTX.LD) under the MEASURE field" } },
+  unmeasuredDisk: () => "boot: direct",
+};

@@ -1,0 +1,143 @@
+import { HalError, type Location } from "../lib/errors.js";
+import { parseSize } from "../lib/size.js";
+import { nearestOrigin } from "../load/tree.js";
+import { firmwarePackages } from "../model/firmware-packages.js";
+import type { Profile } from "../model/generated.js";
+import { platforms } from "../model/platforms/index.js";
+import type { PlatformName, RestrictedKey } from "../model/platforms/platform.js";
+import type { Resolved } from "../model/resolved.js";
+import { shareVariable } from "../model/shares.js";
+
+/** Who gives a value that nobody wrote, by JSON pointer: `platform sev-snp`. */
+export type Defaults = ReadonlyMap<string, string>;
+
+/**
+ * Fills in the values of `launch` that depend on the platform: CPU model, guest policy, and the suite of a firmware package.
+ * @returns the profile, and who gave each value
+ */
+export function withLaunchDefaults(profile: Profile, name: PlatformName): { readonly profile: Profile; readonly defaults: Defaults } {
+  const { cpuModel, policy } = platforms[name].defaults;
+  const { launch } = profile;
+  const defaults = new Map<string, string>();
+  const given = { ...launch };
+  const fill = <K extends "cpuModel" | "policy">(key: K, value: string | undefined): void => {
+    if (value === undefined || given[key] !== undefined) return;
+    given[key] = value;
+    defaults.set(`/launch/${key}`, `platform ${name}`);
+  };
+  fill("cpuModel", cpuModel);
+  // An IGVM file holds the policy of its guest.
+  if (launch.igvm === undefined) fill("policy", policy);
+  const wanted = launch.firmware?.package;
+  if (wanted !== undefined && launch.firmware?.suite === undefined) {
+    given.firmware = { ...launch.firmware, suite: firmwarePackages[wanted].suite };
+    defaults.set("/launch/firmware/suite", `package ${wanted}`);
+  }
+  return { profile: { ...profile, launch: given }, defaults };
+}
+
+const restrictedKeys: readonly RestrictedKey[] = [
+  "firmware",
+  "forwards",
+  "hostData",
+  "igvm",
+  "monitors",
+  "policy",
+  "quoteGenerationSocket",
+  "shares",
+];
+
+const MiB = 2 ** 20;
+const MAX_MEMORY_BYTES = 16 * 2 ** 40;
+
+type At = (pointer: string) => Location;
+
+/**
+ * Checks that the image can be launched as its profile says, before anything is built.
+ * @throws HalError "input" at the setting that the platform does not have, that no launcher passes on, or that contradicts another
+ */
+export function checkLaunch(resolved: Resolved): void {
+  const at: At = (pointer) => nearestOrigin(resolved.origins, pointer);
+  for (const check of [allowed, judged, firmware, processors, memory, shares, printable]) check(resolved, at);
+}
+
+function refuse(message: string, at: Location, remedy?: string): never {
+  throw new HalError("input", message, { at, ...(remedy === undefined ? {} : { remedy }) });
+}
+
+/** A launcher would drop a setting that the platform does not have. */
+function allowed({ profile: { launch }, platform, defaults }: Resolved, at: At): void {
+  for (const key of restrictedKeys) {
+    const value = launch[key];
+    const given = Array.isArray(value) ? value.length > 0 : value !== undefined && !defaults.has(`/launch/${key}`);
+    if (!given || platforms[platform].allows.includes(key)) continue;
+    const others = Object.values(platforms).flatMap(({ name, allows }) => (allows.includes(key) ? [name] : []));
+    refuse(`platform ${platform} has no launch.${key}`, at(`/launch/${key}`), `remove it; these platforms have it: ${others.join(", ")}`);
+  }
+}
+
+function judged({ profile: { launch, debug }, platform }: Resolved, at: At): void {
+  const objection = platforms[platform].objection?.(launch, debug);
+  if (objection !== undefined) refuse(objection.message, at(`/launch/${objection.key}`), objection.remedy);
+}
+
+function firmware({ profile: { launch, boot }, platform, origins }: Resolved, at: At): void {
+  const { needsFirmware, flash } = platforms[platform];
+  const { igvm, firmware: code } = launch;
+  const where = origins.get("/launch/igvm") ?? origins.get("/launch/firmware") ?? at("/platform");
+  if (igvm !== undefined && code !== undefined)
+    refuse("launch.igvm and launch.firmware exclude each other: the IGVM file holds the firmware", where, "remove one");
+  if (igvm === undefined && code === undefined) {
+    if (needsFirmware)
+      refuse(
+        `platform ${platform} needs firmware that was made for it`,
+        where,
+        "launch.firmware: {package: …} or {path: …}, or launch.igvm",
+      );
+    if (boot === "uki") refuse("boot: uki needs UEFI firmware", where, "launch.firmware: {package: ovmf}");
+  }
+  if (code === undefined) return;
+  if (code.vars !== undefined && !flash)
+    refuse(`platform ${platform} has no flash for a variable store`, where, "firmware in one file, without vars");
+  if (code.path === undefined && code.package === undefined)
+    refuse("launch.firmware names neither a path nor a package", where, "launch.firmware: {package: ovmf}");
+}
+
+function processors({ profile: { launch } }: Resolved, at: At): void {
+  const { cpus, maxCpus, sockets, threads } = launch;
+  if (maxCpus !== undefined && maxCpus < cpus) refuse(`launch.maxCpus is ${maxCpus}, less than cpus (${cpus})`, at("/launch/maxCpus"));
+  const packages = (sockets ?? 1) * (threads ?? 1);
+  const all = maxCpus ?? cpus;
+  const key = maxCpus === undefined ? "cpus" : "maxCpus";
+  if (all % packages !== 0) refuse(`launch.${key} is ${all}, not a multiple of sockets × threads (${packages})`, at(`/launch/${key}`));
+}
+
+function memory({ profile: { launch } }: Resolved, at: At): void {
+  const { memory: size, maxMemory, memorySlots } = launch;
+  if (parseSize(size) < 64 * MiB) refuse(`launch.memory is ${size}: too small to boot`, at("/launch/memory"), "at least 64M");
+  if (parseSize(size) > MAX_MEMORY_BYTES) refuse(`launch.memory is ${size}: more than any machine has`, at("/launch/memory"));
+  if ((maxMemory === undefined) !== (memorySlots === undefined))
+    refuse("launch.maxMemory and launch.memorySlots go together", at("/launch/maxMemory"));
+  if (maxMemory !== undefined && parseSize(maxMemory) < parseSize(size))
+    refuse("launch.maxMemory is less than launch.memory", at("/launch/maxMemory"));
+}
+
+/** `env` and `env_share` would both be asked for as ENV_PATH. */
+function shares({ profile: { launch } }: Resolved, at: At): void {
+  for (const [index, { tag }] of launch.shares.entries()) {
+    const other = launch.shares.slice(0, index).find((before) => shareVariable(before.tag) === shareVariable(tag));
+    if (other !== undefined)
+      refuse(`shares ${other.tag} and ${tag} both become the variable ${shareVariable(tag)}`, at(`/launch/shares/${index}`), "rename one");
+  }
+}
+
+/** No launcher passes control characters on unchanged. */
+function printable({ profile: { launch } }: Resolved, at: At): void {
+  const visit = (value: unknown, pointer: string): void => {
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: exactly these are refused
+    if (typeof value === "string" && /[\u0000-\u001f\u007f-\u009f]/.test(value))
+      refuse(`${JSON.stringify(value)} has a control character`, at(pointer), "no newlines, tabs or other control characters");
+    if (typeof value === "object" && value !== null) for (const [key, part] of Object.entries(value)) visit(part, `${pointer}/${key}`);
+  };
+  visit(launch, "/launch");
+}
