@@ -77,7 +77,7 @@ function allowed({ profile: { launch }, platform, defaults }: Resolved, at: At):
 }
 
 function judged({ profile: { launch, debug }, platform }: Resolved, at: At): void {
-  const objection = platforms[platform].objection?.(launch, debug);
+  const objection = platforms[platform].objection(launch, debug);
   if (objection !== undefined) refuse(objection.message, at(`/launch/${objection.key}`), objection.remedy);
 }
 

@@ -34,7 +34,12 @@ export async function verifyEventLog(dir: string, options: EventLogOptions): Pro
   const { memory, qemuVersion, firmwareVersion, initrd, uki } = options;
   const described = await readLaunch(dir);
   const launch = options.withoutTee ? withoutTee(described) : described;
-  const { kind, of } = platforms[launch.platform].eventLog;
+  const { name, eventLog } = platforms[launch.platform];
+  if (eventLog === undefined)
+    throw new HalError("input", `platform ${name} has no event log that hal reads`, {
+      remedy: "add --platform none for the log of an ordinary virtual machine",
+    });
+  const { kind, of } = eventLog;
   const request: MeasureRequest = {
     ...launchRequest(launch, resolve(dir), of),
     ...(memory === undefined ? {} : { memory }),

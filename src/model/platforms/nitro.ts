@@ -12,6 +12,8 @@ export const nitro: Platform = {
   emulator: x86,
   defaults: { cpuModel: "host" },
   machine: q35,
+  memory: undefined,
+  virtio: undefined,
   net: { id: "vmnic", rom: false },
   flash: false,
   needsFirmware: false,
@@ -20,6 +22,7 @@ export const nitro: Platform = {
     vsock?.cid === PARENT_CID
       ? { key: "vsock", message: `launch.vsock.cid ${PARENT_CID} is the parent instance's`, remedy: "4 or more" }
       : undefined,
+  tee: undefined,
   cocos: {
     objection: () => ({ message: "Cocos Manager starts no Nitro enclaves", remedy: "--format nitro-cli" }),
     settings: () => ({}),
@@ -28,7 +31,8 @@ export const nitro: Platform = {
   kernelHeader: "plain",
   measures: ["nitro"],
   registers: () => [{ platform: "nitro", registers: ["pcr0", "pcr1", "pcr2"] }],
-  eventLog: { kind: "tpm", of: "vtpm" },
+  eventLog: undefined,
+  unreleasable: undefined,
   evidence: { kind: "Nitro attestation document", fields: { pcr0: "pcrs[0]", pcr1: "pcrs[1]", pcr2: "pcrs[2]", pcr8: "pcrs[8]" } },
   unmeasuredDisk: () => undefined,
 };

@@ -9,11 +9,14 @@ export const none: Platform = {
   emulator: x86,
   defaults: { cpuModel: "EPYC" },
   machine: q35,
+  memory: undefined,
   virtio: modernVirtio,
   net: { id: "vmnic", rom: false },
   flash: true,
   needsFirmware: false,
   allows: ["firmware", "forwards", "hostData", "monitors", "policy", "quoteGenerationSocket", "shares"],
+  objection: () => undefined,
+  tee: undefined,
   cocos: {
     objection: () => undefined,
     settings: () => ({ ENABLE_SEV_SNP: false, ENABLE_TDX: false }),
@@ -23,6 +26,7 @@ export const none: Platform = {
   measures: ["vtpm"],
   registers: () => [],
   eventLog: { kind: "tpm", of: "vtpm" },
+  evidence: undefined,
   unreleasable: "no hardware protects it",
   unmeasuredDisk: () => undefined,
 };

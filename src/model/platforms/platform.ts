@@ -57,7 +57,7 @@ export interface TeeRules {
   readonly qemu: (tee: Tee) => QemuObject;
   readonly libvirt: (tee: Tee) => LaunchSecurity | Objection;
   /** The processor checks a signed ID block over this digest; `policy` holds where launch.json has none. */
-  readonly idBlock?: { readonly digestOf: MeasuredPlatform; readonly policy: string };
+  readonly idBlock: { readonly digestOf: MeasuredPlatform; readonly policy: string } | undefined;
 }
 
 /** The attestation evidence of a platform, and which of its fields holds each register. */
@@ -82,8 +82,8 @@ export interface Platform {
   readonly defaults: { readonly cpuModel: string; readonly policy?: string };
   readonly machine: Launch["machine"];
   /** Options of the memfd backend: what the TEE's private memory is taken from. */
-  readonly memory?: NonNullable<Launch["memory"]["backend"]>;
-  readonly virtio?: NonNullable<Launch["virtio"]>;
+  readonly memory: Launch["memory"]["backend"];
+  readonly virtio: Launch["virtio"];
   readonly net: { readonly id: string; readonly rom?: boolean };
   /** QEMU accepts flash with a variable store. */
   readonly flash: boolean;
@@ -92,9 +92,9 @@ export interface Platform {
   /** The restricted keys that it has. */
   readonly allows: readonly RestrictedKey[];
   /** What is wrong with a value of `launch` on this platform. */
-  readonly objection?: (settings: LaunchSettings, debug: boolean) => (Objection & { readonly key: keyof LaunchSettings }) | undefined;
-  /** Absent for a platform without a TEE object. */
-  readonly tee?: TeeRules;
+  readonly objection: (settings: LaunchSettings, debug: boolean) => (Objection & { readonly key: keyof LaunchSettings }) | undefined;
+  /** Undefined for a platform without a TEE object. */
+  readonly tee: TeeRules | undefined;
   readonly cocos: CocosRules;
   /**
    * What QEMU does to the setup header of a kernel given by `-kernel`: fills it in (`plain`), leaves it alone (`sev`), or
@@ -105,10 +105,11 @@ export interface Platform {
   readonly measures: readonly MeasuredPlatform[];
   /** The registers that belong to one launch. */
   readonly registers: (tee: Launch["tee"], firmware: Launch["firmware"]) => Launch["measurements"]["values"];
-  readonly eventLog: { readonly kind: EventLogKind; readonly of: MeasuredPlatform };
-  readonly evidence?: EvidenceRules;
+  /** The firmware's event log, and who reports the registers that it explains; undefined where there is none. */
+  readonly eventLog: { readonly kind: EventLogKind; readonly of: MeasuredPlatform } | undefined;
+  readonly evidence: EvidenceRules | undefined;
   /** Why no image for it may be released. */
-  readonly unreleasable?: string;
+  readonly unreleasable: string | undefined;
   /** What to do instead where no register covers what the firmware boots from a disk; undefined where one does. */
   readonly unmeasuredDisk: (settings: LaunchSettings) => string | undefined;
 }

@@ -107,6 +107,7 @@ export const sevSnp: Platform = {
     ...(firmware?.kind === "igvm" ? [{ platform: "vtpm" as const, registers: ["pcr4", "pcr9"] }] : []),
   ],
   eventLog: { kind: "tpm", of: "vtpm" },
+  unreleasable: undefined,
   evidence: { kind: "SEV-SNP attestation report", fields: { launchDigest: "MEASUREMENT" } },
   unmeasuredDisk: ({ igvm }) => (igvm === undefined ? "boot: direct, or launch.igvm, which has a vTPM" : undefined),
 };

@@ -15,6 +15,7 @@ export const sev: Platform = {
   emulator: x86,
   defaults: { cpuModel: "EPYC", policy: defaultPolicy },
   machine: q35,
+  memory: undefined,
   virtio: modernVirtio,
   net: { id: "vmnic", rom: false },
   flash: true,
@@ -54,6 +55,7 @@ export const sev: Platform = {
       attributes: { type: "sev", kernelHashes: tee.kernelHashes ? "yes" : undefined },
       elements: { cbitpos: tee.cbitpos, reducedPhysBits: tee.reducedPhysBits, policy: tee.policy ?? defaultPolicy },
     }),
+    idBlock: undefined,
   },
   cocos: {
     objection: ({ tee, firmware }) => {
@@ -89,6 +91,7 @@ export const sev: Platform = {
     },
   ],
   eventLog: { kind: "tpm", of: "vtpm" },
+  unreleasable: undefined,
   evidence: { kind: "LAUNCH_MEASURE response", fields: { launchDigest: "the digest (GCTX.LD) under the MEASURE field" } },
   unmeasuredDisk: () => "boot: direct",
 };

@@ -14,10 +14,12 @@ export const tdx: Platform = {
   machine: { type: "q35", options: { kernel_irqchip: "split", hpet: "off" }, nodefaults: true, noReboot: true },
   // Private memory must be shared memory that can be discarded (QEMU docs/system/i386/tdx.rst).
   memory: { id: "mem0", options: {} },
+  virtio: undefined,
   net: { id: "nic0_td" },
   flash: false,
   needsFirmware: true,
   allows: ["firmware", "forwards", "monitors", "quoteGenerationSocket", "shares"],
+  objection: () => undefined,
   tee: {
     describe: ({ quoteGenerationSocket }) => ({
       type: "tdx",
@@ -37,6 +39,7 @@ export const tdx: Platform = {
       // libvirt reaches the quote generation service through its Unix socket, not through vsock.
       elements: tee.quoteGenerationSocket === undefined ? {} : { quoteGenerationService: "" },
     }),
+    idBlock: undefined,
   },
   cocos: {
     objection: ({ tee }) =>
@@ -58,6 +61,7 @@ export const tdx: Platform = {
   measures: ["tdx"],
   registers: () => [{ platform: "tdx", registers: ["mrtd", "rtmr1", "rtmr2"] }],
   eventLog: { kind: "ccel", of: "tdx" },
+  unreleasable: undefined,
   evidence: { kind: "TDX quote", fields: { mrtd: "MRTD", rtmr1: "RTMR1", rtmr2: "RTMR2" } },
   unmeasuredDisk: () => undefined,
 };
