@@ -1,6 +1,6 @@
 /**
- * What the layout costs a running guest, side by side in one run: `npx tsx bench/boot.ts [ROUNDS]`. Builds with the debian
- * backend (cached) and boots; prints ratios, asserts nothing.
+ * Compares boot time and memory of images with different layouts: `npx tsx bench/boot.ts [ROUNDS]`. Builds with the debian backend
+ * (cached) and boots the images in turn. Prints ratios and targets; checks nothing.
  */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -9,7 +9,7 @@ import { join } from "node:path";
 const root = join(import.meta.dirname, "..");
 const rounds = Number(process.argv[2] ?? 3);
 mkdirSync(join(root, "out"), { recursive: true });
-const work = mkdtempSync(join(root, "out/bench-")); // beside the sources: /tmp may be too small for images
+const work = mkdtempSync(join(root, "out/bench-")); // /tmp may be too small for images
 const hal = (...args: string[]): string =>
   execFileSync("node", [join(root, "dist/main.js"), ...args], {
     cwd: work,
@@ -31,7 +31,7 @@ function build(profile: string, name = profile): string {
   return join(work, "out", name);
 }
 
-/** An image of `dev` with another read-write partition. */
+/** Builds `dev` with another size and integrity of the read-write partition. */
 function withRw(name: string, size: string, integrity: string): string {
   const file = join(work, `${name}.yaml`);
   const options = `layoutOptions: {rwSize: ${size}, integrity: ${integrity}}`;
@@ -42,7 +42,7 @@ function withRw(name: string, size: string, integrity: string): string {
 const boot = (dir: string): Boot => (JSON.parse(hal("test", dir, "--json")) as { figures: Boot }).figures;
 const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 
-/** Boots two images in turn, so that both meet the same machine. */
+/** Boots two images in turn, so that a change of the machine's load affects both. */
 function compare(a: string, b: string): [Boot[], Boot[]] {
   const pairs = Array.from({ length: rounds }, () => [boot(a), boot(b)] as const);
   return [pairs.map(([first]) => first), pairs.map(([, second]) => second)];

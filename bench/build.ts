@@ -1,6 +1,6 @@
 /**
- * Ratios of one run, side by side: `npx tsx bench/build.ts [PROFILE]` (default sev-snp). Needs an empty cache for the
- * first build, so it uses one of its own. Prints what each figure is compared with; asserts nothing.
+ * Compares build times with other tools in one run: `npx tsx bench/build.ts [PROFILE]` (default sev-snp). The first build needs an
+ * empty cache, so the program makes its own. Prints each figure with its reference; checks nothing.
  */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -10,13 +10,13 @@ import { join } from "node:path";
 const root = join(import.meta.dirname, "..");
 const profile = process.argv[2] ?? "sev-snp";
 const work = mkdtempSync(join(tmpdir(), "hal-bench-"));
-// More certificates take Node 40 ms to read at each start.
+// Node.js needs 40 ms at each start to read NODE_EXTRA_CA_CERTS.
 const { NODE_EXTRA_CA_CERTS: _, ...rest } = process.env;
 const env = { ...rest, HAL_CACHE: join(work, "cache"), CI: "true" };
 const hal = (...args: string[]): void =>
   void execFileSync("node", [join(root, "dist/main.js"), ...args], { cwd: work, env, stdio: ["ignore", "ignore", "pipe"] });
 
-/** Seconds that something takes. */
+/** Runs a function and returns its duration in seconds. */
 function time(run: () => void): number {
   const began = performance.now();
   run();

@@ -1,11 +1,11 @@
 /**
- * What `hal measure` takes, whole processes with their start-up, side by side with other programs in one run:
- * `npx tsx bench/measure.ts OUT/SNP [OUT/P…]`, output directories of `hal build`. Needs `npm run compile`.
+ * Compares the time of `hal measure` with other programs in one run: `npx tsx bench/measure.ts OUT/SNP [OUT/P…]`. The arguments are output
+ * directories of `hal build`. Times include the start of each process. Needs `npm run compile`.
  *
- * 1. Everything that `hal measure OUT/P` prints, its peak memory, and sha256sum of the same disk image; the image as it is (sparse) and
- *    with every block allocated. Target: a disk of 1 GB in less than 2 s.
- * 2. The SEV-SNP launch digest of OUT/SNP's firmware, without and with each directory's kernel and initrd, by sev-snp-measure where it is
- *    on PATH (`pip install sev-snp-measure==0.0.13`). Stops if the two disagree.
+ * 1. Measures `hal measure OUT/P`, its peak memory, and sha256sum of the same disk image. Uses the image as it is (sparse) and a copy with
+ *    every block allocated. Target: less than 2 s for a disk of 1 GB.
+ * 2. Computes the SEV-SNP launch digest of OUT/SNP's firmware, without and with each directory's kernel and initrd. Compares it with
+ *    sev-snp-measure if that is on PATH (`pip install sev-snp-measure==0.0.13`). Stops if the two differ.
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync } from "node:fs";
@@ -18,17 +18,17 @@ const dirs = process.argv.slice(2).map((dir) => resolve(dir));
 const [first] = dirs;
 if (first === undefined) throw new Error("usage: npx tsx bench/measure.ts OUT/SNP [OUT/P…]");
 const hal = join(import.meta.dirname, "../dist/main.js");
-// More certificates take Node 40 ms to read at each start, and nothing here uses a network.
+// Node.js needs 40 ms at each start to read NODE_EXTRA_CA_CERTS, and this program uses no network.
 const { NODE_EXTRA_CA_CERTS: _, ...rest } = process.env;
 const env = { ...rest, CI: "true" };
-/** Rounds, unless they take longer than the seconds. */
+/** Runs `least` rounds, then more until `most` rounds or `seconds` are reached. */
 const rounds = { least: 3, most: 9, seconds: 10 };
 const cpuModel = "EPYC-Genoa";
 
 const capture = (tool: string, args: readonly string[]): string =>
   execFileSync(tool, args, { encoding: "utf8", env, maxBuffer: 1 << 26 }).trim();
 
-/** The fastest of several rounds, in milliseconds: what the machine can do when nothing else runs. Rounds of all alternate. */
+/** Returns the fastest of several rounds of each run, in milliseconds. The runs alternate, so the machine's load affects all of them. */
 function fastest(runs: readonly (() => void)[]): number[] {
   const times = runs.map((): number[] => []);
   const start = performance.now();
@@ -47,7 +47,7 @@ const report = (what: string, milliseconds: number, rest = ""): void =>
   console.log(`  ${what.padEnd(58)} ${milliseconds.toFixed(1).padStart(8)} ms   ${rest}`);
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(0)} MB`;
 
-/** Peak resident memory of a hal process, in bytes: it says so itself when it ends. */
+/** Peak resident memory of a hal process, in bytes. The process reports it when it exits. */
 function peakMemory(args: readonly string[]): number {
   const atEnd = 'import{writeSync}from"node:fs";process.on("exit",()=>writeSync(3,String(process.resourceUsage().maxRSS)))';
   const { output, status } = spawnSync(process.execPath, ["--import", `data:text/javascript,${encodeURIComponent(atEnd)}`, hal, ...args], {
@@ -59,7 +59,7 @@ function peakMemory(args: readonly string[]): number {
   return Number(output[3]) * 1024;
 }
 
-/** The same directory, its disk image without holes. */
+/** A copy of the directory whose disk image has no holes. */
 function allocated(dir: string): string {
   const copy = mkdtempSync(join(dir, "../.bench-"));
   for (const name of readdirSync(dir)) {
@@ -82,7 +82,7 @@ function everything(dir: string, how: string): void {
   report(
     `sha256sum disk.img (${megabytes(size)}, ${megabytes(blocks * 512)} allocated)`,
     sum,
-    `hal measure takes ${(time / sum).toFixed(2)} of it`,
+    `hal measure needs ${(time / sum).toFixed(2)} of this time`,
   );
 }
 
@@ -109,7 +109,7 @@ function bySevSnpMeasure(vcpus: number, boot?: Boot): string {
   return capture("sev-snp-measure", ["--mode", "snp", "--vcpus", `${vcpus}`, "--vcpu-type", cpuModel, "--ovmf", firmware, ...kernel]);
 }
 
-/** One process for any number of vCPU counts. */
+/** Runs one hal process for several vCPU counts. */
 function byHal(vcpus: readonly number[], boot?: Boot): readonly string[] {
   const kernel = boot === undefined ? [] : ["--kernel", boot.kernel, "--initrd", boot.initrd, "--cmdline", boot.cmdline];
   const machine = ["--vcpus", vcpus.join(","), "--cpu-model", cpuModel, "--guest-features", "0x1"];
@@ -127,7 +127,7 @@ function byHal(vcpus: readonly number[], boot?: Boot): readonly string[] {
   return (JSON.parse(output) as { values: readonly { value: string }[] }).values.map(({ value }) => value);
 }
 
-/** hal's calculator without the process around it. */
+/** Calls hal's calculation in this process. */
 function calculate(vcpus: readonly number[], boot?: Boot): readonly string[] {
   const read = readFirmware(readFileSync(firmware), firmware);
   const kernel =
@@ -143,7 +143,7 @@ function digests(boot: Boot | undefined, what: string): void {
     const expected = counts.map((count) => bySevSnpMeasure(count, boot));
     for (const found of [byHal(counts, boot), calculate(counts, boot)]) {
       if (expected.join() !== found.join())
-        throw new Error(`hal says\n  ${found.join("\n  ")}\nsev-snp-measure says\n  ${expected.join("\n  ")}`);
+        throw new Error(`hal computes\n  ${found.join("\n  ")}\nsev-snp-measure computes\n  ${expected.join("\n  ")}`);
     }
     const runs = [() => counts.map((count) => bySevSnpMeasure(count, boot)), () => byHal(counts, boot), () => calculate(counts, boot)];
     const [reference = 0, time = 0, alone = 0] = fastest(runs);
@@ -173,5 +173,5 @@ if (spawnSync("sev-snp-measure", ["--version"]).status === 0) {
   }
 } else console.log("sev-snp-measure is not on PATH");
 const [bare = 0, python = 0] = fastest([() => capture(process.execPath, ["-e", "0"]), () => capture("python3", ["-c", "0"])]);
-report("node -e 0: no process of hal's can be faster", bare);
+report("node -e 0, the lower limit for a hal process", bare);
 report("python3 -c 0", python);
