@@ -74,10 +74,7 @@ async function fetchFirmware(
   await mkdir(home, { recursive: true });
   const work = await mkdtemp(join(home, ".new-"));
   try {
-    const sources = await findSources(
-      { ...resolved, profile: { ...resolved.profile, debian: { ...resolved.profile.debian, suite } } },
-      work,
-    );
+    const sources = await findSources({ ...resolved.profile.debian, suite }, work);
     const apt = await makeApt(join(work, "apt"), sources, false);
     const refused = (cause: unknown) => profilesMistake(cause, resolved, name, suite, apt.env);
     await runCommand({ tool: "apt-get", args: ["--quiet", "update"], env: apt.env }, { signal }).catch(refused);

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { HalError } from "../../lib/errors.js";
 import { cleanEnvironment, runCommand } from "../../lib/tools.js";
-import type { Resolved } from "../../model/resolved.js";
+import type { Profile } from "../../model/generated.js";
 import { rollingSuites } from "./lock.js";
 
 /** One suite of one archive, such as the security updates of the stable suite. */
@@ -24,11 +24,14 @@ export function keyring(): string {
 }
 
 /**
- * Where the packages of a profile come from: its own mirror; else the archives of the host's apt, with the suite
- * changed, when the host is Debian; else those that mmdebstrap takes by itself.
+ * Finds the archives of a suite: the given mirror; else the archives of the host's apt for that suite, when the host is
+ * Debian; else the default of mmdebstrap.
+ * @param tmp a directory for temporary files
  */
-export async function findSources(resolved: Resolved, tmp: string): Promise<readonly Source[]> {
-  const { suite, mirror, snapshot } = resolved.profile.debian;
+export async function findSources(
+  { suite, mirror, snapshot }: Pick<Profile["debian"], "suite" | "mirror" | "snapshot">,
+  tmp: string,
+): Promise<readonly Source[]> {
   if (mirror !== undefined) return [{ uri: mirror.replaceAll("@SNAPSHOTID@", snapshot ?? ""), suite }];
   const host = await hostSources(suite);
   return host.length > 0 ? host : defaultSources(suite, tmp);

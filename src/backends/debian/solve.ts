@@ -87,7 +87,7 @@ export async function lockPackages(resolved: Resolved, cache: Cache, options: So
 
 /** A private apt that has the index of a profile's sources. */
 export async function aptOf(resolved: Resolved, cache: Cache, options: SolveOptions): Promise<Apt> {
-  const apt = await aptFor(resolved, cache, await withScratch(cache, (tmp) => findSources(resolved, tmp)));
+  const apt = await aptFor(resolved, cache, await withScratch(cache, (tmp) => findSources(resolved.profile.debian, tmp)));
   await update(apt, options);
   const { snapshot, mirror } = resolved.profile.debian;
   if (snapshot === undefined || mirror?.includes("@SNAPSHOTID@")) return apt;
