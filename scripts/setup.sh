@@ -1,13 +1,17 @@
 #!/usr/bin/env bash
-# Installs what is missing on Debian 12 or newer, then hal's own npm packages, and compiles.
-# Does nothing where nothing is missing. Arguments: the names of further package sets (test).
+# Installs the missing tools (Debian 12 or newer) and hal's npm packages, and compiles hal.
+# Does nothing when all is there.
+# Argument "test": also installs the tools of the tests and fetches the inputs of the test vectors.
 set -eu
 cd "$(dirname "$0")/.."
 
-# command or file:package, as in src/host-tools.ts (test/host-tools.test.ts compares the two).
-tools="mmdebstrap:mmdebstrap newuidmap:uidmap unshare:util-linux mount:mount cpio:cpio qemu-system-x86_64:qemu-system-x86 busybox:busybox-static debugfs:e2fsprogs /usr/share/ovmf/OVMF.fd:ovmf"
+# A command or a file, and its Debian package, as in src/lib/host-tools.ts (test/lib/host-tools.test.ts compares them).
+tools="mmdebstrap:mmdebstrap newuidmap:uidmap unshare:util-linux mount:mount cpio:cpio"
+tools="$tools qemu-system-x86_64:qemu-system-x86 busybox:busybox-static debugfs:e2fsprogs /usr/share/ovmf/OVMF.fd:ovmf"
 case " $* " in *" test "*)
-  tools="$tools swtpm:swtpm make:make shellcheck:shellcheck faketime:faketime openssl:openssl sfdisk:fdisk xmllint:libxml2-utils virt-xml-validate:libvirt-clients" ;;
+  tools="$tools swtpm:swtpm make:make shellcheck:shellcheck faketime:faketime openssl:openssl sfdisk:fdisk"
+  tools="$tools cryptsetup:cryptsetup-bin veritysetup:cryptsetup-bin"
+  tools="$tools xmllint:libxml2-utils virt-xml-validate:libvirt-clients" ;;
 esac
 
 PATH="$PATH:/usr/sbin:/sbin"
@@ -36,7 +40,12 @@ if [ -n "$missing" ]; then
 fi
 
 # shellcheck disable=SC2016 # JavaScript, not shell
-node -e 'const [a, b] = process.versions.node.split(".").map(Number); if (a < 20 || (a === 20 && b < 19)) { console.error(`hal: Node.js 20.19 or newer is needed, this is ${process.versions.node}`); process.exit(3); }'
+node -e '
+  const [major, minor] = process.versions.node.split(".").map(Number);
+  if (major < 20 || (major === 20 && minor < 19)) {
+    console.error(`hal: Node.js 20.19 or newer is needed, this is ${process.versions.node}`);
+    process.exit(3);
+  }'
 
 if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
   echo "hal: installing npm packages"
@@ -44,3 +53,5 @@ if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modu
 else
   npm run --silent compile
 fi
+
+case " $* " in *" test "*) npx tsx scripts/fetch-inputs.ts ;; esac

@@ -35,6 +35,8 @@ export const hostTools: readonly HostTool[] = [
   { tool: "faketime", package: "faketime", for: "the tests of reproducibility", stage: "develop" },
   { tool: "openssl", package: "openssl", for: "the tests of signed enclave images", stage: "develop" },
   { tool: "sfdisk", package: "fdisk", for: "the tests of partition tables", stage: "develop" },
+  { tool: "cryptsetup", package: "cryptsetup-bin", for: "the tests of a foreign LUKS2 header", stage: "develop" },
+  { tool: "veritysetup", package: "cryptsetup-bin", for: "the tests of dm-verity trees", stage: "develop" },
   { tool: "xmllint", package: "libxml2-utils", for: "the tests of the libvirt XML", stage: "develop" },
   { tool: "virt-xml-validate", package: "libvirt-clients", for: "the tests of the libvirt XML", stage: "develop" },
 ];

@@ -7,8 +7,8 @@ import { readFirmware } from "../../src/codecs/ovmf.js";
 import { ByteReader } from "../../src/lib/bytes.js";
 import { actions, registerValues } from "../../src/measure/events.js";
 import { predictVtpm } from "../../src/measure/vtpm/vtpm.js";
-import { describeWithInputs, readInput } from "../measure/inputs.js";
 import vectors from "../vectors/lzma.json" with { type: "json" };
+import { readInput } from "../vectors/read-input.js";
 import vtpm from "../vectors/vtpm.json" with { type: "json" };
 import { buildFirmware } from "./build-firmware.js";
 import { buildPe } from "./build-pe.js";
@@ -195,7 +195,7 @@ describe("Secure Boot", () => {
   });
 });
 
-describeWithInputs("a real firmware", () => {
+describe("a real firmware", () => {
   test.each([
     ["OVMF-2022.11-6+deb12u2.fd", "disabled"],
     ["OVMF-2025.02-8+deb13u1.fd", "absent"],

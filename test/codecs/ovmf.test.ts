@@ -4,8 +4,8 @@ import { readSevMetadata } from "../../src/codecs/sev-metadata.js";
 import { readTdvfMetadata } from "../../src/codecs/tdvf.js";
 import { snpLaunchDigest } from "../../src/measure/sev/snp.js";
 import { mrtd } from "../../src/measure/tdx/mrtd.js";
-import { describeWithInputs, readInput } from "../measure/inputs.js";
 import vectors from "../vectors/mrtd.json" with { type: "json" };
+import { readInput } from "../vectors/read-input.js";
 import { buildFirmware, sevSections, tdvfSections } from "./build-firmware.js";
 import { fuzz } from "./fuzz.js";
 import { mutate } from "./mutate.js";
@@ -153,7 +153,7 @@ describe("TDVF metadata", () => {
   });
 });
 
-describeWithInputs("TDVF metadata of Debian's OVMF builds", () => {
+describe("TDVF metadata of Debian's OVMF builds", () => {
   it.each(vectors.vectors)("$firmware", ({ firmware, sections }) => {
     const read = readTdvfMetadata(readFirmware(readInput(firmware), firmware));
     expect(read.map(({ gpa, size, data, extend }) => [gpa, size, data.length, extend])).toEqual(

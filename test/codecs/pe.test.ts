@@ -2,7 +2,7 @@ import { hash } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { readPe } from "../../src/codecs/pe.js";
 import { authenticode } from "../../src/measure/vtpm/authenticode.js";
-import { describeWithInputs, readInput } from "../measure/inputs.js";
+import { readInput } from "../vectors/read-input.js";
 import vectors from "../vectors/vtpm.json" with { type: "json" };
 import { buildPe, optionalOffset, peOffset, tableOffset } from "./build-pe.js";
 import { fuzz } from "./fuzz.js";
@@ -43,7 +43,7 @@ describe("Authenticode", () => {
   });
 });
 
-describeWithInputs("Authenticode of Debian's kernels", () => {
+describe("Authenticode of Debian's kernels", () => {
   test.each([
     ["vmlinuz-6.1.0-56-cloud-amd64", vectors.authenticode.k61],
     ["vmlinuz-6.12.107+deb13-cloud-amd64", vectors.authenticode.k612],

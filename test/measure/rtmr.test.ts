@@ -1,11 +1,11 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { digestsOf } from "../../src/lib/banks.js";
 import { predictRtmr } from "../../src/measure/tdx/rtmr.js";
 import { buildLinux } from "../codecs/build-pe.js";
+import { readInput } from "../vectors/read-input.js";
 import vectors from "../vectors/tdx-rtmr.json" with { type: "json" };
-import { describeWithInputs, readInput } from "./inputs.js";
 
-describeWithInputs("RTMR1 and RTMR2 agree with dstack-mr", () => {
+describe("RTMR1 and RTMR2 agree with dstack-mr", () => {
   test.each([
     ["8.2", "2022.11", vectors.patchedRtmr1, vectors.suffixRtmr2],
     ["10.1", "2025.02", vectors.unpatchedRtmr1, vectors.suffixRtmr2],

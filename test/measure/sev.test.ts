@@ -5,9 +5,9 @@ import { hashKernel, type KernelHashes } from "../../src/measure/sev/hashes-tabl
 import { sevEsLaunchDigest, sevLaunchDigest } from "../../src/measure/sev/sev.js";
 import { snpLaunchDigest } from "../../src/measure/sev/snp.js";
 import { buildFirmware } from "../codecs/build-firmware.js";
+import { readInput } from "../vectors/read-input.js";
 import real from "../vectors/sev-firmware.json" with { type: "json" };
 import synthetic from "../vectors/sev-synthetic.json" with { type: "json" };
-import { describeWithInputs, readInput } from "./inputs.js";
 
 interface Vector {
   readonly firmware: string;
@@ -51,7 +51,7 @@ describe("SEV, SEV-ES and SEV-SNP launch digests of a small firmware", () => {
   });
 });
 
-describeWithInputs("SEV, SEV-ES and SEV-SNP launch digests of Debian's OVMF builds", () => {
+describe("SEV, SEV-ES and SEV-SNP launch digests of Debian's OVMF builds", () => {
   it.each<Vector>(real.vectors)(name, (vector) => {
     const kernel = hashes(
       vector,

@@ -1,16 +1,27 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { readFirmware } from "../../src/codecs/ovmf.js";
+import { readTdvfMetadata } from "../../src/codecs/tdvf.js";
 import { type MrtdOrder, mrtd } from "../../src/measure/tdx/mrtd.js";
 import { buildFirmware } from "../codecs/build-firmware.js";
 import vectors from "../vectors/mrtd.json" with { type: "json" };
-import { describeWithInputs, readInput } from "./inputs.js";
+import { readInput } from "../vectors/read-input.js";
 
-describeWithInputs("MRTD of Debian's OVMF builds", () => {
+describe("MRTD of Debian's OVMF builds", () => {
   it.each(vectors.vectors)("$firmware", (vector) => {
     const firmware = readFirmware(readInput(vector.firmware), vector.firmware);
     expect(mrtd(firmware, "two").digest).toBe(vector.two);
     expect(mrtd(firmware, "single").digest).toBe(vector.single);
+  });
+
+  // The firmware volume with the variables: its digest is an event of RTMR0.
+  it.each(vectors.vectors)("the CFV section of $firmware", (vector) => {
+    const cfv = readTdvfMetadata(readFirmware(readInput(vector.firmware), vector.firmware)).find(({ type }) => type === "CFV");
+    expect(
+      createHash("sha384")
+        .update(cfv?.data ?? "")
+        .digest("hex"),
+    ).toBe(vector.cfvSha384);
   });
 });
 

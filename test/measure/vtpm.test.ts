@@ -7,12 +7,12 @@ import { parseVersion } from "../../src/lib/versions.js";
 import { authenticode } from "../../src/measure/vtpm/authenticode.js";
 import { predictVtpm, type VtpmBoot } from "../../src/measure/vtpm/vtpm.js";
 import { buildLinux, buildPe } from "../codecs/build-pe.js";
+import { readInput } from "../vectors/read-input.js";
 import vectors from "../vectors/vtpm.json" with { type: "json" };
-import { describeWithInputs, readInput } from "./inputs.js";
 
 const kernels: Readonly<Record<string, string>> = { k61: "vmlinuz-6.1.0-56-cloud-amd64", k612: "vmlinuz-6.12.107+deb13-cloud-amd64" };
 
-describeWithInputs("PCRs of real boots", () => {
+describe("PCRs of real boots", () => {
   test.each(vectors.boots)("QEMU $qemuVersion, edk2 $firmwareVersion, $kernel", ({ kernel, pcrs, ...boot }) => {
     const initrd = readInput("initrd-busybox.cpio.gz");
     const file = kernels[kernel] ?? "";
