@@ -2,6 +2,8 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
+    reporters: ["default", "./test/skipped.ts"],
+    hideSkippedTests: true, // the second reporter counts them
     projects: [
       { test: { name: "unit", include: ["test/**/*.test.ts"], exclude: ["test/image/**"], testTimeout: 60_000 } },
       // Real builds and boots, one after the other: two cores and one QEMU at a time.

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 import { type BuildrootDirs, buildrootDirs, outside, seenByMake, withFixedPaths } from "../../src/backends/buildroot/dirs.js";
 import { drive } from "../../src/backends/buildroot/drive.js";
 import { makeCommand, shellCommand } from "../../src/backends/buildroot/environment.js";
@@ -18,10 +18,10 @@ import { cleanEnvironment, runCommand, runInteractive } from "../../src/lib/tool
 import { render } from "../../src/render/render.js";
 import { writeTree } from "../../src/render/write-tree.js";
 import { resolve } from "../../src/resolve/resolve.js";
-import { buildrootUnderTest } from "../kconfig/tree.js";
+import { buildroot, noBuildroot } from "../kconfig/tree.js";
+import { skipEach } from "../skip-each.js";
 
 const signal = new AbortController().signal;
-const buildroot = buildrootUnderTest();
 /** What make cannot have in a path, what ends an option of mount, what a shell would run. */
 const ODD = "a b, c:d\n$(touch oops) 'e' \"f\" @%#\\";
 
@@ -37,7 +37,7 @@ afterAll(() => {
 
 const probe = top();
 const { why } = await withFixedPaths(buildrootDirs(probe, probe, join(probe, "dl")), signal);
-if (why !== undefined) console.log(`skipped: this machine permits no namespaces: ${why}`);
+const noNamespaces = why === undefined ? undefined : `this machine permits no namespaces: ${why}`;
 
 interface Site {
   readonly dir: string;
@@ -82,7 +82,9 @@ function runs(command: string): boolean {
   return readdirSync("/proc").some((pid) => /^\d+$/.test(pid) && read(pid) === command);
 }
 
-describe.skipIf(why !== undefined)("make's fixed place", () => {
+describe("make's fixed place", () => {
+  skipEach(noNamespaces);
+
   const EVERYTHING =
     "all:\n\t@pwd; echo '$(CURDIR) $(O) $(BR2_EXTERNAL)'; env | sort; ls / /proc/self/task | wc -l; echo made > $(O)/made\n";
 
@@ -269,14 +271,12 @@ describe("a text of make's", () => {
   });
 });
 
-describe.skipIf(buildroot === undefined || why !== undefined)("a real Buildroot's output directory", () => {
-  let dir: string;
-  beforeEach(() => {
-    dir = top();
-  });
-  afterEach(() => rmSync(dir, { recursive: true, force: true }));
+describe("a real Buildroot's output directory", () => {
+  skipEach(noBuildroot);
+  skipEach(noNamespaces);
 
   it("can be moved to any path, and nothing of its configuration changes", async () => {
+    const dir = top();
     const version = await versionOf(buildroot ?? "");
     const tree: BuildrootTree = { dir: buildroot ?? "", version, commit: undefined };
     const resolved = await resolve("dev", { set: [`buildroot.version=${version}`] });

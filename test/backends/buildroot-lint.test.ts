@@ -5,17 +5,19 @@ import { cleanEnvironment, runCommand } from "../../src/lib/tools.js";
 import { render } from "../../src/render/render.js";
 import { writeTree } from "../../src/render/write-tree.js";
 import { resolve } from "../../src/resolve/resolve.js";
-import { buildrootUnderTest, directory } from "../kconfig/tree.js";
+import { buildroot, directory, noBuildroot } from "../kconfig/tree.js";
+import { skipEach } from "../skip-each.js";
 
-const buildroot = buildrootUnderTest();
 const env = cleanEnvironment({ PYTHONPATH: process.env.PYTHONPATH ?? "" });
 const python = await runCommand(
   { tool: "python3", args: ["-c", "import magic, flake8.main.application"], env },
   { allowFailure: true },
 ).catch(() => ({ exitCode: 1 }));
-if (python.exitCode !== 0) console.log("skipped: Buildroot's check-package needs python3-magic and python3-flake8");
 
-describe.skipIf(buildroot === undefined || python.exitCode !== 0)("Buildroot's own check-package", () => {
+describe("Buildroot's own check-package", () => {
+  skipEach(noBuildroot);
+  skipEach(python.exitCode === 0 ? undefined : "Buildroot's check-package needs python3-magic and python3-flake8");
+
   test.each(["sev-snp", "tdx-ram", "nitro", "dev"])("has nothing to say about the tree of %s", async (name) => {
     const tree = directory();
     await writeTree(render(await resolve(name)), tree);

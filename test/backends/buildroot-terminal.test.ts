@@ -43,11 +43,11 @@ async function interrupted(args: readonly string[], text: string): Promise<{ rea
   return { shown, exitCode };
 }
 
-const missing = [];
+const missing: string[] = [];
 for (const { tool, stage } of hostTools) if (stage === "buildroot" && (await findTool(tool)) === undefined) missing.push(tool);
-if (missing.length > 0) console.log(`skipped: hal build needs ${missing.join(", ")}`);
 
-it.skipIf(missing.length > 0)("Ctrl-C in hal build puts everything away", async () => {
+it("Ctrl-C in hal build puts everything away", async ({ skip }) => {
+  skip(missing.length > 0, `hal build --backend buildroot needs ${missing.join(", ")}`);
   const buildroot = await tree("defconfig:\n\t@sleep 60\n");
   const out = join(dir, "out");
   const build = ["build", "--profile", "dev", "--backend", "buildroot", "--buildroot", buildroot, "-o", out];

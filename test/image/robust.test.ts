@@ -51,23 +51,21 @@ test("two builds of one profile at a time: the second says who holds the lock", 
   await rm(dir, { recursive: true, force: true });
 });
 
-test.skipIf(process.getuid?.() !== 0)(
-  "a full disk: exit 4, a clear message, the old image whole (needs root to mount a small disk)",
-  async () => {
-    const dir = await emptyDir("full");
-    await execa("mount", ["-t", "tmpfs", "-o", "size=4G", "tmpfs", dir]);
-    try {
-      await build("dev", ["--out", dir]);
-      const { stdout } = await execa("df", ["--output=used", "--block-size=1M", dir]);
-      const used = Number(stdout.split("\n")[1]);
-      await execa("mount", ["-o", `remount,size=${used + 20}M`, dir]);
-      const result = await hal(["build", "--profile", "dev", "--backend", "debian", "--out", dir, "--set", "hostname=full"]);
-      expect(result.exitCode, result.stderr).toBe(4);
-      expect(result.stderr).toMatch(/full|No space left/);
-      expect(result.stderr).not.toMatch(/\bat .*\.js:\d+/);
-      await succeed(["verify", join(dir, "dev")]);
-    } finally {
-      await execa("umount", [dir]);
-    }
-  },
-);
+test("a full disk: exit 4, a clear message, the old image whole", async ({ skip }) => {
+  skip(process.getuid?.() !== 0, "only root can mount a small disk");
+  const dir = await emptyDir("full");
+  await execa("mount", ["-t", "tmpfs", "-o", "size=4G", "tmpfs", dir]);
+  try {
+    await build("dev", ["--out", dir]);
+    const { stdout } = await execa("df", ["--output=used", "--block-size=1M", dir]);
+    const used = Number(stdout.split("\n")[1]);
+    await execa("mount", ["-o", `remount,size=${used + 20}M`, dir]);
+    const result = await hal(["build", "--profile", "dev", "--backend", "debian", "--out", dir, "--set", "hostname=full"]);
+    expect(result.exitCode, result.stderr).toBe(4);
+    expect(result.stderr).toMatch(/full|No space left/);
+    expect(result.stderr).not.toMatch(/\bat .*\.js:\d+/);
+    await succeed(["verify", join(dir, "dev")]);
+  } finally {
+    await execa("umount", [dir]);
+  }
+});

@@ -31,12 +31,6 @@ export function parseTree(
   return parseKconfig({ root: directory(files), file, environment, prefix });
 }
 
-/** The Buildroot tree that gated tests work on; without it they say why they do not run. */
-export function buildrootUnderTest(): string | undefined {
-  const dir = process.env.HAL_TEST_BUILDROOT;
-  if (dir === undefined || dir === "") {
-    console.log("skipped: set HAL_TEST_BUILDROOT to a Buildroot tree to run the gate against the real one");
-    return undefined;
-  }
-  return dir;
-}
+/** A real Buildroot tree for the tests that need one; without it they are skipped for the reason below. */
+export const buildroot = process.env.HAL_TEST_BUILDROOT || undefined;
+export const noBuildroot = buildroot === undefined ? "HAL_TEST_BUILDROOT is not set (the path of a Buildroot tree)" : undefined;
