@@ -1,23 +1,27 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { versionOf } from "../../src/backends/buildroot/source.js";
+import { parseKconfig } from "../../src/kconfig/parse.js";
+import { buildrootEnvironment, resolveBuildrootConfig } from "../../src/kconfig/resolve-config.js";
 import { halRoot } from "../../src/lib/paths.js";
 import { buildrootSymbols } from "../../src/render/buildroot-symbols.js";
 import { resolve } from "../../src/resolve/resolve.js";
+import { buildroot, directory, noBuildroot } from "../kconfig/tree.js";
 
-/** Facts about two releases, which lie beside the checkout on a developer's machine. */
-const lists = join(halRoot, "../shared/buildroot");
-const releases = { "2025.02.16": "135af563b945b8c3d18f8fd370370075b9edb140", "2026.02.3": "679b9ead7620bbf193620d1ebf56f53c1764d37a" };
+/** The releases whose symbols are listed in test/vectors/buildroot-VERSION.txt, with their git commits. */
+const releases: Readonly<Record<string, string>> = {
+  "2025.02.16": "135af563b945b8c3d18f8fd370370075b9edb140",
+  "2026.02.3": "679b9ead7620bbf193620d1ebf56f53c1764d37a",
+};
 const profiles = ["dev", "nitro", "sev", "sev-snp", "sev-snp-ram", "tdx", "tdx-ram"];
 const packages = join(halRoot, "buildroot-external/package");
 
+const listOf = (release: string): string => join(halRoot, `test/vectors/buildroot-${release}.txt`);
+
 /** Symbols that a user can set: of the release, and of hal's own packages. */
 function settable(release: string): Set<string> {
-  const known = readFileSync(join(lists, `symbols-${release}.tsv`), "utf8")
-    .split("\n")
-    .map((line) => line.split("\t"))
-    .filter(([, , prompt, legacy]) => prompt === "yes" && legacy === "no")
-    .map(([symbol]) => symbol ?? "");
+  const known = readFileSync(listOf(release), "utf8").split("\n");
   const own = readdirSync(packages).flatMap((name) =>
     [...readFileSync(join(packages, name, "Config.in"), "utf8").matchAll(/^config (BR2_\w+)$/gm)].map((match) => match[1] ?? ""),
   );
@@ -25,8 +29,7 @@ function settable(release: string): Set<string> {
 }
 
 describe.each(Object.entries(releases))("Buildroot %s", (release, commit) => {
-  const here = existsSync(join(lists, `symbols-${release}.tsv`));
-  test.skipIf(!here).each(profiles)("has every symbol that %s asks for (skipped without ../shared/buildroot)", async (name) => {
+  test.each(profiles)("has every symbol that %s asks for", async (name) => {
     const known = settable(release);
     const set = [`buildroot.version=${release}`, `buildroot.commit=${commit}`];
     const resolved = await resolve(name, { set });
@@ -36,6 +39,26 @@ describe.each(Object.entries(releases))("Buildroot %s", (release, commit) => {
     const unknown = buildrootSymbols(resolved).filter(({ symbol, by }) => !known.has(symbol) && !lacking.has(by));
     expect(unknown.map(({ symbol, by }) => `${symbol} (${by})`)).toEqual([]);
   });
+});
+
+/** To write the list of a new release: add it above, and run this test with `--update`. */
+test("the list of a release has the symbols of its Config.in files", async ({ skip }) => {
+  skip(buildroot === undefined, noBuildroot);
+  const tree = buildroot ?? "";
+  const version = await versionOf(tree);
+  skip(releases[version] === undefined, `HAL_TEST_BUILDROOT is Buildroot ${version}, and test/vectors has no list of its symbols`);
+  const output = directory();
+  const defconfig = join(directory({ defconfig: "BR2_x86_64=y\n" }), "defconfig");
+  await resolveBuildrootConfig({ buildroot: tree, externals: [], defconfig, output });
+  const environment = await buildrootEnvironment(tree, output);
+  const { symbols } = parseKconfig({ root: tree, file: "Config.in", environment, prefix: "" });
+  const names = [...symbols.values()]
+    .filter(({ definitions }) => definitions.some(({ prompt }) => prompt !== undefined))
+    .filter(({ definitions }) => !definitions.some(({ at }) => basename(at.file) === "Config.in.legacy"))
+    .map(({ name }) => name)
+    .sort();
+  const origin = `# Symbols of Buildroot ${version} (git ${releases[version]}) that a user can set, read from its Config.in files.`;
+  await expect(`${[origin, ...names].join("\n")}\n`).toMatchFileSnapshot(listOf(version));
 });
 
 describe.each(readdirSync(packages))("package %s", (name) => {
