@@ -12,10 +12,10 @@ import type { Manifest } from "../model/generated.js";
 import type { Rendered, Resolved } from "../model/resolved.js";
 import { render } from "../render/render.js";
 import { writeTree } from "../render/write-tree.js";
-import { copySparse, digestBeside, isArtifact } from "./artifacts.js";
 import { assemble } from "./assemble.js";
+import { copySparse, digestBeside, isArtifact } from "./collect.js";
 import { describe } from "./describe.js";
-import { type Inputs, inputsOf } from "./inputs.js";
+import { type Inputs, inputsOf } from "./fingerprint.js";
 import { type Staging, stage } from "./publish.js";
 import { refuseUnreleasable } from "./release.js";
 

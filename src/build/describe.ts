@@ -10,10 +10,10 @@ import { measure, toMeasurements } from "../measure/measure.js";
 import type { Manifest } from "../model/generated.js";
 import { platforms } from "../model/platforms/index.js";
 import type { Resolved } from "../model/resolved.js";
-import { copyFirmware, digestAll } from "./artifacts.js";
+import { copyFirmware, digestAll } from "./collect.js";
 import { buildEif } from "./eif.js";
+import type { Inputs } from "./fingerprint.js";
 import { findFirmware } from "./firmware.js";
-import type { Inputs } from "./inputs.js";
 import { sbom } from "./sbom.js";
 
 export interface DescribeInput {

@@ -2,7 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import type { BuildOptions } from "../../src/backends/backend.js";
-import { inputsOf } from "../../src/build/inputs.js";
+import { inputsOf } from "../../src/build/fingerprint.js";
 import { render } from "../../src/render/render.js";
 import { resolve } from "../../src/resolve/resolve.js";
 import { profile, workspace } from "../load/workspace.js";
