@@ -15,6 +15,8 @@ const append = (value: string, earlier: readonly string[] = []): string[] => [..
 const set = (): Option =>
   new Option("--set <key.path=value>", "override a value of the profile; again for more").argParser(append).default([]);
 const json = (): Option => new Option("--json", "print JSON");
+const backend = (): Option =>
+  new Option("-b, --backend <backend>", "where kernel and root tree come from").choices(["buildroot", "debian"]).default("buildroot");
 const buildrootTree = (): Option => new Option("--buildroot <dir>", "a Buildroot tree of yours");
 
 /**
@@ -48,6 +50,7 @@ export function program(interruption: () => AbortSignal): Command {
     .command("check")
     .description("schema and semantic check; with a Buildroot tree, the Kconfig gate")
     .argument("[profiles...]", "profiles by name or YAML file; all of them when none is given")
+    .addOption(backend())
     .addOption(buildrootTree())
     .option("--allow-version", "accept a Buildroot tree of another version than the profile names")
     .option("--defconfig <file>", "run the gate on a defconfig of anybody's instead of a profile")
@@ -68,10 +71,8 @@ export function program(interruption: () => AbortSignal): Command {
     .command("build")
     .description("build an image: kernel, root, launch metadata, reference measurements")
     .addOption(new Option("-p, --profile <profile>", "what to build; again for more").argParser(append).makeOptionMandatory())
-    .addOption(
-      new Option("-b, --backend <backend>", "where kernel and root tree come from").choices(["buildroot", "debian"]).default("buildroot"),
-    )
-    .option("-o, --out <dir>", "the output directory", "out")
+    .addOption(backend())
+    .option("-o, --out <dir>", "the directory that contains the image directories", "out")
     .addOption(buildrootTree())
     .option("--allow-version", "accept a Buildroot tree of another version than the profile names")
     .option("-j, --jobs <n>", "parallel jobs", integer(1, 1024), availableParallelism())
@@ -85,7 +86,7 @@ export function program(interruption: () => AbortSignal): Command {
     .option("--eif-key <file>", "nitro: sign the enclave image with this EC P-384 key (PEM)")
     .option("--eif-certificate <file>", "nitro: the key's certificate (PEM)")
     .option("--verbose", "show the output of the tools", false)
-    .option("--dry-run", "print what would be done", false)
+    .option("--dry-run", "check everything and print the steps, without building", false)
     .addOption(json())
     .addOption(set())
     .action(async (options) => (await import("./commands/build.js")).buildAll({ ...options, signal: interruption() }));
@@ -105,7 +106,7 @@ export function program(interruption: () => AbortSignal): Command {
     .description("run make in the Buildroot build of a profile: hal make dev -- busybox-menuconfig")
     .argument("<profile>", "a profile's name or YAML file")
     .argument("[targets...]", "make targets and variables")
-    .option("-o, --out <dir>", "the output directory", "out")
+    .option("-o, --out <dir>", "the directory that contains the image directories", "out")
     .addOption(buildrootTree())
     .option("--allow-version", "accept a Buildroot tree of another version than the profile names")
     .addOption(set())
@@ -116,7 +117,7 @@ export function program(interruption: () => AbortSignal): Command {
   hal
     .command("run")
     .description("boot a built image, or print how")
-    .argument("<dir>", "output directory of a build, such as out/sev-snp")
+    .argument("<dir>", "image directory of a build, such as out/sev-snp")
     .option("--print", "print the command instead of running it", false)
     .addOption(
       new Option("--format <format>", "with --print: the form")
@@ -134,7 +135,7 @@ export function program(interruption: () => AbortSignal): Command {
   hal
     .command("test")
     .description("boot proof: boots the artifacts and checks from inside what the layout promises")
-    .argument("<dir>", "output directory of a build, such as out/sev-snp")
+    .argument("<dir>", "image directory of a build, such as out/sev-snp")
     .option("--hostile", "boot damaged copies: each must power off without running anything", false)
     .addOption(new Option("--case <name>", "with --hostile: only this case; again for more").argParser(append).default([]))
     .option("--tpm", "boot with OVMF and a TPM: every predicted PCR must be what the TPM holds", false)
@@ -146,8 +147,8 @@ export function program(interruption: () => AbortSignal): Command {
 
   hal
     .command("verify")
-    .description("recompute everything that an output directory says of itself")
-    .argument("<dir>", "output directory of a build, such as out/sev-snp")
+    .description("recompute everything that an image directory says of itself")
+    .argument("<dir>", "image directory of a build, such as out/sev-snp")
     .option("--eventlog <file>", "compare a TCG2 or CCEL event log with the prediction")
     .option("--registers <file>", "with --eventlog: the reported values; the log must yield them")
     .addOption(new Option("--platform <platform>", "with --eventlog: none for a machine without the TEE").choices(["none"]))
@@ -162,7 +163,7 @@ export function program(interruption: () => AbortSignal): Command {
   hal
     .command("measure")
     .description("reference measurements, from the artifacts alone")
-    .argument("[dir]", "output directory of a build; or give the files below")
+    .argument("[dir]", "image directory of a build; or give the files below")
     .addOption(new Option("--platform <platform>", "only this platform").choices(["sev", "sev-es", "sev-snp", "tdx", "vtpm", "nitro"]))
     .option("--firmware <file>", "OVMF")
     .option("--firmware-version <version>", "its edk2 release, such as 2025.02")
@@ -182,7 +183,7 @@ export function program(interruption: () => AbortSignal): Command {
     .addOption(new Option("--pass-order <order>", "order of the TDX MRTD").choices(["single", "two"]))
     .option("--native-zero", "IGVM: zero pages by the processor's own page type", false)
     .option("--explain", "every event or page that enters each register", false)
-    .option("--diff <dir>", "compare with another output directory: which registers differ, and why")
+    .option("--diff <dir>", "compare with another image directory: which registers differ, and why")
     .addOption(json())
     .action(async (dir, options) => (await import("./commands/measure.js")).measure(dir, options));
 

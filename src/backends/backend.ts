@@ -1,124 +1,139 @@
 import { join } from "node:path";
 import type { EifSigner } from "../codecs/eif-signature.js";
+import type { FileDigest } from "../lib/digest.js";
 import type { Layers } from "../lib/namespace.js";
-import type { Report } from "../lib/progress.js";
+import type { Plan } from "../lib/plan.js";
 import type { Command } from "../lib/tools.js";
 import type { Manifest } from "../model/generated.js";
 import type { Rendered, Resolved } from "../model/resolved.js";
 
-/** What a build is asked for beside the profile. */
+export type BackendName = Manifest["backend"];
+
+/** How a build runs: everything that the command line asks for beside the profile. */
 export interface BuildOptions {
-  readonly backend: Manifest["backend"];
-  /** Where `<profile>/` goes. */
+  readonly backend: BackendName;
+  /** The directory that contains the image directories. */
   readonly out: string;
   readonly jobs: number;
   readonly offline: boolean;
-  /** Look for newer packages instead of the ones that the last build resolved. */
+  /** Ask the archive for newer packages instead of taking those of the last build. */
   readonly update: boolean;
-  /** Refuse what must not be released. */
+  /** Refuse an image that must not be released. */
   readonly release: boolean;
   readonly verbose: boolean;
   readonly signal: AbortSignal;
   /** Signs the enclave image. */
   readonly eifSigner: EifSigner | undefined;
-  /** What only that backend can be asked for. */
   readonly buildroot: BuildrootOptions;
 }
 
+/** Options of the buildroot backend alone. */
 export interface BuildrootOptions {
-  /** A tree of the user's, instead of the pinned release. */
+  /** The user's own Buildroot tree, instead of the pinned release. */
   readonly tree?: string | undefined;
-  /** It may be of another version than the profile names. */
+  /** Accept a tree of another version than the profile names. */
   readonly allowVersion?: boolean | undefined;
-  /** Where to stop: there is no image then, but for `images`. */
+  /** The stage that the build stops after; only `images` makes an image. */
   readonly until?: "configure" | "toolchain" | "kernel" | "rootfs" | "images" | undefined;
-  /** Prepare the build directory, for a shell in it. */
+  /** Prepare the build directory for a shell in it. */
   readonly shell?: boolean | undefined;
 }
 
-/** A package that is in the image, as the manifest lists it. */
+/** One image to build, known in full before the first step. */
+export interface BuildRequest {
+  readonly resolved: Resolved;
+  readonly rendered: Rendered;
+  readonly options: BuildOptions;
+}
+
+/** The directories and the log of one build; they exist when the first step runs. */
+export interface Workspace {
+  /** Kept between builds of one profile; on the filesystem of the image directory. */
+  readonly workDir: string;
+  /** The rendered external tree. */
+  readonly externalTree: string;
+  /** Becomes the image directory; empty at the start. */
+  readonly staging: string;
+  /** The log of this build; it stays when the build fails. */
+  readonly log: string;
+}
+
+/** A package in the image, as the manifest lists it. */
 export interface BuiltPackage {
   readonly name: string;
   readonly version: string;
   /** Digest of the package or source archive. */
   readonly sha256?: string;
-  /** Source package, or where the source came from. */
+  /** Source package, or the address that the source came from. */
   readonly source?: string;
   readonly license?: string;
 }
 
-export interface PrepareInput {
-  readonly resolved: Resolved;
-  /** The rendered external tree. */
-  readonly externalTree: string;
-  /** A directory of this profile's, kept between builds, on the output's filesystem. */
-  readonly workDir: string;
-  /** Shared by all builds of this user. */
-  readonly cacheDir: string;
-  readonly log: string;
-  readonly report: Report;
-  readonly options: BuildOptions;
-}
+/** What decides the bytes of an image beyond the rendered tree: suite and packages, Buildroot version and commit. */
+export type BackendInputs = Readonly<Record<string, unknown>>;
 
-/** Buildroot's own contract: what `post-image.sh` finds, and what went into it. */
+/** Buildroot's contract with `post-image.sh`: the four directories, and what the manifest says about them. */
 export interface Prepared {
+  readonly workspace: Workspace;
   readonly targetDir: string;
-  /** What has to be mounted for targetDir to have its files. */
+  /** What must be mounted for targetDir to contain its files. */
   readonly layers?: Layers | undefined;
-  /** Has bzImage and rootfs.ext4, or rootfs.cpio for an image that lives in RAM. */
+  /** Contains bzImage, and rootfs.ext4 or (for an image that lives in RAM) rootfs.cpio. */
   readonly binariesDir: string;
   readonly hostDir: string;
   readonly buildDir: string;
   readonly packages: readonly BuiltPackage[];
-  /** The backend's own inputs for the manifest: suite and archive state, Buildroot version and commit. */
-  readonly details: Readonly<Record<string, unknown>>;
-  /** True when the backend has already called post-image.sh, as Buildroot's make does. */
-  readonly assembled: boolean;
+  readonly inputs: BackendInputs;
+  /** For the manifest alone: facts about the build that do not decide its bytes. */
+  readonly facts: Readonly<Record<string, unknown>>;
+  /** Digests of files in binariesDir that are already known. */
+  readonly digests: readonly FileDigest[];
 }
 
-/** The environment that post-build.sh and post-image.sh have: Buildroot's directories, one clock, one locale, the backend's tools first. */
+/** Buildroot's directories, one clock, one locale, the backend's tools first: the environment of post-build.sh and post-image.sh. */
 export function contractEnvironment(
-  prepared: Pick<Prepared, "targetDir" | "binariesDir" | "hostDir" | "buildDir">,
+  { targetDir, binariesDir, hostDir, buildDir }: Pick<Prepared, "targetDir" | "binariesDir" | "hostDir" | "buildDir">,
   sourceDateEpoch: number,
 ): Record<string, string> {
   return {
-    TARGET_DIR: prepared.targetDir,
-    BINARIES_DIR: prepared.binariesDir,
-    HOST_DIR: prepared.hostDir,
-    BUILD_DIR: prepared.buildDir,
+    TARGET_DIR: targetDir,
+    BINARIES_DIR: binariesDir,
+    HOST_DIR: hostDir,
+    BUILD_DIR: buildDir,
     SOURCE_DATE_EPOCH: String(sourceDateEpoch),
     TZ: "UTC",
     LC_ALL: "C",
-    PATH: [join(prepared.hostDir, "bin"), join(prepared.hostDir, "sbin"), "/usr/sbin", "/usr/bin", "/sbin", "/bin"].join(":"),
+    PATH: [join(hostDir, "bin"), join(hostDir, "sbin"), "/usr/sbin", "/usr/bin", "/sbin", "/bin"].join(":"),
   };
 }
 
-/** Where kernel and root tree come from. */
-export interface Backend {
-  /** Refuses, before any work, a profile that this backend cannot build, or a host that lacks a tool. */
-  check(resolved: Resolved, options: BuildOptions): Promise<void>;
-  /** What decides the bytes beyond the rendered tree, cheaply: it runs for every no-op build. */
-  inputs(resolved: Resolved, rendered: Rendered, options: BuildOptions): Promise<Readonly<Record<string, unknown>>>;
-  /** The steps that a build would take, in words, for `--dry-run`. */
-  plan(resolved: Resolved, options: BuildOptions): Promise<readonly string[]>;
-  prepare(input: PrepareInput): Promise<Prepared>;
-  /** prepare() reports the time left itself: two builds of one profile can differ too much for a guess. */
-  readonly tellsTimeLeft?: true;
+/** A build that ends where `--until` or `--shell` asks: successful, and without an image. */
+export interface Stopped {
+  readonly stage: string;
+  /** Buildroot's build directory. */
+  readonly directory: string;
+  /** What `--shell` runs in it. */
+  readonly shell?: Command;
 }
 
-/** The build ended where `--until` asked: all is well, and there is no image to publish. */
-export class BuildStopped extends Error {
-  readonly stage: string;
-  /** The backend's build directory. */
-  readonly directory: string;
-  /** What `--shell` runs now that the directory is ready. */
-  readonly shell: Command | undefined;
+/** The steps that a backend contributes to a build. */
+export type BackendPlan = {
+  /** Undefined while they are unknown, because a step has to ask the network first. */
+  readonly inputs: () => Promise<BackendInputs | undefined>;
+} & (
+  | { readonly stops: false; readonly steps: Plan<Workspace, Prepared> }
+  | { readonly stops: true; readonly steps: Plan<Workspace, Stopped> }
+);
 
-  constructor(stage: string, directory: string, shell?: Command) {
-    super(`stopped after ${stage}`);
-    this.name = "BuildStopped";
-    this.stage = stage;
-    this.directory = directory;
-    this.shell = shell;
-  }
+/** Where kernel and root tree come from. */
+export interface Backend {
+  /**
+   * Refuses a profile that this backend cannot build, on any host. `hal check` calls it too.
+   * @throws HalError "input"
+   */
+  refuseProfile(resolved: Resolved, options: BuildrootOptions): Promise<void>;
+  /** Plans kernel and root tree. It reads the disk; it writes nothing and asks no network. */
+  plan(request: BuildRequest): Promise<BackendPlan>;
+  /** Whether its own tools call post-image.sh, as Buildroot's make does; else hal calls it. */
+  readonly assembles: boolean;
 }

@@ -1,35 +1,34 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { contractEnvironment, type Prepared } from "../backends/backend.js";
+import { files } from "../bundle/files.js";
 import { runOrExplain } from "../lib/failures.js";
 import { inNamespace, removeTree } from "../lib/namespace.js";
-
-export interface AssembleInput {
-  readonly prepared: Prepared;
-  /** The rendered external tree. */
-  readonly externalTree: string;
-  /** Seconds since 1970. */
-  readonly sourceDateEpoch: number;
-  readonly log: string;
-  readonly report: (text: string) => void;
-  readonly signal: AbortSignal;
-}
+import type { Report } from "../lib/plan.js";
+import { digestBeside } from "./digests.js";
 
 /**
- * Runs the rendered post-image.sh as Buildroot's make does: the root filesystem image becomes verity tree, initramfs
- * and disk image in BINARIES_DIR. It runs as root of a namespace, because files of TARGET_DIR belong to other users.
+ * Runs the rendered post-image.sh as Buildroot's make does: it makes hash tree, initramfs and disk image from the root
+ * filesystem image in BINARIES_DIR. It runs as root of a namespace, because files of TARGET_DIR belong to other users.
+ * @param sourceDateEpoch seconds since 1970
+ * @returns the input with the digest of the root, which is computed meanwhile
  */
-export async function assemble({ prepared, externalTree, sourceDateEpoch, log, report, signal }: AssembleInput): Promise<void> {
-  const script = join(externalTree, "board/hal/post-image.sh");
-  await mkdir(prepared.buildDir, { recursive: true });
+export async function assemble(prepared: Prepared, sourceDateEpoch: number, report: Report, signal: AbortSignal): Promise<Prepared> {
+  const { workspace, binariesDir, buildDir, targetDir, layers } = prepared;
+  await mkdir(buildDir, { recursive: true });
   const command = {
-    tool: script,
-    args: [prepared.binariesDir],
+    tool: join(workspace.externalTree, "board/hal/post-image.sh"),
+    args: [binariesDir],
     env: contractEnvironment(prepared, sourceDateEpoch),
-    cwd: prepared.buildDir,
+    cwd: buildDir,
   };
-  // What its tools print is for the log: some complain of what is as it should be.
   report("hash tree, initramfs, disk");
-  await runOrExplain(inNamespace(command, prepared.layers), "post-image.sh", { log, signal });
-  await removeTree(prepared.targetDir); // parts of it belong to ids that the user's own rm cannot remove
+  // The output goes to the log only: some of the tools print harmless warnings.
+  const work = runOrExplain(inNamespace(command, layers), "post-image.sh", { log: workspace.log, signal });
+  const digests = await digestBeside(
+    work.then(() => removeTree(targetDir)),
+    binariesDir,
+    files.root,
+  );
+  return { ...prepared, digests };
 }

@@ -1,154 +1,140 @@
 import { existsSync } from "node:fs";
-import { readdir, rename, stat, writeFile } from "node:fs/promises";
+import { stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Backend, type BuildOptions, BuildStopped, type Prepared } from "../backends/backend.js";
+import type { Backend, BackendInputs, BackendName, BuildOptions, BuildRequest, Prepared, Stopped, Workspace } from "../backends/backend.js";
 import { backends } from "../backends/index.js";
-import { readManifest } from "../bundle/manifest.js";
-import type { FileDigest } from "../lib/digest.js";
+import { readManifest } from "../bundle/documents.js";
+import { files } from "../bundle/files.js";
+import { fullDisk } from "../lib/failures.js";
 import { cacheRoot } from "../lib/paths.js";
-import { runSteps, type Step } from "../lib/progress.js";
+import { Plan } from "../lib/plan.js";
+import { runPlan } from "../lib/progress.js";
 import { version } from "../lib/version.js";
 import type { Manifest } from "../model/generated.js";
-import type { Rendered, Resolved } from "../model/resolved.js";
+import { platforms } from "../model/platforms/index.js";
+import type { Resolved } from "../model/resolved.js";
 import { render } from "../render/render.js";
 import { writeTree } from "../render/write-tree.js";
 import { assemble } from "./assemble.js";
-import { copySparse, digestBeside, isArtifact } from "./collect.js";
+import { collect } from "./collect.js";
 import { describe } from "./describe.js";
-import { type Inputs, inputsOf } from "./fingerprint.js";
-import { type Staging, stage } from "./publish.js";
+import { addEif } from "./eif.js";
+import { fingerprint } from "./fingerprint.js";
+import { findFirmware, firmwareToFetch, refuseFetch } from "./firmware.js";
+import { writeManifest } from "./manifest.js";
+import { measureImage } from "./measure.js";
+import { publish, stage } from "./publish.js";
 import { refuseUnreleasable } from "./release.js";
 
+/** The build of one image, before it runs. */
+export interface BuildPlan {
+  readonly profile: string;
+  readonly backend: BackendName;
+  /** The directory that contains the image directory. */
+  readonly out: string;
+  /** The manifest of the published image, when a build would change nothing. */
+  readonly upToDate: Manifest | undefined;
+  /** The steps that run, unless the image is up to date. */
+  readonly steps: Plan<Workspace, Manifest | Stopped>;
+}
+
+/** A built image. */
 export interface BuildResult {
+  /** The image directory. */
   readonly dir: string;
   readonly manifest: Manifest;
-  /** Nothing had changed since the last build. */
+  /** The build changed nothing. */
   readonly upToDate: boolean;
+}
+
+/**
+ * Plans the build of one image and checks every refusal of its steps. It writes nothing and asks no network, so a dry run
+ * is a plan that does not run.
+ * @throws HalError for everything that hal build refuses before its first step
+ */
+export async function planBuild(resolved: Resolved, options: BuildOptions): Promise<BuildPlan> {
+  const { backend, out } = options;
+  const request = { resolved, rendered: render(resolved), options };
+  const { steps, inputs } = await stepsOf(request, backends[backend]);
+  await steps.refuse();
+  return { profile: resolved.name, backend, out, upToDate: await upToDate(request, inputs), steps };
 }
 
 /**
  *   resolved ──render──▶ external tree ──backend──▶ TARGET_DIR, BINARIES_DIR, HOST_DIR, BUILD_DIR
  *                                                        │ post-image.sh
  *   out/<profile> ◀──publish── manifest ◀──launch.json ◀─┴ measurements
- *
- * Everything happens in a staging directory beside the output; one rename publishes it.
  */
-export async function build(resolved: Resolved, options: BuildOptions): Promise<BuildResult> {
-  const backend: Backend = backends[options.backend];
-  refuseUnreleasable(resolved, options);
-  await backend.check(resolved, options);
-  const rendered = render(resolved);
-  const inputs = await inputsOf(resolved, rendered, options);
-  const dir = join(options.out, resolved.name);
-  const published = await current(dir, inputs, options);
-  if (published !== undefined) return { dir, manifest: published, upToDate: true };
-
-  const staging = await stage(options.out, resolved.name);
-  try {
-    const manifest = await buildInto(staging, resolved, rendered, inputs, backend, options);
-    return { dir, manifest, upToDate: false };
-  } finally {
-    await staging.release();
-  }
-}
-
-/** Whether a build would leave the published output as it is. */
-export async function upToDate(resolved: Resolved, options: BuildOptions): Promise<boolean> {
-  const inputs = await inputsOf(resolved, render(resolved), options);
-  return (await current(join(options.out, resolved.name), inputs, options)) !== undefined;
-}
-
-async function buildInto(
-  staging: Staging,
-  resolved: Resolved,
-  rendered: Rendered,
-  inputs: Inputs,
+async function stepsOf(
+  request: BuildRequest,
   backend: Backend,
-  options: BuildOptions,
-): Promise<Manifest> {
-  const { log } = staging;
-  await writeFile(log, `hal ${version}: ${resolved.name}\n`);
-  const externalTree = join(staging.workDir, "external");
-  let prepared: Prepared | undefined;
-  let manifest: Manifest | undefined;
-  let stopped: BuildStopped | undefined;
-  let known: readonly FileDigest[] = [];
-  const wanted = (): boolean => stopped === undefined;
-  const ready = (): Prepared => {
-    if (prepared === undefined) throw new Error("assembly before preparation");
-    return prepared;
-  };
-  const steps: Step[] = [
-    {
+): Promise<{ readonly steps: BuildPlan["steps"]; readonly inputs: () => Promise<BackendInputs | undefined> }> {
+  const { resolved, rendered, options } = request;
+  const { offline, update, signal } = options;
+  const { sourceDateEpoch } = resolved.profile;
+  const cacheDir = cacheRoot();
+  const missing = await firmwareToFetch(resolved, { cacheDir, update });
+  const kernelAndRoot = await backend.plan(request);
+  const { inputs } = kernelAndRoot;
+
+  const sources = Plan.begin<Workspace>()
+    .add({
       title: `Render ${resolved.name}`,
-      run: async () => {
-        await writeTree(rendered, externalTree);
-        return `${rendered.files.length} files`;
+      refusals: [() => refuseUnreleasable(resolved, options), () => backend.refuseProfile(resolved, options.buildroot)],
+      run: async (workspace) => {
+        await writeTree(rendered, workspace.externalTree);
+        return workspace;
       },
-    },
-    {
-      title: `Build kernel and root tree (${options.backend})`,
-      tellsTimeLeft: backend.tellsTimeLeft === true,
-      run: async (report) => {
-        try {
-          prepared = await backend.prepare({
-            resolved,
-            externalTree,
-            workDir: staging.workDir,
-            cacheDir: cacheRoot(),
-            log,
-            report,
-            options,
-          });
-        } catch (error) {
-          if (!(error instanceof BuildStopped)) throw error;
-          stopped = error;
-          return error.message;
-        }
-        return `${prepared.packages.length} packages`;
+      result: () => `${rendered.files.length} files`,
+    })
+    .addIf(missing !== undefined && !kernelAndRoot.stops, {
+      title: `Fetch firmware ${missing?.name} from Debian ${missing?.suite}`,
+      refusals: missing !== undefined && offline ? [() => refuseFetch(resolved, missing)] : [],
+      run: async (workspace) => {
+        await findFirmware(resolved, { cacheDir, offline, update, signal });
+        return workspace;
       },
-    },
-    {
+    });
+  if (kernelAndRoot.stops) return { inputs, steps: sources.concat(kernelAndRoot.steps) };
+
+  const firmware = () => findFirmware(resolved, { cacheDir, offline: true, update: false, signal });
+  const steps = sources
+    .concat(kernelAndRoot.steps)
+    .addIf(!backend.assembles, {
       title: "Assemble images",
-      wanted,
-      run: async (report) => {
-        if (!ready().assembled) {
-          const { sourceDateEpoch } = resolved.profile;
-          const assembly = assemble({ prepared: ready(), externalTree, sourceDateEpoch, log, report, signal: options.signal });
-          known = await digestBeside(assembly, ready().binariesDir, "rootfs.ext4");
-        }
-        for (const name of (await readdir(ready().binariesDir)).filter(isArtifact)) {
-          const [from, to] = [join(ready().binariesDir, name), join(staging.stagingDir, name)];
-          // What Buildroot made stays in place for its next, partial build.
-          if (ready().assembled) await copySparse(from, to);
-          else await rename(from, to);
-        }
-      },
-    },
-    {
-      title: "Measure and describe",
-      wanted,
-      run: async () => {
-        manifest = await describe({ resolved, dir: staging.stagingDir, inputs, prepared: ready(), known, options });
-      },
-    },
-    {
+      run: (prepared, report) => assemble(prepared, sourceDateEpoch, report, signal),
+    })
+    .add({
+      title: "Collect artifacts",
+      run: async (prepared: Prepared) => collect(prepared, await firmware(), backend.assembles),
+    })
+    .addIf(platforms[resolved.platform].starts === "enclave", {
+      title: "Make the enclave image",
+      run: (collected) => addEif(collected, resolved, options.eifSigner),
+    })
+    .add({ title: "Describe the launch", run: (collected) => describe(collected, resolved, options.backend) })
+    .add({ title: "Predict measurements", run: measureImage })
+    .add({ title: "Write SBOM and manifest", run: (described) => writeManifest(described, request) })
+    .add({
       title: `Publish ${join(options.out, resolved.name)}`,
-      wanted,
-      run: () => staging.publish(),
-    },
-  ];
-  await runSteps(steps, join(staging.workDir, "times.json"));
-  if (stopped !== undefined) throw stopped;
-  if (manifest === undefined) throw new Error("published without a manifest");
-  return manifest;
+      run: async (manifest) => {
+        await publish(options.out, resolved.name);
+        return manifest;
+      },
+    });
+  return { inputs, steps };
 }
 
-/** The manifest of the published output when it was made from these inputs and its files are all there, in full size. */
-async function current(dir: string, { digest }: Inputs, { update, buildroot }: BuildOptions): Promise<Manifest | undefined> {
+/** The manifest of the published image, when it was built from the same inputs and its files have their full size. */
+async function upToDate(request: BuildRequest, inputs: () => Promise<BackendInputs | undefined>): Promise<Manifest | undefined> {
+  const { out, update, buildroot } = request.options;
   const { shell = false, until = "images" } = buildroot;
-  if (update || shell || until !== "images") return undefined; // not the image that is there is asked for
-  if (!existsSync(join(dir, "manifest.json"))) return undefined;
+  if (update || shell || until !== "images") return undefined; // the caller asks for more than the published image
+  const dir = join(out, request.resolved.name);
+  if (!existsSync(join(dir, files.manifest))) return undefined;
+  const known = await inputs();
+  if (known === undefined) return undefined;
+  const { digest } = await fingerprint(request, known);
   try {
     const manifest = await readManifest(dir);
     if (manifest.inputs.digest !== digest) return undefined;
@@ -156,5 +142,26 @@ async function current(dir: string, { digest }: Inputs, { update, buildroot }: B
     return manifest;
   } catch {
     return undefined; // damaged: build it again
+  }
+}
+
+/**
+ * Runs a plan: everything happens in a staging directory beside the image directory, and the last step publishes it.
+ * @returns the image, or where the build stopped as `--until` or `--shell` asks
+ */
+export async function build({ profile, out, upToDate, steps }: BuildPlan): Promise<BuildResult | Stopped> {
+  const dir = join(out, profile);
+  if (upToDate !== undefined) return { dir, manifest: upToDate, upToDate: true };
+  const staging = await stage(out, profile);
+  try {
+    await writeFile(staging.log, `hal ${version}: ${profile}\n`);
+    const result = await runPlan(steps, staging, join(staging.workDir, "times.json"));
+    return "stage" in result ? result : { dir, manifest: result, upToDate: false };
+  } catch (error) {
+    const { code, path } = error as NodeJS.ErrnoException;
+    if (code === "ENOSPC" || code === "EDQUOT") throw fullDisk(path ?? "writing the build's files", []);
+    throw error;
+  } finally {
+    await staging.release();
   }
 }

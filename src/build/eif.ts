@@ -2,8 +2,8 @@ import { existsSync } from "node:fs";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
-import type { Prepared } from "../backends/backend.js";
-import { isKernel } from "../bundle/manifest.js";
+import { isKernel } from "../bundle/documents.js";
+import { binaries, eifName, files, initrdName } from "../bundle/files.js";
 import { type EifSigner, readCertificate, readKey, signingKey } from "../codecs/eif-signature.js";
 import { writeEif } from "../codecs/eif-write.js";
 import { ByteReader } from "../lib/bytes.js";
@@ -11,33 +11,26 @@ import { HalError } from "../lib/errors.js";
 import { runCommand } from "../lib/tools.js";
 import { version } from "../lib/version.js";
 import type { Resolved } from "../model/resolved.js";
+import type { Collected } from "./collect.js";
 
-export interface EifInput {
-  readonly resolved: Resolved;
-  /** Has bzImage and rootfs.cpio.gz; gets `<profile>.eif`. */
-  readonly dir: string;
-  readonly cmdline: string;
-  readonly prepared: Pick<Prepared, "hostDir" | "buildDir" | "packages">;
-  readonly signer: EifSigner | undefined;
-}
-
-/** The boot part of a root, which PCR1 covers: early boot and the kernel's modules. The application, PCR2, is the rest. */
+/** The paths of a root's boot part, which PCR1 covers: early boot and the kernel's modules. PCR2 covers the rest, the application. */
 const BOOT_PART = /^(\.|init|dev(\/.*)?|proc|sys|run|lib|usr|usr\/lib|usr\/lib\/modules(\/.*)?|lib\/modules(\/.*)?)$/;
 
-/** More than Node.js holds in one piece is refused. */
+/** The size of the largest buffer of Node.js. A larger root is refused. */
 export const MAX_ROOT_BYTES = 2 ** 32 - 1;
 
-/** The ramdisks of a root's archive, unpacked: the boot part, then the application. */
+/** The ramdisks of a root's archive, not compressed: the boot part, then the application. */
 export function enclaveParts(root: Uint8Array): readonly [Uint8Array, Uint8Array] {
   return splitArchive(root, (path) => BOOT_PART.test(path));
 }
 
 /**
- * Writes the enclave image of a RAM root. As AWS's own images have it, the first ramdisk is the boot part and
- * the second the application; the kernel unpacks one over the other.
+ * Adds the enclave image of a RAM root to the artifacts. As in AWS's own images, the first ramdisk is the boot part and the
+ * second is the application; the kernel unpacks both into one root.
  */
-export async function buildEif({ resolved, dir, cmdline, prepared, signer }: EifInput): Promise<void> {
-  const root = gunzipSync(await readFile(join(dir, "rootfs.cpio.gz")), { maxOutputLength: MAX_ROOT_BYTES });
+export async function addEif(collected: Collected, resolved: Resolved, signer: EifSigner | undefined): Promise<Collected> {
+  const { dir, cmdline, prepared } = collected;
+  const root = gunzipSync(await readFile(join(dir, initrdName("ram", "gzip"))), { maxOutputLength: MAX_ROOT_BYTES });
   const parts = enclaveParts(root);
   const work = join(prepared.buildDir, "hal-eif");
   await rm(work, { recursive: true, force: true });
@@ -45,7 +38,7 @@ export async function buildEif({ resolved, dir, cmdline, prepared, signer }: Eif
   const ramdisks = [];
   for (const [index, part] of parts.entries()) ramdisks.push(await compress(join(work, `ramdisk${index}`), part, prepared.hostDir));
   const eif = writeEif({
-    kernel: await readFile(join(dir, "bzImage")),
+    kernel: await readFile(join(dir, files.kernel)),
     cmdline,
     ramdisks,
     metadata: {
@@ -59,11 +52,12 @@ export async function buildEif({ resolved, dir, cmdline, prepared, signer }: Eif
     },
     ...(signer === undefined ? {} : { signer }),
   });
-  await writeFile(join(dir, `${resolved.name}.eif`), Buffer.concat(eif));
+  await writeFile(join(dir, eifName(resolved.name)), Buffer.concat(eif));
   await rm(work, { recursive: true, force: true });
+  return collected;
 }
 
-/** The backend's own gzip where it has one: what a compressor writes differs between its versions. */
+/** Compresses with the backend's own gzip where it has one: the output differs between versions of a compressor. */
 async function compress(file: string, bytes: Uint8Array, hostDir: string): Promise<Uint8Array> {
   await writeFile(file, bytes);
   const own = join(hostDir, "bin/gzip");
@@ -75,14 +69,14 @@ const HEADER_BYTES = 110;
 const TRAILER = "TRAILER!!!";
 
 /**
- * Splits a cpio archive (newc: Linux Documentation/driver-api/early-userspace/buffer-format.rst) by path, entries
- * byte for byte as they are.
- * @returns the archive of the entries that are chosen, and that of all others
+ * Splits a cpio archive (newc: Linux Documentation/driver-api/early-userspace/buffer-format.rst) by path. The bytes of
+ * the entries stay as they are.
+ * @returns the archive of the chosen entries, and the archive of all others
  */
 function splitArchive(archive: Uint8Array, chosen: (path: string) => boolean): readonly [Uint8Array, Uint8Array] {
-  const reader = new ByteReader(archive, "rootfs.cpio");
+  const reader = new ByteReader(archive, binaries.rootArchive);
   const parts: [Uint8Array[], Uint8Array[]] = [[], []];
-  const aligned = (offset: number): number => Math.ceil(offset / 4) * 4; // beyond 2 GiB too, where bit operations are not
+  const aligned = (offset: number): number => Math.ceil(offset / 4) * 4; // bit operations fail beyond 2 GiB
   for (let offset = 0; ; ) {
     const header = Buffer.from(reader.slice(offset, HEADER_BYTES, "cpio header")).toString("latin1");
     if (!/^07070[12][0-9A-Fa-f]{104}$/.test(header)) throw reader.error(offset, "cpio header", "is not of the newc format");
@@ -105,13 +99,14 @@ function splitArchive(archive: Uint8Array, chosen: (path: string) => boolean): r
 
 export interface SignerOptions {
   readonly now?: Date;
-  /** Called with what does not stop the build, and would stop the enclave. */
+  /** Called with a problem that does not stop the build but would stop the enclave. */
   readonly warn?: (text: string) => void;
 }
 
 /**
- * Who signs, from two files in PEM: an EC P-384 key and its certificate. The day changes no byte: an old image can be built again.
- * @throws HalError "input" for files that are not, or that do not belong together
+ * Reads the signer of enclave images from two PEM files: an EC P-384 key and its certificate. The date changes no byte, so
+ * an old image can be built again.
+ * @throws HalError "input" for a file that is not such a key or certificate, and for two that do not belong together
  */
 export async function readSigner(
   keyFile: string,
@@ -123,7 +118,7 @@ export async function readSigner(
   const { validFrom, validTo } = inFile(certificateFile, () => readCertificate(signer.certificate));
   inFile(certificateFile, () => signingKey(signer));
   if (now < new Date(validFrom) || now > new Date(validTo))
-    warn?.(`${certificateFile}: is valid from ${validFrom} to ${validTo}: on other days nitro-cli refuses an enclave that it signs`);
+    warn?.(`${certificateFile}: is valid from ${validFrom} to ${validTo}; on other days nitro-cli refuses an enclave signed with it`);
   return signer;
 }
 

@@ -1,30 +1,27 @@
-import type { BuildOptions } from "../backends/backend.js";
-import { backends } from "../backends/index.js";
+import type { BackendInputs, BuildRequest } from "../backends/backend.js";
 import { canonicalJson, sha256 } from "../lib/digest.js";
 import { version } from "../lib/version.js";
-import type { Rendered, Resolved } from "../model/resolved.js";
 import { firmwareFile } from "./firmware.js";
 
-/** What decides the bytes of an image, and a digest over all of it. */
-export interface Inputs {
+/** A digest over everything that decides the bytes of an image, and its largest part, the rendered tree, in detail. */
+export interface Fingerprint {
   readonly digest: string;
+  /** SHA-256 over the rendered external tree. */
   readonly tree: string;
-  /** Every rendered file and its digest. */
+  /** Every rendered file and its SHA-256. */
   readonly files: readonly (readonly [path: string, sha256: string])[];
-  readonly details: Readonly<Record<string, unknown>>;
 }
 
 /**
- * Everything that decides the bytes: no time, nothing of the environment, and no path of this machine but those that the profile hands to
- * Buildroot (overrides, a toolchain) or to the launcher (shares, firmware that is not here).
+ * Digests everything that decides the bytes of an image: no time, nothing of the environment, and no path of this machine
+ * except those that the profile hands to Buildroot (overrides, a toolchain) or to the launcher (shares, firmware of the host).
  */
-export async function inputsOf(resolved: Resolved, rendered: Rendered, options: BuildOptions): Promise<Inputs> {
+export async function fingerprint({ resolved, rendered, options }: BuildRequest, inputs: BackendInputs): Promise<Fingerprint> {
   const { backend, eifSigner } = options;
-  const details = await backends[backend].inputs(resolved, rendered, options);
   const { launch } = resolved.profile;
   const firmware = await firmwareFile(resolved);
-  // A copy of the firmware is launched: where it lies here decides nothing.
-  const unplaced = { ...launch, igvm: undefined, firmware: { ...launch.firmware, path: undefined, vars: undefined } };
+  // The image directory gets a copy of the firmware, so the path of the original decides nothing.
+  const withoutPaths = { ...launch, igvm: undefined, firmware: { ...launch.firmware, path: undefined, vars: undefined } };
   const files = rendered.files.map(
     (file) => [file.path, file.link === undefined ? sha256(file.content) : sha256(`link ${file.link}`)] as const,
   );
@@ -33,10 +30,10 @@ export async function inputsOf(resolved: Resolved, rendered: Rendered, options: 
     hal: version,
     backend,
     tree,
-    details,
+    details: inputs,
     name: resolved.name,
     platform: resolved.platform,
-    launch: firmware === undefined ? launch : unplaced,
+    launch: firmware === undefined ? launch : withoutPaths,
     firmware: { kind: launch.igvm === undefined ? "fd" : "igvm", code: firmware?.sha256, vars: firmware?.vars?.sha256 },
     eifSigner: eifSigner === undefined ? undefined : sha256(canonicalJson(eifSigner)),
     layout: resolved.layout,
@@ -45,5 +42,5 @@ export async function inputsOf(resolved: Resolved, rendered: Rendered, options: 
     omitted: resolved.debianOmitted,
     sourceDateEpoch: resolved.profile.sourceDateEpoch,
   };
-  return { digest: sha256(canonicalJson(decided)), tree, files, details };
+  return { digest: sha256(canonicalJson(decided)), tree, files };
 }

@@ -12,9 +12,10 @@ import type { Resolved } from "../model/resolved.js";
 
 /** The firmware that an image is measured with. */
 export interface FirmwareFile {
+  readonly kind: "fd" | "igvm";
   readonly path: string;
   readonly sha256: string;
-  /** Version of the Debian package that it came from. */
+  /** Version of the Debian package that contains it. */
   readonly packageVersion?: string;
   readonly vars?: { readonly path: string; readonly sha256: string };
 }
@@ -22,74 +23,99 @@ export interface FirmwareFile {
 export interface FirmwareOptions {
   readonly cacheDir: string;
   readonly offline: boolean;
-  /** Look for a newer version of a package that the profile does not pin. */
+  /** Ask the archive for a newer version of a package that the profile does not pin. */
   readonly update: boolean;
   readonly signal: AbortSignal;
 }
 
 /**
- * The firmware that a profile names, with its digest: a file, or the file of a Debian package, fetched with an
- * apt of its own whose index is signed by Debian. A file of the launching host that is not here is no error:
- * what depends on it is then listed as not predicted.
+ * The firmware that a profile names, with its digest: a file, or a file of a Debian package. The package is downloaded by a
+ * private apt, whose index Debian signs. A file of the launching host may be missing on this machine; the registers that
+ * depend on it are then listed as not predicted.
  */
 export async function findFirmware(resolved: Resolved, options: FirmwareOptions): Promise<FirmwareFile | undefined> {
-  const { firmware, igvm } = resolved.profile.launch;
-  if (igvm === undefined && firmware?.package !== undefined) return fetchFirmware(resolved, firmware.package, options);
-  return firmwareFile(resolved);
+  const wanted = packageOf(resolved, options.cacheDir);
+  if (wanted === undefined) return firmwareFile(resolved);
+  return (await cachedFirmware(wanted, options.update)) ?? fetchFirmware(resolved, wanted, options);
 }
 
-/** The firmware that a profile names as a file, where that file is on this machine. */
+/** The firmware package that a build has to download; undefined when the profile names none or the cache contains it. */
+export async function firmwareToFetch(
+  resolved: Resolved,
+  { cacheDir, update }: Pick<FirmwareOptions, "cacheDir" | "update">,
+): Promise<PackagedFirmware | undefined> {
+  const wanted = packageOf(resolved, cacheDir);
+  return wanted === undefined || (await cachedFirmware(wanted, update)) !== undefined ? undefined : wanted;
+}
+
+/** The firmware that a profile names as a file, when that file exists on this machine. */
 export async function firmwareFile(resolved: Resolved): Promise<FirmwareFile | undefined> {
   const { firmware, igvm } = resolved.profile.launch;
   const path = igvm ?? firmware?.path;
   const code = path === undefined ? undefined : await present(path);
   const vars = igvm !== undefined || firmware?.vars === undefined ? undefined : await present(firmware.vars);
-  return code === undefined ? undefined : { ...code, ...(vars === undefined ? {} : { vars }) };
+  return code === undefined ? undefined : { kind: igvm === undefined ? "fd" : "igvm", ...code, ...(vars === undefined ? {} : { vars }) };
 }
 
-async function present(path: string): Promise<FirmwareFile | undefined> {
+async function present(path: string): Promise<{ readonly path: string; readonly sha256: string } | undefined> {
   const info = await stat(path).catch(() => undefined);
   return info?.isFile() ? { path, sha256: await sha256File(path) } : undefined;
 }
 
-async function fetchFirmware(
-  resolved: Resolved,
-  name: FirmwarePackage,
-  { cacheDir, offline, update, signal }: FirmwareOptions,
-): Promise<FirmwareFile> {
-  const settings = resolved.profile.launch.firmware ?? {};
-  const { suite = firmwarePackages[name].suite } = settings;
-  const home = join(cacheDir, "firmware", suite, name);
-  const wanted = settings.version ?? (update ? undefined : await newestKept(home));
-  if (wanted !== undefined) {
-    const kept = join(home, wanted, firmwarePackages[name].path);
-    if (existsSync(kept)) return { path: kept, sha256: await sha256File(kept), packageVersion: wanted };
-  }
-  if (offline) {
-    throw new HalError("command", `the firmware package ${name} is not in the cache, and --offline forbids to download it`, {
-      at: nearestOrigin(resolved.origins, "/launch/firmware"),
-      remedy: "build once with a network, or name a file: launch.firmware: {path: …}",
-    });
-  }
+interface PackagedFirmware {
+  readonly name: FirmwarePackage;
+  readonly suite: string;
+  /** The version that the profile pins. */
+  readonly version: string | undefined;
+  /** The package's directory in the cache. */
+  readonly home: string;
+}
+
+function packageOf({ profile }: Resolved, cacheDir: string): PackagedFirmware | undefined {
+  const { firmware, igvm } = profile.launch;
+  if (igvm !== undefined || firmware?.package === undefined) return undefined;
+  const name = firmware.package;
+  const suite = firmware.suite ?? firmwarePackages[name].suite;
+  return { name, suite, version: firmware.version, home: join(cacheDir, "firmware", suite, name) };
+}
+
+async function cachedFirmware({ name, version, home }: PackagedFirmware, update: boolean): Promise<FirmwareFile | undefined> {
+  const packageVersion = version ?? (update ? undefined : await newestKept(home));
+  if (packageVersion === undefined) return undefined;
+  const path = join(home, packageVersion, firmwarePackages[name].path);
+  return existsSync(path) ? { kind: "fd", path, sha256: await sha256File(path), packageVersion } : undefined;
+}
+
+/** @throws HalError "command": the package is not in the cache, and `--offline` forbids to download it */
+export function refuseFetch({ origins }: Resolved, { name }: Pick<PackagedFirmware, "name">): never {
+  throw new HalError("command", `the firmware package ${name} is not in the cache, and --offline forbids to download it`, {
+    at: nearestOrigin(origins, "/launch/firmware"),
+    remedy: "build once with a network, or name a file: launch.firmware: {path: …}",
+  });
+}
+
+async function fetchFirmware(resolved: Resolved, wanted: PackagedFirmware, { offline, signal }: FirmwareOptions): Promise<FirmwareFile> {
+  if (offline) refuseFetch(resolved, wanted);
+  const { name, suite, home } = wanted;
   await mkdir(home, { recursive: true });
   const work = await mkdtemp(join(home, ".new-"));
   try {
     const sources = await findSources({ ...resolved.profile.debian, suite }, work);
     const apt = await makeApt(join(work, "apt"), sources, false);
-    const refused = (cause: unknown) => profilesMistake(cause, resolved, name, suite, apt.env);
-    await runCommand({ tool: "apt-get", args: ["--quiet", "update"], env: apt.env }, { signal }).catch(refused);
+    const explain = (cause: unknown) => explainApt(cause, resolved, wanted, apt.env);
+    await runCommand({ tool: "apt-get", args: ["--quiet", "update"], env: apt.env }, { signal }).catch(explain);
     const tree = join(work, "tree");
     /** Unpacks one package into the tree, and returns its version. */
     const unpack = async (which: string): Promise<string> => {
-      await runCommand({ tool: "apt-get", args: ["--quiet", "download", which], env: apt.env, cwd: work }, { signal }).catch(refused);
+      await runCommand({ tool: "apt-get", args: ["--quiet", "download", which], env: apt.env, cwd: work }, { signal }).catch(explain);
       const deb = (await readdir(work)).find((entry) => entry.startsWith(`${which.split("=")[0]}_`) && entry.endsWith(".deb"));
       if (deb === undefined) throw new HalError("command", `apt-get downloaded no ${which}`);
       await runCommand({ tool: "dpkg-deb", args: ["--extract", join(work, deb), tree] });
       return (await runCommand({ tool: "dpkg-deb", args: ["--field", join(work, deb), "Version"] })).stdout.trim();
     };
-    const version = await unpack(settings.version === undefined ? name : `${name}=${settings.version}`);
+    const version = await unpack(wanted.version === undefined ? name : `${name}=${wanted.version}`);
     const has = (): boolean => existsSync(join(tree, firmwarePackages[name].path));
-    // From 2026.08 on, ovmf itself is empty: its files moved to a package of their own.
+    // Since 2026.08 ovmf itself is empty: ovmf-generic contains its files.
     if (!has() && name === "ovmf") await unpack(`ovmf-generic=${version}`);
     if (!has()) {
       throw new HalError("input", `${name} ${version} has no ${firmwarePackages[name].path}`, {
@@ -98,42 +124,44 @@ async function fetchFirmware(
       });
     }
     const kept = join(home, version);
-    // What is there stays: another build may be reading it.
+    // A complete version stays: another build may be reading it.
     if (!existsSync(join(kept, firmwarePackages[name].path))) {
       await rm(kept, { recursive: true, force: true });
       await putInPlace(tree, kept);
     }
     const path = join(kept, firmwarePackages[name].path);
-    return { path, sha256: await sha256File(path), packageVersion: version };
+    return { kind: "fd", path, sha256: await sha256File(path), packageVersion: version };
   } finally {
     await rm(work, { recursive: true, force: true });
   }
 }
 
-/** What apt says of a suite, a package or a version that the archive does not have. */
+/** apt's messages for a suite, a package or a version that the archive does not have. */
 const unknownToApt = /^E: (Version '.*' for '.*' was not found|Unable to locate package |The repository '.*' does not have a Release file)/;
 
-/** A suite, package or version that is not there is the profile's mistake, and not apt's; every other error stays what it is. */
-async function profilesMistake(
+/** Reports a suite, package or version that does not exist as the profile's mistake. Every other error stays as it is. */
+async function explainApt(
   error: unknown,
-  { origins, profile }: Resolved,
-  name: FirmwarePackage,
-  suite: string,
+  { origins }: Resolved,
+  { name, suite, version }: PackagedFirmware,
   env: Readonly<Record<string, string>>,
 ): Promise<never> {
-  const said = error instanceof HalError ? error.details.find((line) => unknownToApt.test(line)) : undefined;
-  if (said === undefined) throw error;
+  const message = error instanceof HalError ? error.details.find((line) => unknownToApt.test(line)) : undefined;
+  if (message === undefined) throw error;
   const { stdout } = await runCommand({ tool: "apt-cache", args: ["madison", name], env }, { allowFailure: true });
-  const versions = [...stdout.matchAll(/^ *\S+ \| (\S+) \|/gm)].map(([, version]) => version);
-  const version = profile.launch.firmware?.version;
-  throw new HalError("input", `suite ${suite} has no ${name}${version === undefined ? "" : ` ${version}`}: ${said.slice("E: ".length)}`, {
-    at: nearestOrigin(origins, "/launch/firmware"),
-    remedy: versions.length > 0 ? `it has ${versions.join(", ")}` : `launch.firmware.suite: ${firmwarePackages[name].suite}`,
-    cause: error,
-  });
+  const versions = [...stdout.matchAll(/^ *\S+ \| (\S+) \|/gm)].map(([, found]) => found);
+  throw new HalError(
+    "input",
+    `suite ${suite} has no ${name}${version === undefined ? "" : ` ${version}`}: ${message.slice("E: ".length)}`,
+    {
+      at: nearestOrigin(origins, "/launch/firmware"),
+      remedy: versions.length > 0 ? `it has ${versions.join(", ")}` : `launch.firmware.suite: ${firmwarePackages[name].suite}`,
+      cause: error,
+    },
+  );
 }
 
-/** The version that an earlier build fetched: a profile without a version keeps the one it has until `--update`. */
+/** The version that an earlier build fetched. A profile that pins no version keeps it until `--update`. */
 async function newestKept(home: string): Promise<string | undefined> {
   let newest: string | undefined;
   for (const version of await readdir(home).catch(() => [])) {

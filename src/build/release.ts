@@ -5,14 +5,14 @@ import { platforms } from "../model/platforms/index.js";
 import type { Resolved } from "../model/resolved.js";
 
 /**
- * Refuses, with `--release`, an image whose promises do not hold for others than its developer.
+ * With `--release`, refuses an image that only its developer may trust.
  * @throws HalError "check"
  */
 export function refuseUnreleasable(resolved: Resolved, options: BuildOptions): void {
   if (!options.release) return;
   const at = resolved.origins.get("/debug");
   if (resolved.profile.debug)
-    throw new HalError("check", "a debug image cannot be released: its console and login are open", at === undefined ? {} : { at });
+    throw new HalError("check", "a debug image cannot be released: its console and login are enabled", at === undefined ? {} : { at });
   const { name, unreleasable, unmeasuredDisk } = platforms[resolved.platform];
   if (unreleasable !== undefined) throw new HalError("check", `an image for platform ${name} cannot be released: ${unreleasable}`);
   const { boot, launch } = resolved.profile;

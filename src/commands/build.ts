@@ -1,13 +1,13 @@
-import { type BuildOptions, BuildStopped } from "../backends/backend.js";
-import { type BuildResult, build } from "../build/build.js";
+import type { BuildOptions, Stopped } from "../backends/backend.js";
+import { type BuildPlan, type BuildResult, build, planBuild } from "../build/build.js";
 import { readSigner } from "../build/eif.js";
-import { planBuild } from "../build/plan.js";
 import { HalError } from "../lib/errors.js";
 import { formatSize } from "../lib/size.js";
 import { note, print, printJson, shortDigests, table } from "../lib/terminal.js";
-import { type Command, formatCommand, runInteractive } from "../lib/tools.js";
+import { formatCommand, runInteractive } from "../lib/tools.js";
 import { platforms } from "../model/platforms/index.js";
 import { resolve } from "../resolve/resolve.js";
+import { refuseBuildrootOptions } from "./buildroot-options.js";
 
 interface Options extends Omit<BuildOptions, "buildroot" | "eifSigner"> {
   readonly profile: readonly string[];
@@ -22,7 +22,7 @@ interface Options extends Omit<BuildOptions, "buildroot" | "eifSigner"> {
   readonly eifCertificate?: string;
 }
 
-/** Builds every profile given, one after the other; all of them are resolved before the first is built. */
+/** Builds the given profiles in order. All of them are planned, with their refusals checked, before the first one is built. */
 export async function buildAll(options: Options): Promise<void> {
   const matrix = [];
   for (const reference of options.profile) matrix.push(await resolve(reference, { set: options.set }));
@@ -32,48 +32,55 @@ export async function buildAll(options: Options): Promise<void> {
   if (eifSigner !== undefined && !matrix.some(({ platform }) => platforms[platform].starts === "enclave")) {
     throw new HalError("input", "--eif-key signs enclave images, and no profile given is for platform nitro");
   }
-  const buildroots = { "--buildroot": buildroot, "--allow-version": allowVersion, "--until": until, "--shell": shell || undefined };
-  for (const [option, value] of Object.entries(buildroots))
-    if (value !== undefined && options.backend !== "buildroot")
-      throw new HalError("input", `${option} is the buildroot backend's, and this is --backend ${options.backend}`);
+  refuseBuildrootOptions(options.backend, { buildroot, allowVersion, until, shell });
   const buildOptions: BuildOptions = { ...options, eifSigner, buildroot: { tree: buildroot, allowVersion, until, shell } };
-  if (options.dryRun) {
-    const plans = [];
-    for (const resolved of matrix) plans.push(await planBuild(resolved, buildOptions));
-    if (options.json) printJson(plans);
-    else print(plans.map((plan) => [`${plan.profile}: ${plan.why}`, ...plan.steps.map((step) => `  ${step}`)].join("\n")).join("\n"));
-    return;
-  }
+  const plans: BuildPlan[] = [];
+  for (const resolved of matrix) plans.push(await planBuild(resolved, buildOptions));
+  if (options.dryRun) printPlans(plans, options.json);
+  else await buildPlans(plans, options.json);
+}
+
+function printPlans(plans: readonly BuildPlan[], json = false): void {
+  const shown = plans.map(({ profile, backend, upToDate, steps }) => ({
+    profile,
+    backend,
+    why: upToDate === undefined ? `build with ${backend}` : "up to date",
+    steps: upToDate === undefined ? steps.steps.map(({ title }) => title) : [],
+  }));
+  if (json) printJson(shown);
+  else print(shown.map(({ profile, why, steps }) => [`${profile}: ${why}`, ...steps.map((step) => `  ${step}`)].join("\n")).join("\n"));
+}
+
+async function buildPlans(plans: readonly BuildPlan[], json = false): Promise<void> {
   const results: BuildResult[] = [];
-  for (const resolved of matrix) {
-    if (matrix.length > 1) note(`── ${resolved.name} (${results.length + 1} of ${matrix.length})`);
-    const result = await build(resolved, buildOptions).catch(async (error: unknown) => {
-      if (!(error instanceof BuildStopped)) throw error;
-      if (error.shell === undefined) note(`${resolved.name}: ${error.message}, as --until asks; the build directory is ${error.directory}`);
-      else await openShell(error.shell, error.directory);
-      return undefined;
-    });
-    if (result === undefined) continue;
-    results.push(result);
-    if (!options.json) {
-      print(`${summary(result)}\n\n${nextSteps(result)}`);
+  for (const [index, plan] of plans.entries()) {
+    if (plans.length > 1) note(`── ${plan.profile} (${index + 1} of ${plans.length})`);
+    const result = await build(plan);
+    if ("stage" in result) {
+      await continueByHand(plan.profile, result);
+      continue;
     }
+    results.push(result);
+    if (!json) print(`${summary(result)}\n\n${nextSteps(result)}`);
   }
-  if (options.json) printJson(results.map(({ dir, manifest, upToDate }) => ({ dir, upToDate, manifest })));
+  if (json) printJson(results.map(({ dir, manifest, upToDate }) => ({ dir, upToDate, manifest })));
 }
 
-/** Its exit code is the last command's, which says nothing about hal. */
-async function openShell(shell: Command, directory: string): Promise<void> {
-  note(`a shell in ${directory}: 'make TARGET' works there; leave it with 'exit'`);
-  await runInteractive(shell);
+/** Opens the shell of `--shell`, or names the build directory. The exit code of the shell's last command is not hal's. */
+async function continueByHand(profile: string, { stage, directory, shell }: Stopped): Promise<void> {
+  if (shell === undefined) note(`${profile}: stopped after ${stage}, as --until asks; the build directory is ${directory}`);
+  else {
+    note(`a shell in ${directory}: 'make TARGET' works there; leave it with 'exit'`);
+    await runInteractive(shell);
+  }
 }
 
-/** What ends a build: every artifact with size and digest. */
+/** Every artifact with size and digest. */
 function summary({ dir, manifest, upToDate }: BuildResult): string {
   const rows = manifest.artifacts.map(({ name, size, sha256 }) => [`  ${name}`, formatSize(size).padStart(6), `sha256:${sha256}`]);
   const marks = [
     manifest.backend,
-    ...(manifest.debug ? ["DEBUG: console and login are open"] : []),
+    ...(manifest.debug ? ["DEBUG: console and login are enabled"] : []),
     ...manifest.omitted.map((name) => `without ${name}`),
   ].join(", ");
   return [`${dir} (${marks})${upToDate ? ": up to date" : ""}`, shortDigests(table(rows))].join("\n");

@@ -1,3 +1,5 @@
+import type { BackendName } from "../backends/backend.js";
+import { backends } from "../backends/index.js";
 import { formatError, HalError } from "../lib/errors.js";
 import { note, print, printJson, table } from "../lib/terminal.js";
 import { listDocuments } from "../load/catalog.js";
@@ -5,8 +7,10 @@ import { load } from "../load/load.js";
 import { toPlain } from "../load/tree.js";
 import { render } from "../render/render.js";
 import { resolve } from "../resolve/resolve.js";
+import { refuseBuildrootOptions } from "./buildroot-options.js";
 
 interface Options {
+  readonly backend: BackendName;
   readonly json?: boolean;
   readonly set: readonly string[];
   readonly buildroot?: string;
@@ -16,8 +20,12 @@ interface Options {
   readonly signal: AbortSignal;
 }
 
-/** Resolves and renders each profile without writing anything; with a Buildroot tree, runs the Kconfig gate too. One that is wrong hides no other. */
+/**
+ * Resolves and renders each profile without writing anything, and asks the backend whether it can build the profile. With
+ * a Buildroot tree it runs the Kconfig gate too. A wrong profile does not keep the others from being checked.
+ */
 export async function check(references: readonly string[], options: Options): Promise<void> {
+  refuseBuildrootOptions(options.backend, options);
   if (options.defconfig !== undefined) return (await import("./check-defconfig.js")).checkAnyDefconfig(options.defconfig, options);
   const profiles = references.length > 0 ? references : await concreteProfiles();
   const results: Result[] = [];
@@ -56,10 +64,12 @@ interface Result {
 }
 
 async function checkOne(reference: string, options: Options): Promise<Result> {
+  const { backend, buildroot, allowVersion } = options;
   const resolved = await resolve(reference, options);
+  await backends[backend].refuseProfile(resolved, { tree: buildroot, allowVersion });
   const rendered = render(resolved);
-  if (options.buildroot !== undefined)
-    await (await import("../backends/buildroot/gate.js")).gateProfile(resolved, rendered, { ...options, buildroot: options.buildroot });
+  if (buildroot !== undefined)
+    await (await import("../backends/buildroot/gate.js")).gateProfile(resolved, rendered, { ...options, buildroot });
   return {
     profile: resolved.name,
     features: resolved.features.map((feature) => feature.name),
@@ -74,6 +84,6 @@ async function concreteProfiles(): Promise<string[]> {
   for (const { name, file } of listDocuments("profile")) {
     if ((toPlain(await load(file, "profile")) as { abstract?: boolean }).abstract !== true) names.push(name);
   }
-  if (names.length === 0) throw new HalError("input", "there is no profile to check");
+  if (names.length === 0) throw new HalError("input", "no profile to check");
   return names;
 }

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { refusal, WITHOUT_FIXED_PATHS } from "../backends/buildroot/dirs.js";
+import { namespaceObjection, WITHOUT_FIXED_PATHS } from "../backends/buildroot/dirs.js";
 import { HalError } from "../lib/errors.js";
 import { type HostTool, hostTools } from "../lib/host-tools.js";
 import { note, print, printJson, table } from "../lib/terminal.js";
@@ -41,7 +41,7 @@ export async function doctor(options: { json?: boolean; install?: boolean }): Pr
 async function namespacesRefused(): Promise<string | undefined> {
   const dir = await mkdtemp(join(tmpdir(), "hal-doctor-"));
   try {
-    return await refusal(dir);
+    return await namespaceObjection(dir);
   } finally {
     await rm(dir, { recursive: true, force: true });
   }

@@ -4,7 +4,7 @@ import { resolve as absolute, join } from "node:path";
 import { buildrootDirs, withFixedPaths } from "../backends/buildroot/dirs.js";
 import { makeCommand } from "../backends/buildroot/environment.js";
 import { gateExternalTree } from "../backends/buildroot/gate.js";
-import { drive } from "../backends/buildroot/make.js";
+import { runMake } from "../backends/buildroot/make.js";
 import { buildrootTree } from "../backends/buildroot/source.js";
 import { note } from "../lib/terminal.js";
 import { render } from "../render/render.js";
@@ -21,10 +21,11 @@ interface Options {
 }
 
 /**
- * Downloads every source archive that the builds of some profiles need, hashes checked, into one directory.
- * There, `hal build --offline --set buildroot.primarySite=file://DIR` or BR2_DL_DIR finds them.
+ * Downloads every source archive that the builds of some profiles need into one directory, and checks the hashes.
+ * `hal build --offline` finds them there with `--set buildroot.primarySite=file://DIR` or BR2_DL_DIR.
  */
 export async function fetchSources(options: Options): Promise<void> {
+  const { signal } = options;
   const downloads = absolute(options.output);
   await mkdir(downloads, { recursive: true });
   for (const reference of options.profile) {
@@ -33,15 +34,11 @@ export async function fetchSources(options: Options): Promise<void> {
     const work = await mkdtemp(join(tmpdir(), "hal-fetch-"));
     try {
       const external = join(work, "external");
-      await writeTree(render(resolved), external);
-      const { dirs } = await withFixedPaths(buildrootDirs(work, external, downloads), options.signal);
-      await gateExternalTree(resolved, tree, dirs, options.signal);
-      await drive(makeCommand(tree, dirs, ["source"]), {
-        log: join(downloads, "fetch.log"),
-        report: note,
-        verbose: false,
-        signal: options.signal,
-      });
+      const rendered = render(resolved);
+      await writeTree(rendered, external);
+      const { dirs } = await withFixedPaths(buildrootDirs(work, external, downloads), signal);
+      await gateExternalTree({ profile: resolved.name, symbols: rendered.symbols, tree, dirs, signal });
+      await runMake(makeCommand(tree, dirs, ["source"]), { log: join(downloads, "fetch.log"), report: note, verbose: false, signal });
     } finally {
       await rm(work, { recursive: true, force: true });
     }

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { buildrootDirs, tellFixedPath, withFixedPaths } from "../backends/buildroot/dirs.js";
+import { buildrootDirs, noteFixedPath, withFixedPaths } from "../backends/buildroot/dirs.js";
 import { makeCommand } from "../backends/buildroot/environment.js";
 import { buildrootTree } from "../backends/buildroot/source.js";
 import { HalError } from "../lib/errors.js";
@@ -15,19 +15,19 @@ interface Options {
   readonly signal: AbortSignal;
 }
 
-/** Any target of Buildroot's make in the build directory of a profile, on this terminal: menuconfig, X-rebuild, legal-info. */
+/** Runs any target of Buildroot's make in the build directory of a profile, on this terminal: menuconfig, X-rebuild, legal-info. */
 export async function make(reference: string, targets: readonly string[], options: Options): Promise<void> {
   const resolved = await resolve(reference, options);
   const work = join(options.out, ".hal", `${resolved.name}.work`);
   const external = join(work, "external");
   if (!existsSync(join(external, "external.desc"))) {
-    throw new HalError("input", `there is no build of '${resolved.name}' in ${options.out}`, {
+    throw new HalError("input", `${options.out} contains no build of '${resolved.name}'`, {
       remedy: `hal build --profile ${reference} --until configure`,
     });
   }
   const tree = await buildrootTree(resolved, { ...options, offline: false });
   const { dirs } = await withFixedPaths(buildrootDirs(work, external), options.signal);
-  tellFixedPath(dirs);
+  noteFixedPath(dirs);
   const exitCode = await runInteractive(makeCommand(tree, dirs, targets));
   if (exitCode !== 0) throw new HalError("command", `make ${targets.join(" ")} failed with exit code ${exitCode}`);
 }

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { resolve as absolute, join } from "node:path";
+import { backends } from "../backends/index.js";
 import { HalError } from "../lib/errors.js";
 import { note } from "../lib/terminal.js";
 import { formatCommand } from "../lib/tools.js";
@@ -8,17 +9,20 @@ import { defconfigName, render as renderTree } from "../render/render.js";
 import { writeTree } from "../render/write-tree.js";
 import { resolve } from "../resolve/resolve.js";
 
-/** Writes the external tree of a profile; one that hal rendered is brought up to date, anything else is left alone. */
+/** Writes the external tree of a profile into an empty directory, or updates a tree that hal rendered before. */
 export async function render(reference: string, options: { output: string; set?: string[] }): Promise<void> {
   const resolved = await resolve(reference, options);
+  await backends.buildroot.refuseProfile(resolved, {});
   const rendered = renderTree(resolved);
   const occupied = existsSync(options.output) && (await readdir(options.output)).length > 0;
   if (occupied && !existsSync(join(options.output, ".hal-rendered"))) {
-    throw new HalError("input", "not empty, and hal did not render it", { at: { file: options.output }, remedy: "give another directory" });
+    throw new HalError("input", "is not empty, and hal did not render it", {
+      at: { file: options.output },
+      remedy: "give another directory",
+    });
   }
   await writeTree(rendered, options.output);
   note(`${rendered.files.length} files in ${options.output}`);
-  if (resolved.profile.boot === "uki") return; // no backend but debian's can make one: there is no defconfig
   const args = [`BR2_EXTERNAL=${absolute(options.output)}`, defconfigName(resolved.name)];
   note(`in a Buildroot tree: ${formatCommand({ tool: "make", args })}`);
 }

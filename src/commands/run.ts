@@ -1,4 +1,4 @@
-import { readLaunch } from "../bundle/manifest.js";
+import { readLaunch } from "../bundle/documents.js";
 import type { FormatName } from "../launch/formats.js";
 import { runImage } from "../launch/run.js";
 import { HalError } from "../lib/errors.js";

@@ -2,7 +2,8 @@ import { join } from "node:path";
 import { chooseAccel } from "../launch/run.js";
 import { HalError } from "../lib/errors.js";
 import { cacheRoot } from "../lib/paths.js";
-import { duration, type Report, runSteps } from "../lib/progress.js";
+import { Plan } from "../lib/plan.js";
+import { duration, runPlan } from "../lib/progress.js";
 import { note, print, printJson } from "../lib/terminal.js";
 import { formatCommand } from "../lib/tools.js";
 import { ordinary, platforms } from "../model/platforms/index.js";
@@ -52,15 +53,16 @@ function verdict({ subject, accel }: Boot, checks: readonly { readonly ok: boole
   return { profile: subject.promises.name, platform: ordinary.name, accel, ok: checks.every(({ ok }) => ok), checks };
 }
 
-/** Shows how long a boot takes, and what it took the last time. */
-async function watched<T>(title: string, boot: () => Promise<T>): Promise<T> {
-  const results: T[] = [];
-  const run = async (report: Report): Promise<void> => {
-    report("what the image says of itself");
-    results.push(await boot());
-  };
-  await runSteps([{ title, run }], join(cacheRoot(), "boot-times.json"));
-  return results[0] as T;
+/** Shows how long a boot takes, and how long the last one took. */
+function watched<T>(title: string, boot: () => Promise<T>): Promise<T> {
+  const plan = Plan.begin<void>().add({
+    title,
+    run: (_, report) => {
+      report("booting and reading the probe's report");
+      return boot();
+    },
+  });
+  return runPlan(plan, undefined, join(cacheRoot(), "boot-times.json"));
 }
 
 async function tpm(boot: Boot, { json, save, boot: how, signal }: Options): Promise<void> {

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { readLaunch, requireFiles } from "../bundle/manifest.js";
+import { readLaunch, requireFiles } from "../bundle/documents.js";
 import { HalError } from "../lib/errors.js";
 import { findTool, formatCommand, runCommand, runInteractive } from "../lib/tools.js";
 import type { Launch } from "../model/generated.js";

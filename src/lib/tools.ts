@@ -73,6 +73,11 @@ export async function findTool(tool: string): Promise<string | undefined> {
   return undefined;
 }
 
+/** @throws HalError "tool" for the first of these tools that is not installed */
+export async function requireTools(tools: readonly string[]): Promise<void> {
+  for (const tool of tools) if ((await findTool(tool)) === undefined) throw missingTool(tool);
+}
+
 /** The kind "tool" error for a missing host tool: which, and the package that has it. */
 export function missingTool(tool: string): HalError {
   return new HalError("tool", `the host tool '${tool}' is missing`, {

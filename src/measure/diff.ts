@@ -1,7 +1,5 @@
-import { join } from "node:path";
-import { isKernel, readJson, readLaunch, readManifest } from "../bundle/manifest.js";
+import { isKernel, readLaunch, readManifest, readMeasurements } from "../bundle/documents.js";
 import { shortDigests } from "../lib/terminal.js";
-import { validatePlain } from "../load/schema.js";
 import type { Launch, Manifest, Measurements } from "../model/generated.js";
 
 /** A register that differs between two output directories, and what made it differ. */
@@ -21,10 +19,8 @@ interface Side {
 }
 
 async function readSide(dir: string): Promise<Side> {
-  const file = join(dir, "measurements.json");
-  const measurements = await readJson(file);
-  validatePlain(measurements, "measurements", file);
-  return { manifest: await readManifest(dir), launch: await readLaunch(dir), measurements: measurements as Measurements };
+  const measurements = await readMeasurements(dir);
+  return { manifest: await readManifest(dir), launch: await readLaunch(dir), measurements };
 }
 
 /** Which registers differ between two output directories, and which artifact, package or setting made each differ. */

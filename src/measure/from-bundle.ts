@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { readLaunch } from "../bundle/manifest.js";
+import { readLaunch } from "../bundle/documents.js";
 import { HalError } from "../lib/errors.js";
 import type { Launch } from "../model/generated.js";
 import { platforms } from "../model/platforms/index.js";

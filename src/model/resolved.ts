@@ -92,7 +92,10 @@ export interface RenderedFile {
   readonly link?: string;
 }
 
-/** The external tree, in path order. */
+/** The external tree of one image. */
 export interface Rendered {
+  /** In path order. */
   readonly files: readonly RenderedFile[];
+  /** Every symbol of the defconfig with the place that asked for it; empty without a defconfig. */
+  readonly symbols: readonly SymbolRequest[];
 }

@@ -1,6 +1,6 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { readLaunch } from "../bundle/manifest.js";
+import { readLaunch } from "../bundle/documents.js";
 import { readEventLog } from "../codecs/eventlog.js";
 import { firmwareVersionIn } from "../codecs/firmware-volumes.js";
 import { readFirmware } from "../codecs/ovmf.js";

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { readLaunch, readManifest, requireFiles } from "../bundle/manifest.js";
+import { readLaunch, readManifest, requireFiles } from "../bundle/documents.js";
 import { withoutTee } from "../launch/without-tee.js";
 import { HalError } from "../lib/errors.js";
 import type { Launch, Layout, Manifest } from "../model/generated.js";

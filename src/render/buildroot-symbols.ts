@@ -19,16 +19,20 @@ export function buildrootSymbols(resolved: Resolved): SymbolRequest[] {
   return [...impliedSymbols(resolved).filter((request) => !asked.has(request.symbol)), ...resolved.buildrootRequests];
 }
 
+/** @throws HalError "input" for a profile that boots a unified kernel image, which Buildroot cannot make */
+export function refuseUki({ profile, origins }: Resolved): void {
+  if (profile.boot !== "uki") return;
+  throw new HalError("input", "the buildroot backend cannot make a unified kernel image yet", {
+    at: nearestOrigin(origins, "/boot"),
+    remedy: "use boot: direct, or --backend debian",
+  });
+}
+
 function impliedSymbols(resolved: Resolved): SymbolRequest[] {
   const part = (pointer: string, why: string, pairs: Pairs): SymbolRequest[] =>
     pairs.map(([symbol, value]) => ({ symbol, value, at: nearestOrigin(resolved.origins, pointer), by: `hal (${why})` }));
   const { profile, layout } = resolved;
-  if (profile.boot === "uki") {
-    throw new HalError("input", "the buildroot backend cannot make a unified kernel image yet", {
-      at: nearestOrigin(resolved.origins, "/boot"),
-      remedy: "use boot: direct, or --backend debian",
-    });
-  }
+  refuseUki(resolved);
   return [
     ...part("/buildroot", "reproducible builds", build(resolved)),
     ...part("/buildroot/toolchain", "toolchain", toolchain(resolved)),

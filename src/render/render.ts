@@ -41,7 +41,8 @@ export function render(resolved: Resolved): Rendered {
     });
   }
   const files = new Map(sections.flatMap((section) => section(resolved)).map((file) => [file.path, file]));
-  return { files: [...files.values()].sort((a, b) => (a.path < b.path ? -1 : 1)) };
+  const symbols = resolved.profile.boot === "uki" ? [] : buildrootSymbols(resolved);
+  return { files: [...files.values()].sort((a, b) => (a.path < b.path ? -1 : 1)), symbols };
 }
 
 /** The defconfig of a profile, as `make` takes it. */

@@ -9,7 +9,7 @@ const RECORD = ".hal-rendered";
  * Writes rendered files into a directory. What is already as it should be is not touched: make looks at modification
  * times, and a fragment that is merely newer would configure the kernel again. Files that somebody else put there stay.
  */
-export async function writeTree(rendered: Rendered, dir: string): Promise<void> {
+export async function writeTree(rendered: Pick<Rendered, "files">, dir: string): Promise<void> {
   await mkdir(dir, { recursive: true });
   const wanted = new Set(rendered.files.map((file) => file.path));
   const before = await readFile(join(dir, RECORD), "utf8").catch(() => "");

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { readLaunch } from "../bundle/manifest.js";
+import { readLaunch } from "../bundle/documents.js";
 import { readEventLog } from "../codecs/eventlog.js";
 import { withoutTee } from "../launch/without-tee.js";
 import { type Bank, bankSizes, banks } from "../lib/banks.js";

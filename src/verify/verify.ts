@@ -1,10 +1,10 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { readJson, readLaunch, readManifest, UNLISTED } from "../bundle/manifest.js";
+import { readLaunch, readManifest, readMeasurements } from "../bundle/documents.js";
+import { files, isUnlisted } from "../bundle/files.js";
 import { launchArgv } from "../launch/argv.js";
 import { canonicalJson, sha256File } from "../lib/digest.js";
 import { formatError, HalError } from "../lib/errors.js";
-import { validatePlain } from "../load/schema.js";
 import { requestOf } from "../measure/from-bundle.js";
 import { measure, toMeasurements } from "../measure/measure.js";
 import type { Launch, Manifest, Measurements } from "../model/generated.js";
@@ -21,10 +21,10 @@ export async function verifyOutput(dir: string): Promise<Finding[]> {
   const manifest = await readManifest(dir);
   return [
     ...(await verifyArtifacts(dir, manifest)),
-    ...(await claims("launch.json", async () => verifyLaunch(manifest, await readLaunch(dir)))),
+    ...(await claims(files.launch, async () => verifyLaunch(manifest, await readLaunch(dir)))),
     ...(await claims("root", async () => verifyRoot(dir, manifest, await readLaunch(dir)))),
     ...(await claims("boot image", async () => verifyBoot(dir, manifest, await readLaunch(dir)))),
-    ...(await claims("measurements.json", () => verifyMeasurements(dir))),
+    ...(await claims(files.measurements, () => verifyMeasurements(dir))),
   ];
 }
 
@@ -52,9 +52,10 @@ async function verifyArtifacts(dir: string, manifest: Manifest): Promise<Finding
       findings.push({ what: name, ok: digest === sha256, expected: sha256, found: digest });
     }
   }
-  const listed = new Set([...manifest.artifacts.map((entry) => entry.name), ...UNLISTED]);
+  const listed = new Set(manifest.artifacts.map((entry) => entry.name));
   for (const name of (await readdir(dir)).sort()) {
-    if (!listed.has(name)) findings.push({ what: name, ok: false, expected: "nothing", found: "a file that the manifest does not know" });
+    if (!listed.has(name) && !isUnlisted(name))
+      findings.push({ what: name, ok: false, expected: "nothing", found: "a file that the manifest does not know" });
   }
   return findings;
 }
@@ -68,7 +69,7 @@ function verifyLaunch(manifest: Manifest, launch: Launch): Finding[] {
   );
   const wrong = named.filter(({ path, sha256 }) => digests.get(path) !== sha256);
   const same = (what: string, expected: string, found: string): Finding => ({
-    what: `launch.json: ${what}`,
+    what: `${files.launch}: ${what}`,
     ok: expected === found,
     expected,
     found,
@@ -91,10 +92,7 @@ function unordered(word: string): string {
 
 /** Predicts the measurements of `out/P` again from its artifacts and compares them with measurements.json, which must have all of them. */
 async function verifyMeasurements(dir: string): Promise<Finding[]> {
-  const file = join(dir, "measurements.json");
-  const claimed = await readJson(file);
-  validatePlain(claimed, "measurements", file);
-  const { values, notPredicted } = claimed as Measurements;
+  const { values, notPredicted } = await readMeasurements(dir);
   const predicted = toMeasurements(await measure(await requestOf(dir)));
   const key = ({ platform, register, bank, holdsFor }: Measurements["values"][number]): string =>
     `${platform} ${register} ${bank} ${canonicalJson(holdsFor)}`;
@@ -113,8 +111,8 @@ async function verifyMeasurements(dir: string): Promise<Finding[]> {
       });
   }
   if (said.size !== values.length)
-    findings.push({ what: "measurements.json", ok: false, expected: "one value of each kind", found: `${values.length - said.size} more` });
+    findings.push({ what: files.measurements, ok: false, expected: "one value of each kind", found: `${values.length - said.size} more` });
   if (canonicalJson(notPredicted) !== canonicalJson(predicted.notPredicted))
-    findings.push({ what: "measurements.json: notPredicted", ok: false, expected: "as recomputed", found: "something else" });
-  return findings.length > 0 ? findings : [{ what: "measurements.json", ok: true, found: `${said.size} values recomputed` }];
+    findings.push({ what: `${files.measurements}: notPredicted`, ok: false, expected: "as recomputed", found: "something else" });
+  return findings.length > 0 ? findings : [{ what: files.measurements, ok: true, found: `${said.size} values recomputed` }];
 }

@@ -1,13 +1,13 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, describe, expect, it } from "vitest";
-import { type BuildrootDirs, buildrootDirs, outside, seenByMake, withFixedPaths } from "../../src/backends/buildroot/dirs.js";
+import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type BuildrootDirs, buildrootDirs, seenByMake, toRealPaths, withFixedPaths } from "../../src/backends/buildroot/dirs.js";
 import { makeCommand, shellCommand } from "../../src/backends/buildroot/environment.js";
 import { gateExternalTree } from "../../src/backends/buildroot/gate.js";
 import { filesNamingBuild } from "../../src/backends/buildroot/leaks.js";
-import { drive } from "../../src/backends/buildroot/make.js";
-import { type BuildInputs, planRebuild } from "../../src/backends/buildroot/rebuild.js";
+import { runMake } from "../../src/backends/buildroot/make.js";
+import { planRebuild, type RebuildState } from "../../src/backends/buildroot/rebuild.js";
 import { showInfo } from "../../src/backends/buildroot/show-info.js";
 import type { BuildrootTree } from "../../src/backends/buildroot/source.js";
 import { versionOf } from "../../src/backends/buildroot/source.js";
@@ -63,11 +63,11 @@ async function failureOf(work: Promise<unknown>): Promise<HalError> {
   );
 }
 
-/** A build of nothing, in an output directory that make saw there. */
-function inputsAt(output: string): BuildInputs {
+/** The state of an empty build, in a directory that make saw as this one. */
+function stateAt(buildrootOutput: string): RebuildState {
   const none = new Map();
   const packages = { packages: none, recipes: none, reads: none, fragments: none, overlay: none };
-  return { buildroot: "2025.02.16", output, config: none, layout: "", scripts: "", ...packages };
+  return { buildroot: "2025.02.16", buildrootOutput, config: none, layout: "", scripts: "", ...packages };
 }
 
 /** Whether a process of this name is anywhere on the machine. */
@@ -96,7 +96,7 @@ describe("make's fixed place", () => {
     expect(outputs[0]).toContain("BR2_DL_DIR=/hal-build/dl\n");
     expect(outputs[1]).toBe(outputs[0]);
     for (const { dir, dirs } of sites) {
-      expect(readFileSync(join(dirs.output, "made"), "utf8")).toBe("made\n");
+      expect(readFileSync(join(dirs.buildrootOutput, "made"), "utf8")).toBe("made\n");
       expect(outputs.join("")).not.toContain(made.find((one) => dir.startsWith(one)));
       expect(readdirSync(dirs.root ?? "")).toEqual([]);
     }
@@ -178,14 +178,14 @@ describe("make's fixed place", () => {
     const here = await site(ODD, `all: $(O)/half\n$(O)/half:\n\t@echo > $@; echo '>>> zlib 1.3 Building'; ${sleep}\n`);
     const controller = new AbortController();
     const report = (): void => {
-      expect(existsSync(join(here.dirs.output, "half"))).toBe(true);
+      expect(existsSync(join(here.dirs.buildrootOutput, "half"))).toBe(true);
       controller.abort();
     };
     const began = performance.now();
-    const error = await failureOf(drive(makeCommand(here.tree, here.dirs, []), { ...driven(here), report, signal: controller.signal }));
+    const error = await failureOf(runMake(makeCommand(here.tree, here.dirs, []), { ...driven(here), report, signal: controller.signal }));
     expect(error.kind).toBe("interrupted");
     expect(performance.now() - began).toBeLessThan(4000); // it is killed after five seconds
-    expect(existsSync(join(here.dirs.output, "half"))).toBe(false);
+    expect(existsSync(join(here.dirs.buildrootOutput, "half"))).toBe(false);
     expect(runs(sleep)).toBe(false);
   });
 
@@ -196,8 +196,8 @@ describe("make's fixed place", () => {
       `all: ${stamp}\n${stamp}:\n\t@echo '>>> zlib 1.3 Building'; mkdir -p $(@D); echo > $(@D)/config.log; ` +
         "echo '$(@D)/a.c:1:2: error: -I$(O)/host has nothing of $(BR2_EXTERNAL)'; exit 1\n",
     );
-    const { output, external } = here.dirs;
-    const error = await failureOf(drive(makeCommand(here.tree, here.dirs, []), driven(here)));
+    const { buildrootOutput: output, external } = here.dirs;
+    const error = await failureOf(runMake(makeCommand(here.tree, here.dirs, []), driven(here)));
     expect(error.message).toBe("package zlib 1.3 failed while building");
     expect(error.details).toEqual([`${output}/build/zlib-1.3/a.c:1:2: error: -I${output}/host has nothing of ${external}`]);
     expect(error.remedy).toContain(`see also ${output}/build/zlib-1.3\n`);
@@ -217,20 +217,20 @@ describe("make's fixed place", () => {
 
   it("is what the next build compares, not where it is", async () => {
     const { tree, dirs } = await site(ODD, "");
-    const now = inputsAt(seenByMake(tree, dirs).output);
-    expect(planRebuild(inputsAt(seenByMake(tree, { ...dirs, output: "/elsewhere" }).output), now)).toEqual([]);
-    const [clean] = planRebuild(inputsAt(dirs.output), now);
-    expect(clean).toMatchObject({ target: "clean", reason: expect.stringContaining(dirs.output) });
+    const now = stateAt(seenByMake(tree, dirs).buildrootOutput);
+    expect(planRebuild(stateAt(seenByMake(tree, { ...dirs, buildrootOutput: "/elsewhere" }).buildrootOutput), now)).toEqual([]);
+    const [clean] = planRebuild(stateAt(dirs.buildrootOutput), now);
+    expect(clean).toMatchObject({ target: "clean", reason: expect.stringContaining(dirs.buildrootOutput) });
   });
 
   it("is looked for in the image", async () => {
     const { tree, dirs } = await site("x", "");
-    mkdirSync(join(dirs.output, "target/bin"), { recursive: true });
-    writeFileSync(join(dirs.output, "target/bin/clean"), "\x7fELF\0/usr/lib\0");
-    expect(await filesNamingBuild(dirs.output, seenByMake(tree, dirs).output)).toEqual([]);
-    writeFileSync(join(dirs.output, "target/bin/here"), `\x7fELF\0${dirs.output}/host/lib\0`);
-    writeFileSync(join(dirs.output, "target/bin/there"), "\x7fELF\0/hal-build/output/host/lib\0");
-    expect(await filesNamingBuild(dirs.output, seenByMake(tree, dirs).output)).toEqual(["/bin/here", "/bin/there"]);
+    mkdirSync(join(dirs.buildrootOutput, "target/bin"), { recursive: true });
+    writeFileSync(join(dirs.buildrootOutput, "target/bin/clean"), "\x7fELF\0/usr/lib\0");
+    expect(await filesNamingBuild(dirs.buildrootOutput, seenByMake(tree, dirs).buildrootOutput)).toEqual([]);
+    writeFileSync(join(dirs.buildrootOutput, "target/bin/here"), `\x7fELF\0${dirs.buildrootOutput}/host/lib\0`);
+    writeFileSync(join(dirs.buildrootOutput, "target/bin/there"), "\x7fELF\0/hal-build/output/host/lib\0");
+    expect(await filesNamingBuild(dirs.buildrootOutput, seenByMake(tree, dirs).buildrootOutput)).toEqual(["/bin/here", "/bin/there"]);
   });
 });
 
@@ -266,8 +266,8 @@ describe("a text of make's", () => {
     ["/home/me/hal-build/output/x /x-y/hal-build/output", "/home/me/hal-build/output/x /x-y/hal-build/output"],
     ["/hal-build/outputs /hal-build/output-old /hal-build", "/hal-build/outputs /hal-build/output-old /hal-build"],
   ])("%j has the paths of the outside", (text, expected) => {
-    expect(outside(text, places)).toBe(expected);
-    expect(outside(text, [])).toBe(text);
+    expect(toRealPaths(text, places)).toBe(expected);
+    expect(toRealPaths(text, [])).toBe(text);
   });
 });
 
@@ -284,9 +284,9 @@ describe("a real Buildroot's output directory", () => {
     const configure = async (work: string): Promise<string> => {
       await writeTree(rendered, join(work, "external"));
       const { dirs } = await withFixedPaths(buildrootDirs(work, join(work, "external"), join(dir, "dl")), signal);
-      await gateExternalTree(resolved, tree, dirs, signal);
+      await gateExternalTree({ profile: resolved.name, symbols: rendered.symbols, tree, dirs, signal });
       const files = [".config", ".br2-external.mk", ".br2-external.in.paths", "Makefile"];
-      return files.map((name) => readFileSync(join(dirs.output, name), "utf8")).join("");
+      return files.map((name) => readFileSync(join(dirs.buildrootOutput, name), "utf8")).join("");
     };
     const first = await configure(join(dir, "a"));
     renameSync(join(dir, "a"), join(dir, ODD));

@@ -147,6 +147,6 @@ describe("what failed", () => {
   });
 
   test("nothing that is known", () => {
-    expect(summarizeFailure([])).toMatchObject({ package: undefined, step: undefined, errors: [], advice: "look at the whole log" });
+    expect(summarizeFailure([])).toMatchObject({ package: undefined, step: undefined, errors: [], advice: "read the whole log" });
   });
 });

@@ -2,8 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type BuildInputs, planRebuild } from "../../src/backends/buildroot/rebuild.js";
-import { buildInputs } from "../../src/backends/buildroot/rebuild-state.js";
+import { planRebuild, type RebuildState } from "../../src/backends/buildroot/rebuild.js";
+import { rebuildState, sourceDigests } from "../../src/backends/buildroot/rebuild-state.js";
 import type { ShownPackage } from "../../src/backends/buildroot/show-info.js";
 import { readDotConfig } from "../../src/kconfig/dotconfig.js";
 import { render } from "../../src/render/render.js";
@@ -40,17 +40,19 @@ function shown(name: string, folder = `package/${name}`): [string, ShownPackage]
 
 const usual = [shown("linux", "linux"), shown("busybox")];
 
-/** The inputs of the profile `dev` with changes, its packages, and the symbols of Buildroot's `.config`. */
-async function inputsOf(set: readonly string[], packages = usual, symbols: Readonly<Record<string, string>> = {}): Promise<BuildInputs> {
+/** The state of the profile `dev` with changes, its packages, and the symbols of Buildroot's `.config`. */
+async function stateOf(set: readonly string[], packages = usual, symbols: Readonly<Record<string, string>> = {}): Promise<RebuildState> {
   const resolved = await resolve("dev", { set });
   const lines = Object.entries({ BR2_PER_PACKAGE_DIRECTORIES: "y", ...symbols }).map(([symbol, value]) => `${symbol}=${value}\n`);
   const config = readDotConfig(lines.join(""), ".config", "BR2_");
   const tree = { dir, version: "2026.02.3", commit: undefined };
-  return buildInputs(render(resolved), tree, "/o", config, new Map(packages));
+  const rendered = render(resolved);
+  const sources = await sourceDigests(rendered);
+  return rebuildState({ rendered, tree, buildrootOutput: "/o", config, packages: new Map(packages), sources });
 }
 
 async function planned(set: readonly string[], packages = usual, symbols = {}): Promise<readonly string[]> {
-  return planRebuild(await inputsOf([]), await inputsOf(set, packages, symbols)).map(({ target }) => target);
+  return planRebuild(await stateOf([]), await stateOf(set, packages, symbols)).map(({ target }) => target);
 }
 
 describe("what a change of the profile makes again", () => {
@@ -81,11 +83,11 @@ describe("what a change of the profile makes again", () => {
     writeFileSync(join(source, "main.c"), "1");
     writeFileSync(file, `BASH_OVERRIDE_SRCDIR = ${join(dir, "source $$ \\#1")}\nLVM2_OVERRIDE_SRCDIR = /nowhere\n`);
     const packages = [...usual, shown("bash"), shown("host-bash")];
-    const inputs = () => inputsOf([`buildroot.localMk=${file}`], packages);
-    const before = await inputs();
-    expect(planRebuild(before, await inputs())).toEqual([]);
+    const state = () => stateOf([`buildroot.localMk=${file}`], packages);
+    const before = await state();
+    expect(planRebuild(before, await state())).toEqual([]);
     writeFileSync(join(source, "main.c"), "2");
-    const steps = planRebuild(before, await inputs());
+    const steps = planRebuild(before, await state());
     expect(steps.map(({ target }) => target)).toEqual(["bash-dirclean", "host-bash-dirclean", "all"]);
   });
 
@@ -93,11 +95,11 @@ describe("what a change of the profile makes again", () => {
     const file = join(dir, "site.mk");
     const set = [`buildroot.localMk=${file}`];
     writeFileSync(file, "override BASH_VERSION = 5.1\n");
-    const before = await inputsOf(set);
+    const before = await stateOf(set);
     expect([...before.recipes.keys()]).toContain("bash");
-    const after = await inputsOf(set, [...usual, shown("bash")]);
+    const after = await stateOf(set, [...usual, shown("bash")]);
     expect(planRebuild(before, after).map(({ target }) => target)).toEqual(["bash", "all"]);
     writeFileSync(file, "override BASH_VERSION = 5.2\n");
-    expect(planRebuild(before, await inputsOf(set))).toEqual([]);
+    expect(planRebuild(before, await stateOf(set))).toEqual([]);
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type BuildInputs, planRebuild } from "../../src/backends/buildroot/rebuild.js";
+import { planRebuild, type RebuildState } from "../../src/backends/buildroot/rebuild.js";
 
 const packages: readonly (readonly [name: string, version: string, dependencies: readonly string[]])[] = [
   ["toolchain", "", []],
@@ -13,9 +13,9 @@ const packages: readonly (readonly [name: string, version: string, dependencies:
   ["cocos-agent", "0.4", ["toolchain"]],
 ];
 
-const base: BuildInputs = {
+const base: RebuildState = {
   buildroot: "2026.02.3",
-  output: "/o",
+  buildrootOutput: "/o",
   config: new Map([
     ["BR2_x86_64", "y"],
     ["BR2_PER_PACKAGE_DIRECTORIES", "y"],
@@ -48,7 +48,7 @@ const base: BuildInputs = {
   scripts: "s1",
 };
 
-function withConfig(changes: Readonly<Record<string, string | undefined>>, from = base): BuildInputs {
+function withConfig(changes: Readonly<Record<string, string | undefined>>, from = base): RebuildState {
   const config = new Map(from.config);
   for (const [name, value] of Object.entries(changes)) {
     if (value === undefined) config.delete(name);
@@ -57,7 +57,7 @@ function withConfig(changes: Readonly<Record<string, string | undefined>>, from 
   return { ...from, config };
 }
 
-function withPackage(name: string, change: { version?: string; dependencies?: readonly string[] } | undefined, from = base): BuildInputs {
+function withPackage(name: string, change: { version?: string; dependencies?: readonly string[] } | undefined, from = base): RebuildState {
   const packages = new Map(from.packages);
   const before = packages.get(name) ?? { type: "target" as const, version: "1", dependencies: [], directory: `build/${name}-1` };
   if (change === undefined) packages.delete(name);
@@ -66,7 +66,7 @@ function withPackage(name: string, change: { version?: string; dependencies?: re
 }
 
 /** What changed, and the steps: `!` marks the one that empties TARGET_DIR first. */
-const cases: readonly (readonly [string, BuildInputs, readonly string[], RegExp])[] = [
+const cases: readonly (readonly [string, RebuildState, readonly string[], RegExp])[] = [
   ["nothing", base, [], /^$/],
   [
     "an overlay file",
@@ -134,7 +134,7 @@ const cases: readonly (readonly [string, BuildInputs, readonly string[], RegExp]
     "a package is added that another then uses",
     withPackage("libcurl", { dependencies: ["busybox", "openssl", "zlib"] }, withPackage("zlib", {})),
     ["libcurl-dirclean", "git-dirclean", "zlib", "all!"],
-    /libcurl is built with zlib, which is new to it/,
+    /libcurl is built with zlib, a new dependency/,
   ],
   [
     "an option of a host package",
@@ -187,7 +187,7 @@ const cases: readonly (readonly [string, BuildInputs, readonly string[], RegExp]
   ["compiler flags", withConfig({ BR2_TARGET_OPTIMIZATION: '"-O3"' }), ["clean", "all"], /BR2_TARGET_OPTIMIZATION/],
   ["the kernel headers' series", withConfig({ BR2_PACKAGE_HOST_LINUX_HEADERS_CUSTOM_6_12: "y" }), ["clean", "all"], /HEADERS_CUSTOM_6_12/],
   ["the kernel headers' version", withPackage("linux-headers", { version: "6.12.92" }), ["clean", "all"], /linux-headers changed/],
-  ["the build directory", { ...base, output: "/p" }, ["clean", "all"], /was \/o, and what was built knows that path/],
+  ["the build directory", { ...base, buildrootOutput: "/p" }, ["clean", "all"], /was \/o, and built files contain that path/],
   ["Buildroot", { ...base, buildroot: "2026.05" }, ["clean", "all"], /Buildroot changed from 2026.02.3 to 2026.05/],
   ["a symbol that no row knows", withConfig({ BR2_UNHEARD_OF: "y" }), ["clean", "all"], /BR2_UNHEARD_OF/],
   ["the number of jobs", withConfig({ BR2_JLEVEL: "4" }), [], /^$/],

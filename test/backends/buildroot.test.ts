@@ -7,9 +7,9 @@ import { makeCommand, shellCommand } from "../../src/backends/buildroot/environm
 import { parseBuildLine } from "../../src/backends/buildroot/events.js";
 import { summarizeFailure } from "../../src/backends/buildroot/failure.js";
 import { filesNamingBuild } from "../../src/backends/buildroot/leaks.js";
-import { drive } from "../../src/backends/buildroot/make.js";
-import type { BuildInputs } from "../../src/backends/buildroot/rebuild.js";
-import { makeRecipes, readInputs, serializeInputs, treeDigest } from "../../src/backends/buildroot/rebuild-state.js";
+import { runMake } from "../../src/backends/buildroot/make.js";
+import type { RebuildState } from "../../src/backends/buildroot/rebuild.js";
+import { makeRecipes, readState, serializeState, treeDigest } from "../../src/backends/buildroot/rebuild-state.js";
 import { imagePackages, showInfo } from "../../src/backends/buildroot/show-info.js";
 import { versionOf } from "../../src/backends/buildroot/source.js";
 import { Tracker } from "../../src/backends/buildroot/tracker.js";
@@ -36,8 +36,8 @@ async function failureOf(work: Promise<unknown>): Promise<HalError> {
 
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), "hal-buildroot-"));
-  dirs = { output: join(dir, "o"), external: join(dir, "external"), downloads: join(dir, "dl") };
-  mkdirSync(dirs.output);
+  dirs = { buildrootOutput: join(dir, "o"), external: join(dir, "external"), downloads: join(dir, "dl") };
+  mkdirSync(dirs.buildrootOutput);
 });
 
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
@@ -61,7 +61,7 @@ describe("the environment of make", () => {
 
   it("runs in Buildroot's tree: relative directories are made absolute", () => {
     expect(buildrootDirs("out/w", "out/e", "dl")).toEqual({
-      output: resolve("out/w/buildroot"),
+      buildrootOutput: resolve("out/w/buildroot"),
       external: resolve("out/e"),
       downloads: resolve("dl"),
     });
@@ -81,11 +81,11 @@ describe("the environment of make", () => {
     process.env.SHELL = "/bin/sh";
     const shell = shellCommand(tree(""), dirs);
     const { stdout } = await runCommand({ ...shell, args: ["-c", 'echo "$PWD $TARGET_DIR ${PATH%%:*}"'] });
-    expect(stdout).toBe(`${dirs.output} ${dirs.output}/target ${dirs.output}/host/bin\n`);
+    expect(stdout).toBe(`${dirs.buildrootOutput} ${dirs.buildrootOutput}/target ${dirs.buildrootOutput}/host/bin\n`);
   });
 });
 
-describe("the drive", () => {
+describe("make", () => {
   const options = () => ({ log: join(dir, "log"), report: (text: string) => void reports.push(text), verbose: false, signal });
   let reports: string[];
   beforeEach(() => {
@@ -93,21 +93,21 @@ describe("the drive", () => {
   });
 
   const packages = new Map(["zlib", "busybox"].map((name) => [name, `build/${name}-1`]));
-  const track = () => Tracker.open(dirs.output, join(dir, "times.json"), packages);
+  const track = () => Tracker.open(dirs.buildrootOutput, join(dir, "times.json"), packages);
   /** A recipe line that does one phase of zlib as Buildroot would. */
   const phase = (step: string, stamp: string, seconds = 0) =>
     `\t@echo '>>> zlib 1 ${step}'; mkdir -p $(O)/build/zlib-1; echo "$$(date +%s.%N):start:${stamp}               : zlib" >>$(O)/build/build-time.log; ` +
     `sleep ${seconds}; echo "$$(date +%s.%N):end  :${stamp}               : zlib" >>$(O)/build/build-time.log; touch $(O)/build/zlib-1/.stamp_${stamp}\n`;
 
   it("counts the packages that are done, also those of a build before", async () => {
-    mkdirSync(join(dirs.output, "build/busybox-1"), { recursive: true });
-    writeFileSync(join(dirs.output, "build/busybox-1/.stamp_installed"), "");
+    mkdirSync(join(dirs.buildrootOutput, "build/busybox-1"), { recursive: true });
+    writeFileSync(join(dirs.buildrootOutput, "build/busybox-1/.stamp_installed"), "");
     const made = tree(
       `all:\n${phase("Building", "built")}${phase("Installing to target", "installed")}\t@echo '>>>   Finalizing target directory'\n`,
     );
     const tracker = await track();
     expect(tracker.incomplete()).toEqual(["zlib"]);
-    await drive(makeCommand(made, dirs, []), { ...options(), tracker });
+    await runMake(makeCommand(made, dirs, []), { ...options(), tracker });
     expect(reports).toEqual([
       "zlib 1: building (1 of 2 packages done)",
       "zlib 1: installing to target (1 of 2 packages done)",
@@ -125,25 +125,25 @@ describe("the drive", () => {
     note(">>> busybox 1 Building");
     note(">>> zlib 1 Configuring");
     expect(tracker.state().text).toBe("busybox 1: building, zlib 1: configuring (0 of 2 packages done)");
-    mkdirSync(join(dirs.output, "build/zlib-1"), { recursive: true });
-    writeFileSync(join(dirs.output, "build/zlib-1/.stamp_installed"), "");
+    mkdirSync(join(dirs.buildrootOutput, "build/zlib-1"), { recursive: true });
+    writeFileSync(join(dirs.buildrootOutput, "build/zlib-1/.stamp_installed"), "");
     expect(tracker.state().text).toBe("busybox 1: building (1 of 2 packages done)");
   });
 
   it("tells the time left from what it took last time", async () => {
     const alone = new Map([["zlib", "build/zlib-1"]]);
-    const open = () => Tracker.open(dirs.output, join(dir, "times.json"), alone);
+    const open = () => Tracker.open(dirs.buildrootOutput, join(dir, "times.json"), alone);
     const made = tree(
       `all:\n${phase("Building", "build", 0.4)}${phase("Installing to target", "installed")}\t@echo '>>>   Finalizing target directory'; sleep 0.3\n`,
     );
     const first = await open();
     expect(first.left()).toBeUndefined();
-    await drive(makeCommand(made, dirs, []), { ...options(), tracker: first });
+    await runMake(makeCommand(made, dirs, []), { ...options(), tracker: first });
     await first.finished();
-    rmSync(join(dirs.output, "build"), { recursive: true });
+    rmSync(join(dirs.buildrootOutput, "build"), { recursive: true });
     const second = await open();
     const left: (number | undefined)[] = [second.left()];
-    await drive(makeCommand(made, dirs, []), { ...options(), report: (_, seconds) => left.push(seconds), tracker: second });
+    await runMake(makeCommand(made, dirs, []), { ...options(), report: (_, seconds) => left.push(seconds), tracker: second });
     // Before it begins, as it begins to build, to install, and to finalize.
     const [before = 0, building = 0, installing = 0, finalizing = 0] = left;
     expect(before).toBeGreaterThan(0.7);
@@ -157,12 +157,12 @@ describe("the drive", () => {
   it("knows that a package which is only configured anew takes another time than from scratch", async () => {
     const alone = new Map([["zlib", "build/zlib-1"]]);
     const build = async (seconds: number, again: readonly string[]): Promise<number | undefined> => {
-      const tracker = await Tracker.open(dirs.output, join(dir, "times.json"), alone, again);
+      const tracker = await Tracker.open(dirs.buildrootOutput, join(dir, "times.json"), alone, again);
       const left = tracker.left();
       const made = tree(`all:\n${phase("Building", "build", seconds)}${phase("Installing to target", "installed")}`);
-      await drive(makeCommand(made, dirs, []), { ...options(), tracker });
+      await runMake(makeCommand(made, dirs, []), { ...options(), tracker });
       await tracker.finished();
-      rmSync(join(dirs.output, "build/zlib-1"), { recursive: true });
+      rmSync(join(dirs.buildrootOutput, "build/zlib-1"), { recursive: true });
       return left;
     };
     writeFileSync(join(dir, "times.json"), JSON.stringify({ packages: {}, finish: 0 }));
@@ -173,9 +173,9 @@ describe("the drive", () => {
   });
 
   it("names package, step, the lines that matter and the log", async () => {
-    const stamp = join(dirs.output, "build/zlib-1.3/.stamp_built");
+    const stamp = join(dirs.buildrootOutput, "build/zlib-1.3/.stamp_built");
     const made = tree(`all: ${stamp}\n${stamp}:\n\t@echo '>>> zlib 1.3 Building'; echo 'a.c:1:2: error: no such thing' >&2; exit 1\n`);
-    const error = await failureOf(drive(makeCommand(made, dirs, []), options()));
+    const error = await failureOf(runMake(makeCommand(made, dirs, []), options()));
     expect(error.kind).toBe("command");
     expect(error.message).toBe("package zlib 1.3 failed while building");
     expect(error.details).toEqual(["a.c:1:2: error: no such thing"]);
@@ -183,7 +183,7 @@ describe("the drive", () => {
   });
 
   it("tells a failure at once when others are still at work", async () => {
-    const stamp = join(dirs.output, "build/zlib-1.3/.stamp_built");
+    const stamp = join(dirs.buildrootOutput, "build/zlib-1.3/.stamp_built");
     const made = tree(
       `all: ${stamp} other\n${stamp}:\n\t@until [ -e $(O)/began ]; do sleep 0.1; done\n` +
         "\t@echo '>>> zlib 1.3 Building'; echo 'a.c:1:2: error: no such thing'; exit 1\nother:\n\t@touch $(O)/began; sleep 4\n",
@@ -198,7 +198,7 @@ describe("the drive", () => {
         resolve(performance.now() - began);
       }, 50);
     });
-    const error = await failureOf(drive(makeCommand(made, dirs, [], { jobs: 2 }), options()));
+    const error = await failureOf(runMake(makeCommand(made, dirs, [], { jobs: 2 }), options()));
     const ended = performance.now() - began;
     stderr.mockRestore();
     expect(error.message).toBe("package zlib 1.3 failed while building");
@@ -211,7 +211,7 @@ describe("the drive", () => {
     const made = tree("all:\n\t@echo '>>> zlib 1.3 Building'; sleep 60\n");
     const began = performance.now();
     const report = () => controller.abort();
-    const error = await failureOf(drive(makeCommand(made, dirs, []), { ...options(), report, signal: controller.signal }));
+    const error = await failureOf(runMake(makeCommand(made, dirs, []), { ...options(), report, signal: controller.signal }));
     expect(error.kind).toBe("interrupted");
     expect(performance.now() - began).toBeLessThan(20_000);
   });
@@ -300,10 +300,10 @@ describe("show-info", () => {
   });
 });
 
-describe("inputs", () => {
-  const inputs: BuildInputs = {
+describe("the state that a rebuild compares with", () => {
+  const state: RebuildState = {
     buildroot: "2025.02.16 own tree",
-    output: "/o",
+    buildrootOutput: "/o",
     config: new Map([["BR2_PACKAGE_ZLIB", "y"]]),
     packages: new Map([["zlib", { type: "target", version: "1.3", dependencies: [], directory: "build/zlib-1.3" }]]),
     recipes: new Map(),
@@ -314,19 +314,19 @@ describe("inputs", () => {
     scripts: "d",
   };
 
-  it("come back as they were", async () => {
-    writeFileSync(join(dir, "inputs.json"), serializeInputs(inputs));
-    expect(await readInputs(join(dir, "inputs.json"))).toEqual(inputs);
+  it("is read as it was written", async () => {
+    writeFileSync(join(dir, "state.json"), serializeState(state));
+    expect(await readState(join(dir, "state.json"))).toEqual(state);
   });
 
-  it("that nobody can read count as none", async () => {
-    writeFileSync(join(dir, "inputs.json"), serializeInputs(inputs).slice(0, 40));
-    expect(await readInputs(join(dir, "inputs.json"))).toBeUndefined();
-    writeFileSync(join(dir, "inputs.json"), serializeInputs(inputs).replace('"format":', '"was":'));
-    expect(await readInputs(join(dir, "inputs.json"))).toBeUndefined();
+  it("counts as none when its record is unreadable", async () => {
+    writeFileSync(join(dir, "state.json"), serializeState(state).slice(0, 40));
+    expect(await readState(join(dir, "state.json"))).toBeUndefined();
+    writeFileSync(join(dir, "state.json"), serializeState(state).replace('"format":', '"was":'));
+    expect(await readState(join(dir, "state.json"))).toBeUndefined();
   });
 
-  it("know whose variable a make file of the user's sets", () => {
+  it("attributes each variable of the user's make file to its package", () => {
     const text =
       "# ours\nZLIB_A = 1\noverride HOST_ZLIB_B = \\\n\t2\ndefine ZLIB_NG_C\n\tZLIB_A\nendef\noverride define ZLIB_D\n\tx\nendef\nTAR = x\n";
     expect(Object.fromEntries(makeRecipes(text, ["zlib", "host-zlib", "zlib-ng"]))).toEqual({
@@ -337,33 +337,33 @@ describe("inputs", () => {
     });
   });
 
-  it("of a source tree follow its contents and not its .git", async () => {
-    const digest = await treeDigest(dirs.output);
-    mkdirSync(join(dirs.output, ".git"));
-    writeFileSync(join(dirs.output, ".git/HEAD"), "x");
-    expect(await treeDigest(dirs.output)).toBe(digest);
-    writeFileSync(join(dirs.output, "a.c"), "x");
-    expect(await treeDigest(dirs.output)).not.toBe(digest);
+  it("contains a digest of a source tree without its .git", async () => {
+    const digest = await treeDigest(dirs.buildrootOutput);
+    mkdirSync(join(dirs.buildrootOutput, ".git"));
+    writeFileSync(join(dirs.buildrootOutput, ".git/HEAD"), "x");
+    expect(await treeDigest(dirs.buildrootOutput)).toBe(digest);
+    writeFileSync(join(dirs.buildrootOutput, "a.c"), "x");
+    expect(await treeDigest(dirs.buildrootOutput)).not.toBe(digest);
   });
 });
 
 it("finds the files of the image that name the build directory", async () => {
-  mkdirSync(join(dirs.output, "target/usr/bin"), { recursive: true });
-  writeFileSync(join(dirs.output, "target/usr/bin/tool"), `\x7fELF\0${dirs.output}/host/lib\0`);
-  writeFileSync(join(dirs.output, "target/usr/bin/clean"), "\x7fELF\0/usr/lib\0");
-  expect(await filesNamingBuild(dirs.output, dirs.output)).toEqual(["/usr/bin/tool"]);
-  rmSync(join(dirs.output, "target/usr/bin/tool"));
-  expect(await filesNamingBuild(dirs.output, dirs.output)).toEqual([]);
+  mkdirSync(join(dirs.buildrootOutput, "target/usr/bin"), { recursive: true });
+  writeFileSync(join(dirs.buildrootOutput, "target/usr/bin/tool"), `\x7fELF\0${dirs.buildrootOutput}/host/lib\0`);
+  writeFileSync(join(dirs.buildrootOutput, "target/usr/bin/clean"), "\x7fELF\0/usr/lib\0");
+  expect(await filesNamingBuild(dirs.buildrootOutput, dirs.buildrootOutput)).toEqual(["/usr/bin/tool"]);
+  rmSync(join(dirs.buildrootOutput, "target/usr/bin/tool"));
+  expect(await filesNamingBuild(dirs.buildrootOutput, dirs.buildrootOutput)).toEqual([]);
 });
 
-it("says that a directory is no Buildroot tree", async () => {
-  const error = await failureOf(versionOf(dirs.output));
+it("refuses a directory that is no Buildroot tree", async () => {
+  const error = await failureOf(versionOf(dirs.buildrootOutput));
   expect(error.kind).toBe("input");
   expect(error.message).toBe("is not a Buildroot tree");
 });
 
-it("hal make says that nothing was built before it looks for a Buildroot", async () => {
+it("hal make reports a missing build before it opens the Buildroot tree", async () => {
   const nowhere = join(dir, "no-such-buildroot");
   const options = { out: join(dir, "nothing"), set: [], buildroot: nowhere, signal };
-  await expect(make("dev", ["all"], options)).rejects.toThrow(/there is no build of 'dev'/);
+  await expect(make("dev", ["all"], options)).rejects.toThrow(/contains no build of 'dev'/);
 });

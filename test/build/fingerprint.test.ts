@@ -2,7 +2,8 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import type { BuildOptions } from "../../src/backends/backend.js";
-import { inputsOf } from "../../src/build/fingerprint.js";
+import { buildroot } from "../../src/backends/buildroot/index.js";
+import { fingerprint } from "../../src/build/fingerprint.js";
 import { render } from "../../src/render/render.js";
 import { resolve } from "../../src/resolve/resolve.js";
 import { profile, workspace } from "../load/workspace.js";
@@ -26,7 +27,9 @@ beforeAll(async () => {
 async function digest(set: readonly string[] = [], more: Partial<BuildOptions> = {}, home = dir): Promise<string> {
   const options = buildOptions({ backend: "buildroot", out: "out", buildroot: { tree: join(home, "buildroot") }, ...more });
   const resolved = await resolve(join(home, "p.yaml"), { set });
-  return (await inputsOf(resolved, render(resolved), options)).digest;
+  const request = { resolved, rendered: render(resolved), options };
+  const inputs = await (await buildroot.plan(request)).inputs();
+  return inputs === undefined ? "" : (await fingerprint(request, inputs)).digest;
 }
 
 test.each(["code.fd", "vars.fd", "overlay/etc/motd", "busybox/main.c", "zlib/main.c"])("another %s makes another image", async (file) => {

@@ -1,6 +1,6 @@
 import { tmpdir } from "node:os";
 import { expect, test } from "vitest";
-import { build } from "../../src/build/build.js";
+import { planBuild } from "../../src/build/build.js";
 import { resolve } from "../../src/resolve/resolve.js";
 import { buildOptions } from "./options.js";
 
@@ -13,7 +13,7 @@ test.each([
   ["sev", ["boot=uki"], /nothing measures what the firmware boots/],
   ["sev-snp", [], /leaves out agent, p9/],
 ])("a release of %s %s is refused", async (profile, set, message) => {
-  await expect(build(await resolve(profile, { set }), options)).rejects.toMatchObject({
+  await expect(planBuild(await resolve(profile, { set }), options)).rejects.toMatchObject({
     kind: "check",
     message: expect.stringMatching(message),
   });
@@ -24,5 +24,5 @@ test("sev-snp with an SVSM's vTPM may boot a disk", async () => {
   const resolved = await resolve("sev-snp-ram", { set });
   expect(resolved.profile.launch.igvm).toBeDefined();
   // The next refusal is another one.
-  await expect(build(resolved, options)).rejects.toMatchObject({ message: expect.stringMatching(/leaves out/) });
+  await expect(planBuild(resolved, options)).rejects.toMatchObject({ message: expect.stringMatching(/leaves out/) });
 });

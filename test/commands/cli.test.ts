@@ -8,6 +8,7 @@ const hal = program(() => new AbortController().signal);
 // The command line is made without loading what it chooses from: each command loads its own.
 test.each([
   ["build", "--backend", backends],
+  ["check", "--backend", backends],
   ["run", "--format", formats],
 ])("hal %s %s takes what there is", (command, flag, table) => {
   const options = hal.commands.find((one) => one.name() === command)?.options ?? [];

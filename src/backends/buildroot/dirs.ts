@@ -9,35 +9,35 @@ import type { BuildrootTree } from "./source.js";
 /** The directories of one Buildroot build. */
 export interface BuildrootDirs {
   /** Buildroot's `O=`. */
-  readonly output: string;
+  readonly buildrootOutput: string;
   readonly external: string;
   /** BR2_DL_DIR, shared by all builds. */
   readonly downloads: string;
-  /** What make's own root is mounted on, so that it sees all these at fixed paths; without it, where they are. */
+  /** The mount point of make's own root, in which make sees all of these at fixed paths; without it, at their real paths. */
   readonly root?: string;
 }
 
 /**
- * Absolute paths: make runs in Buildroot's tree.
- * @param downloads default BR2_DL_DIR of the caller, as Buildroot's own make has it, else hal's cache
+ * Absolute paths, because make runs in Buildroot's tree.
+ * @param downloads by default the caller's BR2_DL_DIR, which Buildroot's own make reads too, else hal's cache
  */
 export function buildrootDirs(
   workDir: string,
   externalTree: string,
   downloads = process.env.BR2_DL_DIR ?? join(cacheRoot(), "dl"),
 ): BuildrootDirs {
-  return { output: resolve(workDir, "buildroot"), external: resolve(externalTree), downloads: resolve(downloads) };
+  return { buildrootOutput: resolve(workDir, "buildroot"), external: resolve(externalTree), downloads: resolve(downloads) };
 }
 
 /**
- * What a package writes about where it was built must be the same on every machine and for every user, so make
- * sees all directories of a build here. libtool's run path is one such text: Buildroot removes it from a
- * program, but the room for it stays in the file, as long as the path was.
+ * Packages record the paths that they were built in, and these records must be equal on every machine and for every
+ * user. So make sees all directories of a build below this path. One example is libtool's run path: Buildroot removes
+ * it from a program, but the file keeps space for it, as long as the path was.
  */
 export const FIXED_ROOT = "/hal-build";
 
 const FIXED_PATHS = {
-  output: `${FIXED_ROOT}/output`,
+  buildrootOutput: `${FIXED_ROOT}/output`,
   tree: `${FIXED_ROOT}/buildroot`,
   external: `${FIXED_ROOT}/external`,
   downloads: `${FIXED_ROOT}/dl`,
@@ -49,24 +49,24 @@ export function seenByMake(tree: BuildrootTree, dirs: BuildrootDirs): Readonly<R
 }
 
 /**
- * The same directories with make's own root for them, where this machine permits namespaces.
- * @returns the directories, and why make has to see them where they are, if it has to
+ * Creates the directories and, where this machine permits namespaces, gives make its own root for them.
+ * @returns the directories, and the reason why make sees them at their real paths, if it does
  */
 export async function withFixedPaths(
   dirs: BuildrootDirs,
   signal: AbortSignal,
 ): Promise<{ readonly dirs: BuildrootDirs; readonly why?: string }> {
-  const root = join(dirs.output, "../root");
-  for (const dir of [dirs.output, dirs.downloads, root]) await mkdir(dir, { recursive: true });
-  const why = await refusal(root, signal);
+  const root = join(dirs.buildrootOutput, "../root");
+  for (const dir of [dirs.buildrootOutput, dirs.downloads, root]) await mkdir(dir, { recursive: true });
+  const why = await namespaceObjection(root, signal);
   return why === undefined ? { dirs: { ...dirs, root } } : { dirs, why };
 }
 
 /**
- * Why this machine does not permit the fixed paths; undefined when it does.
+ * The reason why this machine does not permit the fixed paths; undefined when it does.
  * @param root an empty directory
  */
-export async function refusal(root: string, signal?: AbortSignal): Promise<string | undefined> {
+export async function namespaceObjection(root: string, signal?: AbortSignal): Promise<string | undefined> {
   const command = withBindMounts({ tool: "true", args: [] }, [], root);
   if ((await findTool(command.tool)) === undefined) return `${command.tool} is not installed`;
   const { exitCode, stderr } = await runCommand(command, {
@@ -77,31 +77,32 @@ export async function refusal(root: string, signal?: AbortSignal): Promise<strin
   return exitCode === 0 ? undefined : (stderr.trim().split("\n").at(-1) ?? "");
 }
 
-/** What the refusal costs. */
+/** The consequence of building without fixed paths. */
 export const WITHOUT_FIXED_PATHS = "programs that keep the build directory's path differ from those built elsewhere";
 
-/** For those who are about to look at what make itself prints. */
-export function tellFixedPath({ root, output }: BuildrootDirs): void {
-  if (root !== undefined) note(`make sees ${output} as ${FIXED_PATHS.output}`);
+/** Explains the paths that make itself prints. */
+export function noteFixedPath({ root, buildrootOutput }: BuildrootDirs): void {
+  if (root !== undefined) note(`make sees ${buildrootOutput} as ${FIXED_PATHS.buildrootOutput}`);
 }
 
-/** A command that sees some directories at other paths than they have. */
+/** A command that sees some directories at other paths than their real ones. */
 export interface BoundCommand extends Command {
   readonly mounts: readonly BindMount[];
 }
 
-/** The command that sees the fixed paths, or everything where it is when the directories have no root of make's own. */
+/** The command with make's own root, or the command as it is when the directories have no such root. */
 export function boundCommand(command: Command, tree: BuildrootTree, dirs: BuildrootDirs): BoundCommand {
   if (dirs.root === undefined) return { ...command, mounts: [] };
   const real = { ...dirs, tree: tree.dir };
-  const mounts = (["output", "tree", "external", "downloads"] as const).map((name) => ({ target: FIXED_PATHS[name], source: real[name] }));
+  const names = ["buildrootOutput", "tree", "external", "downloads"] as const;
+  const mounts = names.map((name) => ({ target: FIXED_PATHS[name], source: real[name] }));
   return { ...withBindMounts(command, mounts, dirs.root), mounts };
 }
 
-/** A text of make's with the paths that exist outside of it. */
-export function outside(text: string, mounts: readonly BindMount[]): string {
+/** Replaces make's fixed paths in a text by the real ones. */
+export function toRealPaths(text: string, mounts: readonly BindMount[]): string {
   if (mounts.length === 0) return text;
-  // After a space, a quote, `=`, or an option such as -I; not within another path.
+  // A path starts after a space, a quote, `=`, or an option such as -I; not inside another path.
   const path = new RegExp(`(?<=^|[^\\w./-]|(?:^|[^\\w-])-[A-Za-z])(${mounts.map(({ target }) => target).join("|")})(?![\\w-])`, "gm");
   return text.replace(path, (found) => mounts.find(({ target }) => target === found)?.source ?? found);
 }

@@ -1,16 +1,16 @@
 /** One line of Buildroot's own progress: the MESSAGE macro of package/pkg-utils.mk, `>>> name version Step`. */
 export interface BuildEvent {
-  /** Undefined for the steps of no package: finalizing, images, scripts. */
+  /** Undefined for steps that belong to no package: finalizing, images, scripts. */
   readonly package: string | undefined;
   readonly version: string | undefined;
-  /** As Buildroot says it: `Building`, `Installing to target`, `Generating filesystem image rootfs.ext2`. */
+  /** In Buildroot's words: `Building`, `Installing to target`, `Generating filesystem image rootfs.ext2`. */
   readonly step: string;
   readonly phase: Phase;
 }
 
 export type Phase = "download" | "extract" | "patch" | "configure" | "build" | "install" | "finalize" | "images" | "other";
 
-/** Steps by their beginning, from package/pkg-generic.mk, pkg-autotools.mk, fs/common.mk, linux/linux.mk and the Makefile. */
+/** The phase of a step, by the step's first words: package/pkg-generic.mk, pkg-autotools.mk, fs/common.mk, linux/linux.mk, Makefile. */
 const PHASES: readonly (readonly [string, Phase])[] = [
   ["Downloading", "download"],
   ["Extracting", "extract"],
@@ -37,10 +37,10 @@ const PHASES: readonly (readonly [string, Phase])[] = [
   ["Executing post-image", "images"],
 ];
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: terminals' own bold and reset sequences, as tput writes them
+// biome-ignore lint/suspicious/noControlCharactersInRegex: a terminal's bold and reset sequences, as tput writes them
 const ESCAPES = /\u001b\[[0-9;?]*[A-Za-z]|\u001b\([A-Z0-9]|[\u000e\u000f]/g;
 
-/** A line as it would look without colours and bold. */
+/** The line without colours and bold. */
 export function stripEscapes(line: string): string {
   return line.replace(ESCAPES, "").replace(/\r$/, "");
 }
@@ -51,7 +51,7 @@ export function parseBuildLine(line: string): BuildEvent | undefined {
   const match = /^>>> (\S*) (\S*) (.+)$/.exec(text);
   if (match === null) return undefined;
   const [, name = "", version = "", rest = ""] = match;
-  // A package without a version leaves two spaces, and a step of no package leaves both words empty.
+  // A package without a version prints two spaces; a step of no package prints two empty words.
   const step = rest.trim();
   return { package: name === "" ? undefined : name, version: version === "" ? undefined : version, step, phase: phaseOf(step) };
 }
@@ -60,7 +60,7 @@ export function phaseOf(step: string): Phase {
   return PHASES.find(([start]) => step.startsWith(start))?.[1] ?? "other";
 }
 
-/** What a person is shown of it: `busybox 1.37.0: building`. */
+/** The event for a person: `busybox 1.37.0: building`. */
 export function eventText({ package: name, version, step }: BuildEvent): string {
   if (name === undefined) return step;
   return `${name}${version === undefined ? "" : ` ${version}`}: ${step.charAt(0).toLowerCase()}${step.slice(1)}`;

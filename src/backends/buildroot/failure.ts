@@ -3,11 +3,11 @@ import { type BuildEvent, parseBuildLine, phaseOf, stripEscapes } from "./events
 export interface BuildFailure {
   readonly package: string | undefined;
   readonly version: string | undefined;
-  /** Where the package was being built, when make's report says. */
+  /** The package's build directory, when make's report names it. */
   readonly directory: string | undefined;
-  /** What the package was doing when it failed. */
+  /** The step that failed. */
   readonly step: string | undefined;
-  /** The lines that say what is wrong, each once, in order. */
+  /** The lines that report the error, in order and without duplicates. */
   readonly errors: readonly string[];
   /** The end of the output. */
   readonly lastLines: readonly string[];
@@ -16,10 +16,10 @@ export interface BuildFailure {
 
 const LAST_LINES = 20;
 const MAX_ERRORS = 10;
-/** More than any package prints between the line that matters and make's own report, while others go on. */
+/** With several packages at once, other output separates an error from make's report: this many lines are enough. */
 const LOOK_BACK = 10_000;
 
-/** Lines that compilers, linkers, configure scripts, patch and Buildroot itself report an error with. */
+/** Lines in which compilers, linkers, configure scripts, patch and Buildroot itself report an error. */
 const ERROR_LINES: readonly RegExp[] = [
   /(?:^|[\s:])(?:fatal )?error(?:\[E\d+\])?:/i,
   /^ERROR\b/,
@@ -37,12 +37,12 @@ const ERROR_LINES: readonly RegExp[] = [
   /Killed/,
   /No rule to make target/,
   /You have legacy configuration/,
-  // toolchain/helpers.mk: what an external toolchain has is not what the configuration says.
+  // toolchain/helpers.mk: the external toolchain does not match the configuration.
   /^[^;"]* available in (?:C library|(?:external|this) toolchain)/,
   /^(?:Incorrect (?:selection|ABI)|External toolchain|Distribution toolchains|Cannot execute cross-compiler|Unable to detect the toolchain)/,
 ];
 
-/** Make's own report; `.stamp_STEP` names the package's directory and the step. */
+/** Make's own report; the path of `.stamp_STEP` names the package's directory and the step. */
 const STAMP = /\[(?:[^\]]*: )?((?:\S.*)?\/build\/([^/\]\s]+))\/\.stamp_([a-z_]+)\] Error/;
 const STAMP_STEPS: Readonly<Record<string, string>> = {
   downloaded: "Downloading",
@@ -61,35 +61,35 @@ const STAMP_STEPS: Readonly<Record<string, string>> = {
   target_installed: "Installing to target",
 };
 
-/** What to try, by what the errors say; the first that matches. */
+/** Advice by the text of the errors; the first match counts. */
 const ADVICE: readonly (readonly [RegExp, string])[] = [
-  [/No space left on device/, "free disk space; the next build goes on where this one stopped"],
+  [/No space left on device/, "free disk space; the next build continues from here"],
   [/legacy configuration/, "run the Kconfig gate: it names each legacy symbol and what replaces it"],
   [
     /has wrong (?:sha|md)|ERROR: No hash found/,
-    "the download is not what its .hash file says: remove it from the download directory and try again",
+    "the download does not match its .hash file: remove it from the download directory and try again",
   ],
   [
-    // Where --offline sends wget and curl, and what it forbids git.
+    // The proxy that --offline gives wget and curl, and the protocols that it forbids git.
     /127\.0\.0\.1:9\b|127\.0\.0\.1 port 9\b|transport '\w+' not allowed/,
-    "its source is not in the download directory, and --offline forbids to fetch it: hal fetch gets all of them on a machine with a network",
+    "its source is not in the download directory, and --offline forbids to fetch it: run hal fetch on a machine with a network",
   ],
   [
     /unable to resolve host address|\bfailed: (?:Connection|Name or service|Temporary failure|No route)/,
-    "the source could not be downloaded: fetch it on a machine with a network, or name a primary site that has it",
+    "the source could not be downloaded: run hal fetch on a machine with a network, or set a primary site that has it",
   ],
   [/Killed/, "the machine ran out of memory: build with fewer --jobs"],
-  [/Hunk #\d+ FAILED/, "a patch does not fit this version: look at the global patch directory"],
+  [/Hunk #\d+ FAILED/, "a patch does not fit this version: check the global patch directory"],
 ];
 
-/** The directory of the package that failed, when the line is make's report of it. */
+/** The directory of the failed package, when the line is make's report of the failure. */
 export function failedDirectory(line: string): string | undefined {
   return STAMP.exec(line)?.[1];
 }
 
 /**
- * What failed, from everything that make printed. With several packages at once the failed one is the one
- * that make's stamp names, not the one that printed last.
+ * Finds the failed package in everything that make printed. With several packages at once, make's stamp names the
+ * failed one; the last lines may belong to another.
  */
 export function summarizeFailure(output: readonly string[]): BuildFailure {
   const lines = output.slice(-LOOK_BACK).map(stripEscapes);
@@ -102,31 +102,31 @@ export function summarizeFailure(output: readonly string[]): BuildFailure {
   });
   const last = directory === undefined ? events.at(-1) : events.findLast(({ event }) => directoryOf(event) === directory);
   const named = last?.event ?? splitDirectory(directory);
-  // Only what was printed during the step that failed: earlier steps look for files that need not be there.
+  // Only lines of the failed step: earlier steps test for files that may be missing.
   const during = lines.slice(last?.index ?? 0, end < 0 ? lines.length : end + 1);
   const own = during.filter((line) => failedDirectory(line) === undefined && !isOfAnother(line, named?.package, directory));
   const errors = [...new Set(own.filter((line) => ERROR_LINES.some((pattern) => pattern.test(line))))];
-  const said = [...errors, ...during.slice(-LAST_LINES)].join("\n");
+  const text = [...errors, ...during.slice(-LAST_LINES)].join("\n");
   return {
     package: named?.package,
     version: named?.version,
     directory: stamp?.[1],
     step: stepOf(last?.event, stamp?.[3]),
     errors: errors.slice(0, MAX_ERRORS),
-    // With several packages at once make's last lines are those of one that went on.
+    // With several packages at once, make's very last lines belong to a package that continued.
     lastLines: during.filter((line) => line !== "").slice(-LAST_LINES),
-    advice: ADVICE.find(([pattern]) => pattern.test(said))?.[1] ?? adviceFor(named?.package),
+    advice: ADVICE.find(([pattern]) => pattern.test(text))?.[1] ?? adviceFor(named?.package),
   };
 }
 
-/** The step that Buildroot announced, unless make's stamp says that the package was further. */
+/** The step that Buildroot announced, unless make's stamp names a later step. */
 function stepOf(event: BuildEvent | undefined, stamp: string | undefined): string | undefined {
   const step = STAMP_STEPS[stamp ?? ""];
   if (event === undefined || step === undefined) return event?.step ?? step;
   return event.phase === "other" || event.phase === phaseOf(step) ? event.step : step;
 }
 
-/** Whether a line names the directory of another package, which was at work at the same time. */
+/** Whether a line names the directory of another package, built at the same time. */
 function isOfAnother(line: string, name: string | undefined, directory: string | undefined): boolean {
   if (directory === undefined) return false;
   const places = [...line.matchAll(/\/(?:build|per-package)\/([^/\s:'"]+)\//g)].map(([, place]) => place);
@@ -134,11 +134,11 @@ function isOfAnother(line: string, name: string | undefined, directory: string |
 }
 
 function adviceFor(name: string | undefined): string {
-  if (name === undefined) return "look at the whole log";
-  return `look at the whole log, then try: hal make PROFILE -- ${name}-dirclean ${name}`;
+  if (name === undefined) return "read the whole log";
+  return `read the whole log, then try: hal make PROFILE -- ${name}-dirclean ${name}`;
 }
 
-/** Where Buildroot builds the package of an event, under build/. */
+/** The directory below build/ in which Buildroot builds the package of an event. */
 function directoryOf({ package: name, version }: BuildEvent): string | undefined {
   return version === undefined ? name : `${name}-${version}`;
 }

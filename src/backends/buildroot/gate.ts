@@ -6,52 +6,56 @@ import { gateError } from "../../kconfig/format.js";
 import { gate } from "../../kconfig/gate.js";
 import { parseKconfig } from "../../kconfig/parse.js";
 import { buildrootEnvironment, resolveBuildrootConfig } from "../../kconfig/resolve-config.js";
-import type { Rendered, Resolved } from "../../model/resolved.js";
-import { buildrootSymbols } from "../../render/buildroot-symbols.js";
+import type { Rendered, Resolved, SymbolRequest } from "../../model/resolved.js";
 import { defconfigName } from "../../render/render.js";
 import { writeTree } from "../../render/write-tree.js";
-import { type BuildrootDirs, buildrootDirs, outside, seenByMake, withFixedPaths } from "./dirs.js";
+import { type BuildrootDirs, buildrootDirs, seenByMake, toRealPaths, withFixedPaths } from "./dirs.js";
 import { makeCommand } from "./environment.js";
 import { type BuildrootTree, buildrootTree } from "./source.js";
 
-export interface GateOptions {
-  readonly buildroot: string;
-  readonly allowVersion?: boolean;
+export interface GateInput {
+  /** The profile's name. */
+  readonly profile: string;
+  /** Every symbol of the rendered defconfig. */
+  readonly symbols: readonly SymbolRequest[];
+  readonly tree: BuildrootTree;
+  /** `external` contains the rendered tree. */
+  readonly dirs: BuildrootDirs;
   readonly signal: AbortSignal;
 }
 
 /**
- * Compares every requested symbol with the `.config` that Buildroot makes of the rendered defconfig.
+ * Configures Buildroot with the rendered defconfig and compares every requested symbol with the resulting `.config`.
  * @returns the resolved configuration
- * @throws HalError "check" with every lost line, where it was asked for, and why it is lost
+ * @throws HalError "check" with every lost symbol, the place that asked for it, and the reason
  */
-export async function gateExternalTree(
-  resolved: Resolved,
-  tree: BuildrootTree,
-  dirs: BuildrootDirs,
-  signal: AbortSignal,
-): Promise<DotConfig> {
-  const { external, output } = dirs;
+export async function gateExternalTree({ profile, symbols, tree, dirs, signal }: GateInput): Promise<DotConfig> {
+  const { external, buildrootOutput } = dirs;
   const seen = seenByMake(tree, dirs).external;
-  const defconfigIn = (tree: string): string => join(tree, "configs", defconfigName(resolved.name));
+  const defconfigIn = (tree: string): string => join(tree, "configs", defconfigName(profile));
   const make = makeCommand(tree, dirs, [`BR2_DEFCONFIG=${defconfigIn(seen)}`, "defconfig"]);
   const { config } = await resolveBuildrootConfig(
     {
       buildroot: tree.dir,
       externals: [external],
       defconfig: defconfigIn(external),
-      output,
+      output: buildrootOutput,
       ...(dirs.root === undefined ? {} : { command: make }),
     },
     { signal, group: true },
   );
-  const environment = await buildrootEnvironment(tree.dir, output);
-  const locate = (path: string): string => outside(path, make.mounts);
+  const environment = await buildrootEnvironment(tree.dir, buildrootOutput);
+  const locate = (path: string): string => toRealPaths(path, make.mounts);
   const kconfig = parseKconfig({ root: tree.dir, file: "Config.in", environment, prefix: "", locate });
-  const findings = gate({ requested: buildrootSymbols(resolved), config, kconfig });
-  const error = gateError(findings, buildrootSymbols(resolved).length);
+  const error = gateError(gate({ requested: symbols, config, kconfig }), symbols.length);
   if (error !== undefined) throw error;
   return config;
+}
+
+export interface GateOptions {
+  readonly buildroot: string;
+  readonly allowVersion?: boolean;
+  readonly signal: AbortSignal;
 }
 
 /** The Kconfig gate of `hal check P --buildroot DIR`, in a temporary directory. */
@@ -62,7 +66,7 @@ export async function gateProfile(resolved: Resolved, rendered: Rendered, option
     const external = join(work, "external");
     await writeTree(rendered, external);
     const { dirs } = await withFixedPaths(buildrootDirs(work, external, join(work, "dl")), options.signal);
-    await gateExternalTree(resolved, tree, dirs, options.signal);
+    await gateExternalTree({ profile: resolved.name, symbols: rendered.symbols, tree, dirs, signal: options.signal });
   } finally {
     await rm(work, { recursive: true, force: true });
   }

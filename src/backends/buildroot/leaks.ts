@@ -2,16 +2,17 @@ import { join, relative } from "node:path";
 import { runCommand } from "../../lib/tools.js";
 
 /**
- * Files of the image that name Buildroot's output directory, in a run path or in a text: a run path is looked up
- * in the guest, and a directory of this machine's would give other bytes than one elsewhere.
- * @param output Buildroot's `O=`
- * @param seen where make saw it
+ * Finds files of the image that contain the path of Buildroot's output directory. As a run path it points nowhere in
+ * the guest; and a path of this machine makes other bytes than a path of another.
+ * @param buildrootOutput Buildroot's `O=`
+ * @param seen the same directory as make saw it
  * @returns paths in the image, sorted
  */
-export async function filesNamingBuild(output: string, seen: string): Promise<readonly string[]> {
-  const target = join(output, "target");
-  // grep ends with 1 where nothing is found.
-  const { stdout } = await runCommand({ tool: "grep", args: ["-rlF", "-e", output, "-e", seen, "--", target] }, { allowFailure: true });
+export async function filesNamingBuild(buildrootOutput: string, seen: string): Promise<readonly string[]> {
+  const target = join(buildrootOutput, "target");
+  // grep exits with 1 when it finds nothing.
+  const grep = { tool: "grep", args: ["-rlF", "-e", buildrootOutput, "-e", seen, "--", target] };
+  const { stdout } = await runCommand(grep, { allowFailure: true });
   const files = stdout.split("\n").filter((path) => path !== "");
   return files.map((path) => `/${relative(target, path)}`).sort();
 }

@@ -2,45 +2,46 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { HalError } from "../../lib/errors.js";
 import type { BindMount } from "../../lib/namespace.js";
+import type { Report } from "../../lib/plan.js";
 import { note } from "../../lib/terminal.js";
 import { type Command, runCommand } from "../../lib/tools.js";
-import { type BoundCommand, outside } from "./dirs.js";
+import { type BoundCommand, toRealPaths } from "./dirs.js";
 import { eventText, parseBuildLine } from "./events.js";
 import { type BuildFailure, failedDirectory, summarizeFailure } from "./failure.js";
 import type { Tracker } from "./tracker.js";
 
-export interface DriveOptions {
+export interface MakeOptions {
   readonly log: string;
-  readonly report: (text: string, left?: number) => void;
+  readonly report: Report;
   readonly verbose: boolean;
   readonly signal: AbortSignal;
-  /** Counts packages and tells the time left. */
+  /** Counts packages and estimates the time left. */
   readonly tracker?: Tracker | undefined;
 }
 
-/** How many of make's lines are kept to explain a failure. */
+/** Lines of make's output that are kept to explain a failure. */
 const KEEP_LINES = 10_000;
-/** Make ends as soon as a package fails, unless others are at work: only then is the failure told twice. */
-const OTHERS_AT_WORK_MS = 1000;
-/** A package that is done says nothing: what is still at work is looked up now and then. */
-const LOOK_MS = 2000;
+/** Make ends right after a failure unless other packages are being built. Only then is the failure reported twice. */
+const FAILURE_NOTE_MS = 1000;
+/** A package that finishes prints nothing, so the tracker looks at the stamps this often. */
+const STAMPS_MS = 2000;
 
 /**
- * Runs one `make` and shows which package it is at. A failed package is told at once, and again as the error
- * when make has ended what else it had begun.
- * @throws HalError "command" with package, step, the lines that matter and what to try
+ * Runs one `make` and reports the packages that it builds. When a package fails while make still builds others, the
+ * failure is printed at once; it is also the error when make ends.
+ * @throws HalError "command" with package, step, the relevant lines and what to try
  */
-export async function drive(command: BoundCommand, { log, report, verbose, signal, tracker }: DriveOptions): Promise<void> {
+export async function runMake(command: BoundCommand, { log, report, verbose, signal, tracker }: MakeOptions): Promise<void> {
   const { mounts, ...make } = command;
   const lines: string[] = [];
   let failed: BuildFailure | undefined;
-  let told: NodeJS.Timeout | undefined;
+  let noting: NodeJS.Timeout | undefined;
   const fail = (failure: BuildFailure): void => {
     failed = failure;
-    told = setTimeout(() => {
+    noting = setTimeout(() => {
       note([`${whatFailed(failure)}:`, ...linesOf(failure).map((line) => `  ${line}`)].join("\n"));
-      note("make still ends what else it has begun; Ctrl-C stops that too, and the next build goes on from there");
-    }, OTHERS_AT_WORK_MS);
+      note("make first finishes the packages that it has started; Ctrl-C stops it, and the next build continues from there");
+    }, FAILURE_NOTE_MS);
   };
   let shown = "";
   const show = (now: Tracker): void => {
@@ -48,14 +49,14 @@ export async function drive(command: BoundCommand, { log, report, verbose, signa
     shown = text;
     report(text, left);
   };
-  const look = setInterval(() => {
+  const poll = setInterval(() => {
     if (tracker !== undefined && shown !== "" && tracker.state().text !== shown) show(tracker);
-  }, LOOK_MS);
+  }, STAMPS_MS);
   const onLine = (line: string): void => {
     lines.push(line);
     if (lines.length > 2 * KEEP_LINES) lines.splice(0, KEEP_LINES);
-    if (verbose) note(outside(line, mounts));
-    if (failed === undefined && failedDirectory(line) !== undefined) fail(failureOutside(summarizeFailure(lines), mounts));
+    if (verbose) note(toRealPaths(line, mounts));
+    if (failed === undefined && failedDirectory(line) !== undefined) fail(withRealPaths(summarizeFailure(lines), mounts));
     const event = parseBuildLine(line);
     if (event === undefined) return;
     tracker?.note(event);
@@ -63,35 +64,33 @@ export async function drive(command: BoundCommand, { log, report, verbose, signa
     else show(tracker);
   };
   const { exitCode } = await runCommand(inOneStream(make), { log, onLine, signal, group: true, allowFailure: true }).finally(() => {
-    clearTimeout(told);
-    clearInterval(look);
+    clearTimeout(noting);
+    clearInterval(poll);
   });
   if (exitCode === 0) return;
-  const failure = failed ?? failureOutside(summarizeFailure(lines), mounts);
-  const its =
-    failure.directory === undefined
-      ? []
-      : ["", "config.log", "CMakeFiles/CMakeError.log"].map((name) => join(failure.directory ?? "", name));
+  const failure = failed ?? withRealPaths(summarizeFailure(lines), mounts);
+  const { directory } = failure;
+  const logs = directory === undefined ? [] : ["", "config.log", "CMakeFiles/CMakeError.log"].map((name) => join(directory, name));
   throw new HalError("command", whatFailed(failure), {
     details: linesOf(failure),
-    remedy: [failure.advice, `the whole output is in ${log}`, ...its.filter(existsSync).map((path) => `see also ${path}`)].join("\n  "),
+    remedy: [failure.advice, `the whole output is in ${log}`, ...logs.filter(existsSync).map((path) => `see also ${path}`)].join("\n  "),
   });
 }
 
-/** Errors among the lines that they belong to: from two pipes they would come in any order. */
+/** Keeps each error beside the lines that it belongs to: two pipes would mix them in any order. */
 function inOneStream({ tool, args, ...rest }: Command): Command {
   return { ...rest, tool: "sh", args: ["-c", 'exec "$0" "$@" 2>&1', tool, ...args] };
 }
 
-/** With paths that a person can go to. */
-function failureOutside(failure: BuildFailure, mounts: readonly BindMount[]): BuildFailure {
+/** The failure with paths that exist outside make's own root. */
+function withRealPaths(failure: BuildFailure, mounts: readonly BindMount[]): BuildFailure {
   const { directory, errors, lastLines } = failure;
-  const toOutside = (text: string): string => outside(text, mounts);
+  const real = (text: string): string => toRealPaths(text, mounts);
   return {
     ...failure,
-    directory: directory === undefined ? undefined : toOutside(directory),
-    errors: errors.map(toOutside),
-    lastLines: lastLines.map(toOutside),
+    directory: directory === undefined ? undefined : real(directory),
+    errors: errors.map(real),
+    lastLines: lastLines.map(real),
   };
 }
 

@@ -6,18 +6,23 @@ import type { DotConfig } from "../../kconfig/dotconfig.js";
 import { sha256 } from "../../lib/digest.js";
 import type { Rendered } from "../../model/resolved.js";
 import { packageVariable } from "../../render/render.js";
-import type { BuildInputs } from "./rebuild.js";
+import type { RebuildState } from "./rebuild.js";
 import type { ShownPackage } from "./show-info.js";
 import type { BuildrootTree } from "./source.js";
 
-/** Everything that decides what Buildroot's output directory must hold, for the plan of a rebuild. */
-export async function buildInputs(
-  rendered: Rendered,
-  tree: BuildrootTree,
-  output: string,
-  config: DotConfig,
-  shown: ReadonlyMap<string, ShownPackage>,
-): Promise<BuildInputs> {
+export interface RebuildInput {
+  readonly rendered: Rendered;
+  readonly tree: BuildrootTree;
+  /** Buildroot's `O=` as make sees it. */
+  readonly buildrootOutput: string;
+  readonly config: DotConfig;
+  readonly packages: ReadonlyMap<string, ShownPackage>;
+  /** From `sourceDigests`. */
+  readonly sources: ReadonlyMap<string, string>;
+}
+
+/** Collects the state that the next build compares with. */
+export async function rebuildState({ rendered, tree, buildrootOutput, config, packages, sources }: RebuildInput): Promise<RebuildState> {
   const under = (prefix: string) => rendered.files.filter((file) => file.path.startsWith(prefix));
   const digest = (files: Rendered["files"]): string =>
     sha256(files.map((file) => `${file.path}\0${file.mode}\0${file.link ?? sha256(file.content)}\n`).join(""));
@@ -26,23 +31,21 @@ export async function buildInputs(
     const name = file.path.split("/")[1] ?? "";
     recipes.set(name, sha256(`${recipes.get(name) ?? ""}${file.path}${sha256(file.content)}`));
   }
-  const names = [...shown.keys(), ...(await packagesOf(tree)), ...under("package/").map((file) => file.path.split("/")[1] ?? "")];
-  // The host's package of the same name is built from the same source (package/pkg-generic.mk).
-  const contents = [...(await sourceDigests(rendered))].map(
-    ([variable, digest]) => `${variable}_ ${digest}\nHOST_${variable}_ ${digest}\n`,
-  );
+  const names = [...packages.keys(), ...(await packagesOf(tree)), ...under("package/").map((file) => file.path.split("/")[1] ?? "")];
+  // The host package of the same name is built from the same source (package/pkg-generic.mk).
+  const contents = [...sources].map(([variable, digest]) => `${variable}_ ${digest}\nHOST_${variable}_ ${digest}\n`);
   for (const [name, text] of makeRecipes(`${localMk(rendered)}\n${contents.join("")}`, names)) {
     recipes.set(name, sha256(`${recipes.get(name) ?? ""}${text}`));
   }
-  const makeFiles = await readMakeFiles(tree, shown);
+  const makeFiles = await readMakeFiles(tree, packages);
   const fixups = (name: string): string => fixupsOf(name, makeFiles);
   const board = (names: readonly string[]) => digest(rendered.files.filter((file) => names.includes(file.path.replace("board/hal/", ""))));
   return {
     buildroot: `${tree.version} ${tree.commit ?? "own tree"}`,
-    output,
+    buildrootOutput,
     config: new Map([...config.entries].map(([symbol, line]) => [symbol, line.value])),
     packages: new Map(
-      [...shown].map(([name, { type, version, dependencies, directory }]) => [name, { type, version, dependencies, directory }]),
+      [...packages].map(([name, { type, version, dependencies, directory }]) => [name, { type, version, dependencies, directory }]),
     ),
     recipes,
     reads: new Map([...makeFiles].map(([name, text]) => [name, [...new Set(text.match(/\bBR2_\w+/g))].sort()])),
@@ -61,9 +64,9 @@ function localMk({ files }: Rendered): string {
 }
 
 /**
- * Digests of the source trees that packages are built from instead of their archives: the profile's overrides, and those that its make
- * file names as an absolute path (Buildroot manual, "Using Buildroot during development"), where they are.
- * @returns by what the variables of the package begin with: `UTIL_LINUX`
+ * Digests of the source trees that replace packages' archives: the profile's overrides, and those that its make file names
+ * by an absolute path (Buildroot manual, "Using Buildroot during development"). Trees that do not exist are left out.
+ * @returns by the prefix of the package's make variables: `UTIL_LINUX`
  */
 export async function sourceDigests(rendered: Rendered): Promise<ReadonlyMap<string, string>> {
   const digests = new Map<string, string>();
@@ -76,16 +79,16 @@ export async function sourceDigests(rendered: Rendered): Promise<ReadonlyMap<str
 
 const SOURCE_TREE = /^(?:override |export )*([A-Z0-9_]+)_OVERRIDE_SRCDIR[ \t]*[:?]?=[ \t]*(\/.*)$/gm;
 
-/** Every package that Buildroot has: a variable of one that the configuration leaves out is still that package's. */
+/** Every package of Buildroot, because the user's make file may set variables of packages that are not built. */
 async function packagesOf(tree: BuildrootTree): Promise<readonly string[]> {
   const makeFiles = await fastGlob("{arch,boot,fs,linux,package,support,toolchain}/**/*.mk", { cwd: tree.dir });
   return makeFiles.map((path) => basename(path, ".mk")).flatMap((name) => [name, `host-${name}`]);
 }
 
-/** The make files of every package's folder, as one text. */
-async function readMakeFiles(tree: BuildrootTree, shown: ReadonlyMap<string, ShownPackage>): Promise<ReadonlyMap<string, string>> {
+/** The make files of every package's folder, as one text for each package. */
+async function readMakeFiles(tree: BuildrootTree, packages: ReadonlyMap<string, ShownPackage>): Promise<ReadonlyMap<string, string>> {
   const texts = new Map<string, string>();
-  for (const [name, { folder }] of shown) {
+  for (const [name, { folder }] of packages) {
     if (folder === undefined) continue;
     const dir = resolvePath(tree.dir, folder);
     const files = (await readdir(dir).catch(() => [])).filter((file) => file.endsWith(".mk")).sort();
@@ -94,15 +97,15 @@ async function readMakeFiles(tree: BuildrootTree, shown: ReadonlyMap<string, Sho
   return texts;
 }
 
-/** Packages may change the configuration of the kernel and of BusyBox (`FOO_LINUX_CONFIG_FIXUPS`): a digest of those that do. */
+/** A digest of the packages that change the configuration of the kernel or of BusyBox (`FOO_LINUX_CONFIG_FIXUPS`). */
 function fixupsOf(configured: string, makeFiles: ReadonlyMap<string, string>): string {
   const found = [...makeFiles].filter(([name, text]) => !name.startsWith("host-") && text.includes(`_${configured}_CONFIG_FIXUPS`));
   return found.length === 0 ? "" : sha256(found.map(([name, text]) => `${name} ${sha256(text)}\n`).join(""));
 }
 
 /**
- * The statements of a make file of package variables (BR2_PACKAGE_OVERRIDE_FILE), by the package whose
- * variable they set. What no package's name begins may mean anything: it counts as the toolchain's.
+ * The statements of BR2_PACKAGE_OVERRIDE_FILE, by the package whose variable they set. A statement that names no
+ * package may affect everything, so it counts for the toolchain.
  */
 export function makeRecipes(text: string, packages: readonly string[]): ReadonlyMap<string, string> {
   const byVariable = packages.map((name) => [`${packageVariable(name)}_`, name] as const);
@@ -117,7 +120,7 @@ export function makeRecipes(text: string, packages: readonly string[]): Readonly
   return recipes;
 }
 
-/** Digest of a source tree of the user's: names, kinds and contents; `.git` is not source. */
+/** Digest of a source tree: names, types and contents, without `.git`. */
 export async function treeDigest(dir: string): Promise<string> {
   const lines: string[] = [];
   const visit = async (inside: string): Promise<void> => {
@@ -134,21 +137,25 @@ export async function treeDigest(dir: string): Promise<string> {
   return sha256(lines.join("\n"));
 }
 
-/** Changes with what a record has. */
+/** Increased when the fields of the record change; older records then count as unreadable, which means a clean build. */
 const FORMAT = 2;
 
-/** The inputs as JSON, for the next build to compare with. */
-export function serializeInputs(inputs: BuildInputs): string {
-  return `${JSON.stringify({ format: FORMAT, ...inputs }, (_, value: unknown) => (value instanceof Map ? { map: [...value] } : value))}\n`;
+/** The state as JSON. The record calls `buildrootOutput` by its older name `output`. */
+export function serializeState({ buildrootOutput: output, ...state }: RebuildState): string {
+  const record = { format: FORMAT, output, ...state };
+  return `${JSON.stringify(record, (_, value: unknown) => (value instanceof Map ? { map: [...value] } : value))}\n`;
 }
 
-/** The inputs of the last build; undefined when there was none, or nobody can read what it left. */
-export async function readInputs(file: string): Promise<BuildInputs | undefined> {
+/** The state of the last build; undefined when there is none, or its record is unreadable. */
+export async function readState(file: string): Promise<RebuildState | undefined> {
   try {
     const text = await readFile(file, "utf8");
     const revive = (_: string, value: unknown): unknown => (isMap(value) ? new Map(value.map) : value);
-    const { format, ...inputs } = JSON.parse(text, revive) as BuildInputs & { readonly format: unknown };
-    return format === FORMAT ? inputs : undefined;
+    const { format, output, ...state } = JSON.parse(text, revive) as Omit<RebuildState, "buildrootOutput"> & {
+      readonly format: unknown;
+      readonly output: string;
+    };
+    return format === FORMAT ? { ...state, buildrootOutput: output } : undefined;
   } catch {
     return undefined;
   }

@@ -1,16 +1,16 @@
-/** What a changed Buildroot symbol makes stale. */
+/** What must be rebuilt when a Buildroot symbol changes. */
 export type SymbolEffect = "nothing" | "images" | "configuration" | "package" | "everything";
 
-/** By the beginning of the name; the first row that matches. What no row knows concerns everything. */
+/** The effect of a symbol by the start of its name; the first match counts. A symbol without a row affects everything. */
 const EFFECTS: readonly (readonly [RegExp, SymbolEffect])[] = [
-  // Where things are fetched from, how fast, and what Buildroot records about itself.
+  // Download locations, parallelism, and facts that Buildroot records about itself.
   [
     /^BR2_(?:JLEVEL|DL_DIR|DEFCONFIG|PRIMARY_SITE|BACKUP_SITE|.*_MIRROR$|CCACHE|WGET|CURL|GIT|SVN|BZR|CVS|HG|SCP|SFTP|LOCALFILES)/,
     "nothing",
   ],
   [/^BR2_(?:HAVE_DOT_CONFIG|VERSION|HOSTARCH|EXTERNAL_|LEGACY|DOWNLOAD_FORCE|PACKAGE_OVERRIDE_FILE|GLOBAL_PATCH_DIR|NEEDS_)/, "nothing"],
   [/^BR2_HOST_GCC_/, "nothing"],
-  // Read at finalization and by the images, and by packages whose make file names them.
+  // Read at finalization, by the images, and by packages whose make file names them.
   [/^BR2_ROOTFS_(?:SKELETON|MERGED|DEVICE_CREATION)/, "everything"],
   [/^BR2_(?:ROOTFS_|TARGET_ROOTFS_|TARGET_GENERIC_|TARGET_ENABLE_ROOT_LOGIN|TARGET_TZ|TARGET_LOCALTIME)/, "images"],
   [/^BR2_(?:SYSTEM_DHCP|SYSTEM_DEFAULT_PATH|SYSTEM_BIN_SH|ENABLE_LOCALE_)/, "images"],
@@ -26,8 +26,8 @@ export function symbolEffect(symbol: string): SymbolEffect {
 }
 
 /**
- * The package that an option belongs to: the longest of the built packages' names that its symbol begins
- * with. Undefined for the options of packages that are not built.
+ * The package that an option belongs to: of the built packages whose name starts the symbol, the one with the longest
+ * name. Undefined for an option of a package that is not built.
  */
 export function packageOfSymbol(symbol: string, packages: readonly string[]): string | undefined {
   if (symbol.startsWith("BR2_LINUX_KERNEL")) return packages.includes("linux") ? "linux" : undefined;
@@ -39,7 +39,7 @@ export function packageOfSymbol(symbol: string, packages: readonly string[]): st
   return owners.reduce<string | undefined>((best, name) => (best === undefined || name.length > best.length ? name : best), undefined);
 }
 
-/** Keys that only one map has, or that have another value in the other, sorted. */
+/** Keys that only one of the maps contains, or whose values differ, sorted. */
 export function changedKeys(old: ReadonlyMap<string, string>, now: ReadonlyMap<string, string>): readonly string[] {
   const keys = new Set([...old.keys(), ...now.keys()]);
   return [...keys].filter((key) => old.get(key) !== now.get(key)).sort();

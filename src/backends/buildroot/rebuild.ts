@@ -1,30 +1,30 @@
 import { changedKeys, packageOfSymbol, type SymbolEffect, symbolEffect } from "./rebuild-symbols.js";
 
-/** A package that is part of a build, as `make show-info` lists it. */
+/** A package of a build, as `make show-info` lists it. */
 export interface ListedPackage {
   readonly type: "target" | "host";
   readonly version: string;
   readonly dependencies: readonly string[];
-  /** Where it is built, below the output directory. */
+  /** The build directory, relative to Buildroot's `O=`. */
   readonly directory: string;
 }
 
-/** Everything that decides what a Buildroot output directory must contain. Digests are of contents. */
-export interface BuildInputs {
+/** Everything that decides the contents of Buildroot's output directory. Digests are of contents. */
+export interface RebuildState {
   /** Version and commit of the Buildroot tree. */
   readonly buildroot: string;
-  /** Buildroot's output directory as make sees it: its path is in what it holds. */
-  readonly output: string;
-  /** The resolved .config: symbol to value as written. */
+  /** Buildroot's `O=` as make sees it, because built files contain this path. */
+  readonly buildrootOutput: string;
+  /** The resolved .config: symbols, and their values as written. */
   readonly config: ReadonlyMap<string, string>;
   readonly packages: ReadonlyMap<string, ListedPackage>;
-  /** Digest of a package's recipe, patches, hashes and overridden source, where hal or the user provides them. */
+  /** Digest of each package's recipe, patches, hashes and overridden source, as far as hal or the user provides them. */
   readonly recipes: ReadonlyMap<string, string>;
   /** The symbols that each package's make file reads. */
   readonly reads: ReadonlyMap<string, readonly string[]>;
-  /** Digest of a package's Kconfig file and fragments: linux, busybox, uclibc. */
+  /** Digest of the Kconfig fragments of a package: linux, busybox. */
   readonly fragments: ReadonlyMap<string, string>;
-  /** Digest of every file of the overlays, by its path in the image. */
+  /** Digest of every overlay file, by its path in the image. */
   readonly overlay: ReadonlyMap<string, string>;
   readonly layout: string;
   /** Digest of the board scripts and tables: post-build, post-image, users, devices. */
@@ -35,26 +35,26 @@ export interface RebuildStep {
   /** A target of Buildroot's make. */
   readonly target: string;
   readonly reason: string;
-  /** The directory of a package that the configuration no longer has: its own recipe may be gone with it. */
+  /** The directory of a package that left the configuration: its recipe, and so its make target, may no longer exist. */
   readonly removes?: string;
   /**
-   * Empty TARGET_DIR first: with per-package directories Buildroot copies every package into it again at
-   * finalization but never deletes, so a file that is no longer installed, or that an overlay or script of
-   * before put there, would stay in the image.
+   * Empty TARGET_DIR first. With per-package directories Buildroot copies every package into it at finalization but
+   * deletes nothing. So a file that a package no longer installs, or that an earlier overlay or script wrote, would
+   * stay in the image.
    */
   readonly emptyTarget?: true;
 }
 
-/** Packages that everything is compiled with or against, or whose files every package's target tree starts from. */
+/** Packages that all others are compiled with or against, or whose files are the start of every package's target tree. */
 const FOUNDATION = /^(?:linux-headers|glibc|musl|uclibc|host-binutils|host-gcc-(?:initial|final)|toolchain(?:-.+)?|skeleton(?:-.+)?)$/;
 
 /**
- * What must be made again so that an output directory built from `old` holds what `now` asks for; Buildroot
- * itself does not know (manual, "Understanding when a full rebuild is necessary").
+ * What must be rebuilt so that an output directory built from `old` contains what `now` requests. Buildroot itself does
+ * not track this (manual, "Understanding when a full rebuild is necessary").
  * @param old undefined when nothing has been built yet
  * @returns make targets in order; empty when nothing changed
  */
-export function planRebuild(old: BuildInputs | undefined, now: BuildInputs): readonly RebuildStep[] {
+export function planRebuild(old: RebuildState | undefined, now: RebuildState): readonly RebuildStep[] {
   if (old === undefined) return [{ target: "all", reason: "nothing has been built yet" }];
   const configured = reconfiguredPackages(old, now);
   const again = rebuiltPackages(old, now, [...configured.keys()]);
@@ -80,46 +80,48 @@ export function planRebuild(old: BuildInputs | undefined, now: BuildInputs): rea
   return [...steps, { target: "all", reason, ...(perPackage(now) ? { emptyTarget: true as const } : {}) }];
 }
 
-function perPackage({ config }: BuildInputs): boolean {
+function perPackage({ config }: RebuildState): boolean {
   return config.get("BR2_PER_PACKAGE_DIRECTORIES") === "y";
 }
 
-/** Each one alone makes every package doubtful. */
-function cleanReasons(old: BuildInputs, now: BuildInputs): readonly string[] {
+/** Changes that may affect every package. */
+function cleanReasons(old: RebuildState, now: RebuildState): readonly string[] {
   return [
     ...(old.buildroot === now.buildroot ? [] : [`Buildroot changed from ${old.buildroot} to ${now.buildroot}`]),
-    ...(old.output === now.output ? [] : [`the build directory was ${old.output}, and what was built knows that path`]),
+    ...(old.buildrootOutput === now.buildrootOutput
+      ? []
+      : [`the build directory was ${old.buildrootOutput}, and built files contain that path`]),
     ...symbolsWith("everything", old, now).map((name) => `${name} ${change(old, now, name)}`),
   ];
 }
 
-function foundationChanges(old: BuildInputs, now: BuildInputs): readonly string[] {
+function foundationChanges(old: RebuildState, now: RebuildState): readonly string[] {
   const versions = [...now.packages].filter(([name, { version }]) => (old.packages.get(name)?.version ?? version) !== version);
   const changed = [
     ...versions.map(([name]) => name),
     ...changedKeys(old.recipes, now.recipes),
     ...changedKeys(old.fragments, now.fragments),
   ];
-  return [...new Set(changed)].filter((name) => FOUNDATION.test(name)).map((name) => `${name} changed, which everything is built on`);
+  return [...new Set(changed)].filter((name) => FOUNDATION.test(name)).map((name) => `${name} changed, and every package is built on it`);
 }
 
-/** Without per-package directories nothing removes a file from TARGET_DIR again. */
-function staleFiles(old: BuildInputs, now: BuildInputs, again: ReadonlyMap<string, string>): readonly string[] {
+/** Without per-package directories, a file stays in TARGET_DIR until a clean build. */
+function staleFiles(old: RebuildState, now: RebuildState, again: ReadonlyMap<string, string>): readonly string[] {
   if (perPackage(now)) return [];
   const stays = "and without per-package directories old files stay in the image";
   const removed = [...old.packages].filter(([name, { type }]) => type === "target" && !now.packages.has(name));
   return [
     ...removed.map(([name]) => `${name} is removed, ${stays}`),
-    ...removedFiles(old, now).map((path) => `${path} left the overlay, ${stays}`),
+    ...removedFiles(old, now).map((path) => `${path} is no longer in the overlay, ${stays}`),
     ...[...again.values()].map((why) => `${why}, ${stays}`),
   ];
 }
 
-/** Built by Kbuild, which compiles what a changed configuration changes and installs all modules anew. */
+/** Kbuild compiles only what a configuration change affects, and installs all modules again. */
 const INCREMENTAL = "linux";
 
 /** Packages whose Kconfig file or fragments changed. */
-function configuredAnew(old: BuildInputs, now: BuildInputs): ReadonlyMap<string, string> {
+function withNewConfiguration(old: RebuildState, now: RebuildState): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
   for (const name of changedKeys(old.fragments, now.fragments)) found.set(name, `the configuration of ${name} changed`);
   for (const symbol of symbolsWith("configuration", old, now)) {
@@ -129,20 +131,23 @@ function configuredAnew(old: BuildInputs, now: BuildInputs): ReadonlyMap<string,
   return new Map([...found].filter(([name]) => old.packages.has(name) && now.packages.has(name)));
 }
 
-/** Those of them that need not start over: others would leave behind what they no longer install, such as BusyBox its applets. */
-function reconfiguredPackages(old: BuildInputs, now: BuildInputs): ReadonlyMap<string, string> {
-  return new Map([...configuredAnew(old, now)].filter(([name]) => name === INCREMENTAL));
+/**
+ * Packages that are only configured again. All others are built from scratch, or files that they no longer install
+ * would stay: BusyBox and its applets, for example.
+ */
+function reconfiguredPackages(old: RebuildState, now: RebuildState): ReadonlyMap<string, string> {
+  return new Map([...withNewConfiguration(old, now)].filter(([name]) => name === INCREMENTAL));
 }
 
 /**
- * Packages to build from scratch, with the reason: their own change first, then everything that depends on a
- * changed one. That is needed even where the dependency is one of order: each package's own target tree
- * starts as a copy of its dependencies', and at finalization the copy in the package whose name sorts last wins.
+ * Packages to build from scratch, with the reason: changed packages first, then all that depend on one. Even a
+ * dependency for order alone counts: each package's target tree starts as a copy of its dependencies' trees, and at
+ * finalization the copy in the package whose name sorts last wins.
  */
-function rebuiltPackages(old: BuildInputs, now: BuildInputs, reconfigured: readonly string[]): ReadonlyMap<string, string> {
+function rebuiltPackages(old: RebuildState, now: RebuildState, reconfigured: readonly string[]): ReadonlyMap<string, string> {
   const again = new Map<string, string>();
-  const anew = [...configuredAnew(old, now)].filter(([name]) => name !== INCREMENTAL);
-  const options = new Map([...anew, ...changedOptions(old, now)]);
+  const configured = [...withNewConfiguration(old, now)].filter(([name]) => name !== INCREMENTAL);
+  const options = new Map([...configured, ...changedOptions(old, now)]);
   const recipes = new Set(changedKeys(old.recipes, now.recipes));
   for (const [name, { version, dependencies }] of [...now.packages].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const before = old.packages.get(name);
@@ -166,8 +171,8 @@ function rebuiltPackages(old: BuildInputs, now: BuildInputs, reconfigured: reado
   return again;
 }
 
-/** The package that each changed option belongs to, and those whose make file reads it. */
-function changedOptions(old: BuildInputs, now: BuildInputs): ReadonlyMap<string, string> {
+/** The packages that changed options belong to, and those whose make files read one. */
+function changedOptions(old: RebuildState, now: RebuildState): ReadonlyMap<string, string> {
   const options = new Map<string, string>();
   const names = [...now.packages.keys()];
   for (const symbol of [...symbolsWith("package", old, now), ...symbolsWith("images", old, now)]) {
@@ -181,10 +186,10 @@ function changedOptions(old: BuildInputs, now: BuildInputs): ReadonlyMap<string,
 }
 
 /**
- * The make file of a package is that of its host variant too; what it says about another package of the image
- * is not about that one.
+ * Whether a package depends on a symbol because its make file reads it. A package and its host variant share one make
+ * file; the host variant does not depend on other packages of the image.
  */
-function reads(name: string, symbol: string, { reads, packages }: BuildInputs): boolean {
+function reads(name: string, symbol: string, { reads, packages }: RebuildState): boolean {
   if (reads.get(name)?.includes(symbol) !== true) return false;
   return packages.get(name)?.type === "target" || !/^BR2_PACKAGE_(?!HOST_)/.test(symbol);
 }
@@ -192,11 +197,11 @@ function reads(name: string, symbol: string, { reads, packages }: BuildInputs): 
 function dependencyChange(before: readonly string[], after: readonly string[]): string {
   const gained = after.filter((name) => !before.includes(name));
   const lost = before.filter((name) => !after.includes(name));
-  return [...gained.map((name) => `${name}, which is new to it`), ...lost.map((name) => `no ${name} any more`)].join(" and ");
+  return [...gained.map((name) => `${name}, a new dependency`), ...lost.map((name) => `no longer ${name}`)].join(" and ");
 }
 
-/** What only the last steps of every build look at. */
-function imageReasons(old: BuildInputs, now: BuildInputs): readonly string[] {
+/** Changes that only the last steps of a build read. */
+function imageReasons(old: RebuildState, now: RebuildState): readonly string[] {
   const files = changedKeys(old.overlay, now.overlay);
   return [
     ...(files.length === 0 ? [] : [`the overlay changed (${summarize(files)})`]),
@@ -206,25 +211,25 @@ function imageReasons(old: BuildInputs, now: BuildInputs): readonly string[] {
   ];
 }
 
-function finalSymbols(old: BuildInputs, now: BuildInputs): readonly string[] {
+function finalSymbols(old: RebuildState, now: RebuildState): readonly string[] {
   return symbolsWith("images", old, now);
 }
 
-function symbolsWith(effect: SymbolEffect, old: BuildInputs, now: BuildInputs): readonly string[] {
+function symbolsWith(effect: SymbolEffect, old: RebuildState, now: RebuildState): readonly string[] {
   return changedSymbols(old, now).filter((name) => symbolEffect(name) === effect);
 }
 
-function removedFiles(old: BuildInputs, now: BuildInputs): readonly string[] {
+function removedFiles(old: RebuildState, now: RebuildState): readonly string[] {
   return [...old.overlay.keys()].filter((path) => !now.overlay.has(path)).sort();
 }
 
-/** A symbol without a line and one that is n are the same. */
-function changedSymbols(old: BuildInputs, now: BuildInputs): readonly string[] {
-  const value = (inputs: BuildInputs, name: string): string => inputs.config.get(name) ?? "n";
+/** A symbol without a line counts as n. */
+function changedSymbols(old: RebuildState, now: RebuildState): readonly string[] {
+  const value = (state: RebuildState, name: string): string => state.config.get(name) ?? "n";
   return changedKeys(old.config, now.config).filter((name) => value(old, name) !== value(now, name));
 }
 
-function change(old: BuildInputs, now: BuildInputs, symbol: string): string {
+function change(old: RebuildState, now: RebuildState, symbol: string): string {
   return `changed from ${old.config.get(symbol) ?? "n"} to ${now.config.get(symbol) ?? "n"}`;
 }
 

@@ -4,24 +4,24 @@ import { sha256File } from "../../lib/digest.js";
 import { runCommand } from "../../lib/tools.js";
 import { packageVariable } from "../../render/render.js";
 import type { BuiltPackage } from "../backend.js";
-import { type BuildrootDirs, outside } from "./dirs.js";
+import { type BuildrootDirs, toRealPaths } from "./dirs.js";
 import { makeCommand } from "./environment.js";
 import type { BuildrootTree } from "./source.js";
 
-/** A package as `make show-info` tells it, with what hal needs of it. */
+/** A package as `make show-info` reports it, reduced to what hal needs. */
 export interface ShownPackage {
   readonly type: "target" | "host";
   readonly version: string;
   readonly virtual: boolean;
   readonly dependencies: readonly string[];
   readonly licenses: string;
-  /** The first download: file name, address, and its place in the download directory. */
+  /** The first download: file name, address, and path in the download directory. */
   readonly source: { readonly file: string; readonly uri: string; readonly path: string } | undefined;
-  /** Built from a source tree that a make file of the user's names (OVERRIDE_SRCDIR); version and source say nothing then. */
+  /** Built from a source tree that the user's make file names (OVERRIDE_SRCDIR); version and source are meaningless then. */
   readonly replaced: boolean;
-  /** Where it is built, below Buildroot's output directory. */
+  /** The build directory, relative to Buildroot's `O=`. */
   readonly directory: string;
-  /** The package's folder, with its make and .hash files: relative to the Buildroot tree, or of an external tree. */
+  /** The folder with the package's make and .hash files: relative to the Buildroot tree, or absolute in an external tree. */
   readonly folder: string | undefined;
 }
 
@@ -62,7 +62,7 @@ export async function showInfo(tree: BuildrootTree, dirs: BuildrootDirs, signal:
                 : { file: download.source, uri: uri.replace(/^[a-z]+\+/, ""), path: join(entry.dl_dir ?? name, download.source) },
             replaced: entry.version !== "custom" && (entry.stamp_dir ?? "").endsWith(`/${name}-custom`),
             directory: entry.stamp_dir ?? `build/${name}`,
-            folder: entry.package_dir === undefined ? undefined : outside(entry.package_dir, command.mounts),
+            folder: entry.package_dir === undefined ? undefined : toRealPaths(entry.package_dir, command.mounts),
           } satisfies ShownPackage,
         ];
       }),
@@ -70,10 +70,11 @@ export async function showInfo(tree: BuildrootTree, dirs: BuildrootDirs, signal:
 }
 
 /**
- * The packages of the image for the manifest. show-info keeps reporting Buildroot's own version of a package
- * whose source is overridden: those are marked with the override instead.
- * @param overridden digests of their source trees, by what the variables of the package begin with
- * @param downloads BR2_DL_DIR: a .hash file may have no sha256 of an archive, but Buildroot has checked it
+ * The packages of the image for the manifest. For a package with an overridden source, show-info still reports
+ * Buildroot's own version; the manifest lists the digest of the override instead.
+ * @param overridden digests of the source trees, by the prefix of the package's make variables
+ * @param downloads BR2_DL_DIR. Where a .hash file contains no sha256, the archive itself is digested: Buildroot has
+ * checked it by another hash.
  */
 export async function imagePackages(
   shown: ReadonlyMap<string, ShownPackage>,
@@ -91,13 +92,13 @@ export async function imagePackages(
         name,
         version: `override-${override.slice(0, 12)}`,
         sha256: override,
-        source: "a source tree of the builder's",
+        source: OWN_SOURCE,
         ...license,
       });
       continue;
     }
     if (entry.replaced) {
-      built.push({ name, version: "custom", source: "a source tree of the builder's", ...license });
+      built.push({ name, version: "custom", source: OWN_SOURCE, ...license });
       continue;
     }
     const digest =
@@ -115,6 +116,9 @@ export async function imagePackages(
   return built;
 }
 
+/** The source of a package that the builder overrides. */
+const OWN_SOURCE = "a source tree of the builder's";
+
 /** The sha256 of a source archive, from the package's .hash file (`sha256  HEX  FILE`). */
 async function sourceHash(tree: BuildrootTree, folder: string | undefined, file: string): Promise<string | undefined> {
   if (folder === undefined) return undefined;
@@ -131,7 +135,7 @@ async function downloaded(file: string): Promise<string | undefined> {
   return sha256File(file).catch(() => undefined);
 }
 
-/** Where a file of this machine's lies is nobody else's business, and no part of what the image is. */
+/** The address of a source, or for a file of this machine its name alone: the path does not belong in a manifest. */
 function address({ uri, file }: { readonly uri: string; readonly file: string }): string {
   return uri.startsWith("file:") ? file : `${uri}/${file}`;
 }

@@ -11,12 +11,12 @@ import type { Resolved } from "../../model/resolved.js";
 export interface BuildrootTree {
   readonly dir: string;
   readonly version: string;
-  /** The pinned git commit when hal cloned it; undefined for a tree of the user's. */
+  /** The pinned git commit of a tree that hal cloned; undefined for the user's own tree. */
   readonly commit: string | undefined;
 }
 
 export interface SourceOptions {
-  /** A tree of the user's. */
+  /** The user's own tree. */
   readonly buildroot?: string | undefined;
   readonly allowVersion?: boolean | undefined;
   readonly offline: boolean;
@@ -26,29 +26,35 @@ export interface SourceOptions {
 const REPOSITORY = "https://gitlab.com/buildroot.org/buildroot.git";
 
 /**
- * The Buildroot tree that a profile asks for: the user's own, or the pinned release from the cache, cloned
- * at depth 1 and checked against its commit when it is not there yet.
+ * The Buildroot tree of a profile: the user's own tree, or the pinned release from the cache. A release that the cache
+ * lacks is cloned at depth 1 and checked against its commit.
  * @throws HalError "input" for a tree of the wrong version, "check" for a tag whose commit is not the pinned one
  */
 export async function buildrootTree(resolved: Resolved, options: SourceOptions): Promise<BuildrootTree> {
-  const { version, commit } = resolved.profile.buildroot;
-  if (options.buildroot !== undefined) {
-    const dir = resolvePath(options.buildroot);
-    const found = await versionOf(dir);
-    if (found !== version && !options.allowVersion) {
-      throw new HalError("input", `is Buildroot ${found}, and profile '${resolved.name}' wants ${version}`, {
-        at: { file: dir },
-        remedy: `--set buildroot.version=${found}, or --allow-version`,
-      });
-    }
-    return { dir, version: found, commit: undefined };
-  }
+  if (options.buildroot !== undefined) return ownTree(resolved, options.buildroot, options.allowVersion);
   const dir = cachedTree(resolved);
   if (!existsSync(dir)) await clone(dir, resolved, options);
-  return { dir, version: await versionOf(dir), commit };
+  return { dir, version: await versionOf(dir), commit: resolved.profile.buildroot.commit };
 }
 
-/** Where the cache has the pinned release, once it has been cloned. */
+/**
+ * The user's own tree.
+ * @throws HalError "input" when it is no Buildroot tree, or of another version than the profile names
+ */
+export async function ownTree(resolved: Resolved, path: string, allowVersion = false): Promise<BuildrootTree> {
+  const { version } = resolved.profile.buildroot;
+  const dir = resolvePath(path);
+  const found = await versionOf(dir);
+  if (found !== version && !allowVersion) {
+    throw new HalError("input", `is Buildroot ${found}, and profile '${resolved.name}' wants ${version}`, {
+      at: { file: dir },
+      remedy: `--set buildroot.version=${found}, or --allow-version`,
+    });
+  }
+  return { dir, version: found, commit: undefined };
+}
+
+/** The place of the pinned release in the cache. It exists once the release has been cloned. */
 export function cachedTree(resolved: Resolved): string {
   const { version, commit } = resolved.profile.buildroot;
   return join(cacheRoot(), "buildroot", `${version}-${commit.slice(0, 12)}`);
@@ -61,37 +67,33 @@ export async function versionOf(dir: string): Promise<string> {
   if (found === undefined)
     throw new HalError("input", "is not a Buildroot tree", {
       at: { file: dir },
-      remedy: "give the directory that has Buildroot's Makefile",
+      remedy: "give the directory with Buildroot's Makefile",
     });
   return found;
 }
 
-async function clone(dir: string, resolved: Resolved, options: SourceOptions): Promise<void> {
+/** @throws HalError "command": `--offline` forbids to clone the pinned release */
+export function refuseClone(resolved: Resolved): never {
+  throw new HalError("command", `Buildroot ${resolved.profile.buildroot.version} is not in the cache, and --offline forbids to clone it`, {
+    at: nearestOrigin(resolved.origins, "/buildroot/version"),
+    remedy: "--buildroot DIR, or hal fetch on a machine with a network",
+  });
+}
+
+async function clone(dir: string, resolved: Resolved, { offline, signal }: SourceOptions): Promise<void> {
+  if (offline) refuseClone(resolved);
   const { version, commit } = resolved.profile.buildroot;
-  const at = nearestOrigin(resolved.origins, "/buildroot/version");
-  if (options.offline) {
-    throw new HalError("command", `Buildroot ${version} is not in the cache, and --offline forbids to clone it`, {
-      at,
-      remedy: "--buildroot DIR, or hal fetch on a machine with a network",
-    });
-  }
   const fresh = `${dir}.${process.pid}`;
   await mkdir(join(dir, ".."), { recursive: true });
   await rm(fresh, { recursive: true, force: true });
   const env = cleanEnvironment({ GIT_CONFIG_GLOBAL: "/dev/null", GIT_TERMINAL_PROMPT: "0" });
-  await runCommand(
-    {
-      tool: "git",
-      args: ["-c", "advice.detachedHead=false", "clone", "--quiet", "--depth", "1", "--branch", version, "--", REPOSITORY, fresh],
-      env,
-    },
-    { signal: options.signal },
-  ).catch((error: unknown) => {
+  const args = ["-c", "advice.detachedHead=false", "clone", "--quiet", "--depth", "1", "--branch", version, "--", REPOSITORY, fresh];
+  await runCommand({ tool: "git", args, env }, { signal }).catch((error: unknown) => {
     if (!(error instanceof HalError) || error.kind !== "command") throw error;
     throw new HalError("command", `Buildroot ${version} cannot be cloned`, {
-      at,
+      at: nearestOrigin(resolved.origins, "/buildroot/version"),
       details: error.details,
-      remedy: "check the network, or give a tree of yours: --buildroot DIR",
+      remedy: "check the network, or give your own tree: --buildroot DIR",
     });
   });
   const { stdout } = await runCommand({ tool: "git", args: ["-C", fresh, "rev-parse", "HEAD"], env });
@@ -99,7 +101,7 @@ async function clone(dir: string, resolved: Resolved, options: SourceOptions): P
     await rm(fresh, { recursive: true, force: true });
     throw new HalError("check", `Buildroot's tag ${version} is commit ${stdout.trim()}, and the profile pins ${commit}`, {
       at: nearestOrigin(resolved.origins, "/buildroot/commit"),
-      remedy: "a tag that moved is a reason for alarm; if you changed the version, set buildroot.commit to that version's commit",
+      remedy: "a moved tag can be an attack; if you changed the version, set buildroot.commit to the commit of that version",
     });
   }
   await rename(fresh, dir);

@@ -1,9 +1,9 @@
 import type { Phase } from "./events.js";
 
-/** The stamp that Buildroot leaves in the directory of a package that is complete (package/pkg-generic.mk). */
+/** The stamp that Buildroot writes into the directory of a finished package (package/pkg-generic.mk). */
 export const COMPLETE = ".stamp_installed";
 
-/** The phases of a package, in order; one is done when one of its stamps is there. A source tree of the user's is only synced. */
+/** The phases of a package, in order. A phase is done when one of its stamps exists. The user's own source tree is only synced. */
 const PHASES: readonly (readonly [Phase, readonly string[]])[] = [
   ["download", [".stamp_downloaded", ".stamp_rsynced"]],
   ["extract", [".stamp_extracted", ".stamp_rsynced"]],
@@ -13,12 +13,12 @@ const PHASES: readonly (readonly [Phase, readonly string[]])[] = [
   ["install", [COMPLETE]],
 ];
 
-/** The steps that Buildroot's log names otherwise. */
+/** Steps that have another name in Buildroot's log. */
 const STEP_PHASES: Readonly<Record<string, Phase>> = { "actual-download": "download", rsync: "extract" };
 
 export interface PhaseTime {
   readonly seconds: number;
-  /** What it added to the whole: of each second in which n steps ran at once, an n-th. */
+  /** Its part of the whole build: of each second in which n steps ran at once, one n-th. */
   readonly share: number;
 }
 
@@ -33,8 +33,8 @@ interface Interval {
 }
 
 /**
- * How long each package's phases took, from the `build-time.log` that Buildroot writes: lines
- * `epoch:start|end:step:package`. What ran more than once counts as it ran last, what never ended does not count.
+ * The duration of each package's phases, from Buildroot's `build-time.log` with its lines `epoch:start|end:step:package`.
+ * A step that ran more than once counts with its last run. A step without an end does not count.
  */
 export function readPhaseTimes(log: string): PhaseTimes {
   const ran = intervals(log);
@@ -80,15 +80,15 @@ function sharesOf(ran: readonly Interval[]): ReadonlyMap<Interval, number> {
   return shares;
 }
 
-/** What is still to do for a package, and since when it does it. */
+/** The phases of a package that are not done. */
 export interface Remaining {
   readonly name: string;
   readonly phases: readonly Phase[];
-  /** Seconds for which each of them has been running. */
+  /** Seconds since each of them started, for those that have. */
   readonly running: Readonly<Partial<Record<Phase, number>>>;
 }
 
-/** The phases of a package that its directory has no stamp of. */
+/** The phases of a package without a stamp in its directory. */
 export function remainingPhases(hasStamp: (stamp: string) => boolean): readonly Phase[] {
   if (hasStamp(COMPLETE)) return [];
   return PHASES.filter(([, stamps]) => !stamps.some(hasStamp)).map(([phase]) => phase);
@@ -96,7 +96,7 @@ export function remainingPhases(hasStamp: (stamp: string) => boolean): readonly 
 
 /**
  * Seconds that the remaining work took last time. Undefined when one of the packages has never been built.
- * @param finish what comes after the packages: finalization and images
+ * @param finish seconds for everything after the packages: finalization and images
  */
 export function secondsLeft(last: PhaseTimes, remaining: readonly Remaining[], finish: number): number | undefined {
   let left = finish;

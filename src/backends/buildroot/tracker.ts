@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type BuildEvent, eventText, type Phase } from "./events.js";
 import { COMPLETE, type PhaseTimes, readPhaseTimes, remainingPhases, secondsLeft } from "./times.js";
 
-/** What the last builds took, in seconds: every package's phases, and all that comes after the packages. */
+/** Durations of the last builds, in seconds: each package's phases, and everything after the packages. */
 interface KnownTimes {
   readonly packages: PhaseTimes;
   readonly finish?: number;
@@ -17,29 +17,35 @@ interface State {
   readonly left: number | undefined;
 }
 
-/** As many as a line of a terminal has room for. */
+/** Packages that fit on one line of a terminal. */
 const SHOWN = 3;
 
 /**
- * How far a build is. What is done is read from Buildroot's own stamps, so that a build that goes on where
- * another one stopped counts on, and what is left is told from what it took last time.
+ * The progress of a build. It counts finished packages by Buildroot's own stamps, so a build that continues an
+ * interrupted one counts on from there. It estimates the time left from the last build.
  */
 export class Tracker {
-  readonly #output: string;
+  readonly #buildrootOutput: string;
   readonly #file: string;
   readonly #packages: ReadonlyMap<string, string>;
   readonly #incomplete: Set<string>;
-  /** Packages of which something is there already: less to do than from scratch. */
+  /** Packages that are not built from scratch, which takes less time. */
   readonly #again: ReadonlySet<string>;
   readonly #began = new Map<string, Partial<Record<Phase, number>>>();
-  /** Each package's latest step, the one that began first before the others. */
+  /** Each package's latest step, in the order in which these steps began. */
   readonly #steps = new Map<string, BuildEvent>();
   #current: BuildEvent | undefined;
   #last: KnownTimes;
   #finishing: number | undefined;
 
-  private constructor(output: string, file: string, packages: ReadonlyMap<string, string>, again: readonly string[], last: KnownTimes) {
-    this.#output = output;
+  private constructor(
+    buildrootOutput: string,
+    file: string,
+    packages: ReadonlyMap<string, string>,
+    again: readonly string[],
+    last: KnownTimes,
+  ) {
+    this.#buildrootOutput = buildrootOutput;
     this.#file = file;
     this.#packages = packages;
     this.#incomplete = new Set(packages.keys());
@@ -49,26 +55,31 @@ export class Tracker {
   }
 
   /**
-   * @param output Buildroot's `O=`
-   * @param file where the times of the last build are kept
-   * @param packages every package of the configuration with its directory below `output`
-   * @param again those that are only configured anew
+   * @param buildrootOutput Buildroot's `O=`
+   * @param file keeps the times of the last build
+   * @param packages every package of the configuration, with its directory relative to `buildrootOutput`
+   * @param again packages that are only configured again
    */
-  static async open(output: string, file: string, packages: ReadonlyMap<string, string>, again: readonly string[] = []): Promise<Tracker> {
+  static async open(
+    buildrootOutput: string,
+    file: string,
+    packages: ReadonlyMap<string, string>,
+    again: readonly string[] = [],
+  ): Promise<Tracker> {
     const last = await readFile(file, "utf8").then(
       (text) => JSON.parse(text) as KnownTimes,
       () => ({ packages: {} }),
     );
-    return new Tracker(output, file, packages, again, last);
+    return new Tracker(buildrootOutput, file, packages, again, last);
   }
 
-  /** Packages that still have something to do. */
+  /** Packages that are not finished. */
   incomplete(): readonly string[] {
     for (const name of this.#incomplete) if (this.#hasStamp(name, COMPLETE)) this.#incomplete.delete(name);
     return [...this.#incomplete];
   }
 
-  /** Takes note of a step that a line of make's output announces. */
+  /** Records a step that a line of make's output announces. */
   note(event: BuildEvent): void {
     const { package: name, phase } = event;
     this.#current = event;
@@ -83,7 +94,7 @@ export class Tracker {
     this.#began.set(name, began);
   }
 
-  /** What is at work right now: a package that prints nothing may be at it for minutes. */
+  /** The packages being built right now: some print nothing for minutes. */
   state(): State {
     const total = this.#packages.size;
     const done = total - this.incomplete().length;
@@ -96,22 +107,22 @@ export class Tracker {
     return { text: `${shown.join(", ")}${more} (${done} of ${total} packages done)`, left: this.left() };
   }
 
-  /** Keeps what this build took for the next one, however far it came. */
+  /** Keeps the durations of this build for the next one, even of a build that fails. */
   async save(): Promise<void> {
-    const log = await readFile(join(this.#output, "build/build-time.log"), "utf8").catch(() => "");
+    const log = await readFile(join(this.#buildrootOutput, "build/build-time.log"), "utf8").catch(() => "");
     const times = Object.entries(readPhaseTimes(log)).filter(([name]) => this.#began.has(name));
     const packages = Object.fromEntries(times.map(([name, phases]) => [this.#timesName(name), phases]));
     this.#last = { ...this.#last, packages: { ...this.#last.packages, ...packages } };
     await writeFile(this.#file, `${JSON.stringify(this.#last)}\n`);
   }
 
-  /** All is done: what came after the packages counts too. */
+  /** The build is complete: the time after the packages is known too. */
   async finished(): Promise<void> {
     if (this.#finishing !== undefined) this.#last = { ...this.#last, finish: now() - this.#finishing };
     await this.save();
   }
 
-  /** Seconds that the rest took last time; undefined when one of the packages, or the end, has never been reached. */
+  /** Seconds that the rest took last time; undefined when no build has finished one of the packages, or the images. */
   left(): number | undefined {
     if (this.#last.finish === undefined) return undefined;
     const time = now();
@@ -124,7 +135,7 @@ export class Tracker {
     return secondsLeft(this.#last.packages, remaining, finish);
   }
 
-  /** What Kbuild compiles after a change, or has still to compile, says nothing about a whole kernel, and the other way round. */
+  /** Kbuild compiles only what changed, so the time of an incremental kernel is kept apart from that of a whole one. */
   #timesName(name: string): string {
     return this.#again.has(name) ? `${name} again` : name;
   }
@@ -134,7 +145,7 @@ export class Tracker {
   }
 
   #hasStamp(name: string, stamp: string): boolean {
-    return existsSync(join(this.#output, this.#packages.get(name) ?? "", stamp));
+    return existsSync(join(this.#buildrootOutput, this.#packages.get(name) ?? "", stamp));
   }
 }
 

@@ -6,7 +6,7 @@ import { cleanEnvironment, runCommand } from "../../lib/tools.js";
 import type { Profile } from "../../model/generated.js";
 import { rollingSuites } from "./lock.js";
 
-/** One suite of one archive, such as the security updates of the stable suite. */
+/** One suite of one archive, for example the security updates of the stable suite. */
 export interface Source {
   readonly uri: string;
   readonly suite: string;
@@ -14,7 +14,10 @@ export interface Source {
 
 const keyrings = ["/usr/share/keyrings/debian-archive-keyring.gpg", "/usr/share/keyrings/debian-archive-keyring.pgp"];
 
-/** Debian's archive keys. */
+/**
+ * The file with the keys of Debian's archive.
+ * @throws HalError "tool" when it is not installed
+ */
 export function keyring(): string {
   const found = keyrings.find((file) => existsSync(file));
   if (found !== undefined) return found;
@@ -45,7 +48,11 @@ async function hostSources(suite: string): Promise<readonly Source[]> {
   return exitCode === 0 ? sourcesFor(suite, codename, stdout) : [];
 }
 
-/** The archives that `apt-get update --print-uris` names for one Debian release, for another suite. */
+/**
+ * The archives of a suite, taken from those of the host.
+ * @param codename the host's Debian release
+ * @param printed what the host's `apt-get update --print-uris` prints
+ */
 export function sourcesFor(suite: string, codename: string, printed: string): readonly Source[] {
   const rolling = rollingSuites.includes(suite);
   const found: Source[] = [];
@@ -58,7 +65,7 @@ export function sourcesFor(suite: string, codename: string, printed: string): re
   return found.some((source) => source.suite === suite) ? found : [];
 }
 
-/** What mmdebstrap writes into sources.list when it is given no mirror; its set-up hook runs before anything is fetched. */
+/** The sources.list that mmdebstrap writes without a mirror. Its set-up hook copies the file and ends mmdebstrap before any download. */
 async function defaultSources(suite: string, tmp: string): Promise<readonly Source[]> {
   const dir = await mkdtemp(join(tmp, "sources-"));
   const list = join(dir, "sources.list");
@@ -81,7 +88,7 @@ async function defaultSources(suite: string, tmp: string): Promise<readonly Sour
   throw new HalError("input", `mmdebstrap knows no archive for the suite '${suite}'`, { remedy: "set debian.mirror" });
 }
 
-/** The address of an archive's state, from the Snapshots field of its signed Release file. */
+/** The archive at the time of a snapshot, by the Snapshots field of its signed Release file; undefined without such a field. */
 export function snapshotSource(source: Source, release: string, snapshot: string): Source | undefined {
   const template = /^Snapshots: (\S+@SNAPSHOTID@\S*)$/m.exec(release)?.[1];
   return template === undefined
@@ -89,10 +96,10 @@ export function snapshotSource(source: Source, release: string, snapshot: string
     : { uri: template.replaceAll("@SNAPSHOTID@", snapshot).replace(/\/$/, ""), suite: source.suite };
 }
 
-/** An apt of its own: nothing of the host's is read or written but its Acquire settings (proxy, certificates). */
+/** Makes a private apt. Of the host's apt it reads the Acquire settings (proxy, certificates), and it writes nothing. */
 export async function makeApt(dir: string, sources: readonly Source[], isSnapshot: boolean): Promise<Apt> {
   if (/["\n\\]/.test(dir))
-    throw new HalError("input", `the cache directory's name has a character that apt cannot take: ${dir}`, {
+    throw new HalError("input", `apt cannot use a cache directory with this name: ${dir}`, {
       remedy: "set HAL_CACHE to another directory",
     });
   for (const part of ["lists/partial", "archives/partial", "parts", "etc/apt/preferences.d", "etc/apt/auth.conf.d", "log"])
@@ -125,7 +132,7 @@ export async function makeApt(dir: string, sources: readonly Source[], isSnapsho
   return { dir, env: cleanEnvironment({ APT_CONFIG: join(dir, "apt.conf"), LC_ALL: "C" }) };
 }
 
-/** A private apt and the environment that makes apt's programs use it. */
+/** A private apt: its directory, and the environment in which apt's programs use it. */
 export interface Apt {
   readonly dir: string;
   readonly env: Readonly<Record<string, string>>;

@@ -3,11 +3,11 @@ import { mkdir, mkdtemp, readdir, readFile, readlink, rename, stat, writeFile } 
 import { dirname, join } from "node:path";
 import { removeTree } from "../../lib/namespace.js";
 
-/** The parts of the cache that the debian backend keeps, all addressed by content. */
+/** The debian backend's parts of the cache; entries are named by a digest of what they are made from. */
 export interface Cache {
-  /** Private apt state, by its sources. */
+  /** Private apt state, one for each set of sources. */
   readonly apt: string;
-  /** Recorded package sets, by what was asked for. */
+  /** Recorded package sets, one for each request. */
   readonly locks: string;
   /** `SHA256.deb`. */
   readonly pool: string;
@@ -19,7 +19,7 @@ export interface Cache {
   readonly tmp: string;
 }
 
-/** Where they are; each is made when something is put into it. */
+/** The parts of a cache directory. Each is created with its first entry. */
 export function cacheAt(cacheDir: string): Cache {
   const at = (name: string): string => join(cacheDir, "debian", name);
   return {
@@ -33,7 +33,7 @@ export function cacheAt(cacheDir: string): Cache {
   };
 }
 
-/** Gives `work` a directory of its own and removes it afterwards. */
+/** Runs `work` with a temporary directory and removes the directory afterwards. */
 export async function withScratch<T>(cache: Cache, work: (dir: string) => Promise<T>): Promise<T> {
   await mkdir(cache.tmp, { recursive: true });
   const dir = await mkdtemp(join(cache.tmp, `${await processes()}.${process.pid}.${await startOf(process.pid)}.`));
@@ -44,10 +44,13 @@ export async function withScratch<T>(cache: Cache, work: (dir: string) => Promis
   }
 }
 
-/** No build takes as long. */
+/** Longer than any build. */
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** Removes what killed builds left; where hal cannot see whether they run, in another container, only what is a day old. */
+/**
+ * Removes temporary directories of killed builds. A build in another container is invisible to hal, so its directory is
+ * removed only when it is a day old.
+ */
 export async function sweep(cache: Cache): Promise<void> {
   for (const name of await readdir(cache.tmp).catch(() => [])) {
     const dir = join(cache.tmp, name);
@@ -60,18 +63,19 @@ export async function sweep(cache: Cache): Promise<void> {
 async function ageOf(dir: string): Promise<number> {
   return stat(dir).then(
     ({ mtimeMs }) => Date.now() - mtimeMs,
-    () => 0, // gone by now
+    () => 0, // another process has removed it
   );
 }
 
-/** The namespace that process ids are of (pid_namespaces(7)). */
+/** The identifier of this process's PID namespace (pid_namespaces(7)). */
 async function processes(): Promise<string> {
   return (await readlink("/proc/self/ns/pid")).replace(/\D/g, "");
 }
 
 /**
- * When a process began, from /proc/PID/stat (proc(5), field 22): tells a reused process id from the process that had it before.
- * @returns clock ticks since the host's boot, as text; undefined when there is no such process
+ * The start time of a process, from /proc/PID/stat (proc(5), field 22). It distinguishes a process from an earlier one
+ * with the same PID.
+ * @returns clock ticks since the host's boot, as text; undefined when the process does not exist
  */
 async function startOf(pid: number | string): Promise<string | undefined> {
   const text = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
@@ -79,8 +83,8 @@ async function startOf(pid: number | string): Promise<string | undefined> {
 }
 
 /**
- * A cache entry: made once, under another name, and put in place by one rename, so that it is whole or not there.
- * Two builds may make the same entry at once; the first one stands.
+ * Returns a cache entry, and makes it first when it does not exist. It is made in a temporary directory and renamed, so
+ * an entry is complete or absent. When two builds make the same entry at once, the first one is kept.
  */
 export async function entry(cache: Cache, path: string, make: (fresh: string) => Promise<void>): Promise<string> {
   if (existsSync(path)) return path;
@@ -93,7 +97,7 @@ export async function entry(cache: Cache, path: string, make: (fresh: string) =>
   return path;
 }
 
-/** Renames; a directory that somebody else has put there first is left alone. */
+/** Renames a directory, unless another build has already created the target. */
 export async function putInPlace(fresh: string, path: string): Promise<void> {
   try {
     await rename(fresh, path);
@@ -103,7 +107,7 @@ export async function putInPlace(fresh: string, path: string): Promise<void> {
   }
 }
 
-/** Writes a small file of the cache, whole or not at all. */
+/** Writes a file of the cache by a rename, so it is complete or absent. */
 export async function writeWhole(cache: Cache, file: string, text: string): Promise<void> {
   await mkdir(dirname(file), { recursive: true });
   await withScratch(cache, async (dir) => {

@@ -7,25 +7,30 @@ import { HalError } from "../../lib/errors.js";
 import { runOrExplain } from "../../lib/failures.js";
 import { cleanEnvironment } from "../../lib/tools.js";
 import type { Modules } from "../../render/modules.js";
-import { entry } from "./cache.js";
+import { type Cache, entry } from "./cache.js";
 import { type Lock, packagesDigest } from "./lock.js";
 import { debFile } from "./pool.js";
 import type { TreeOptions } from "./root.js";
 import { unpack } from "./tools-tree.js";
 
-/** An unpacked kernel: nothing of its maintainer scripts has run. */
+/** An unpacked kernel. Its maintainer scripts have not run. */
 export interface Kernel {
-  /** As uname -r says it. */
+  /** The release, as `uname -r` prints it. */
   readonly version: string;
   readonly image: string;
   /** lib/modules/VERSION of the unpacked package. */
   readonly modulesDir: string;
 }
 
-/** The kernel of a package set, unpacked, or taken from the cache. */
+/** The place of a package set's kernel in the cache. */
+export function kernelDir(lock: Lock, cache: Cache): string {
+  return join(cache.kernel, sha256(packagesDigest(lock.kernel)));
+}
+
+/** The kernel of a package set, unpacked, or from the cache. */
 export async function kernelTree(lock: Lock, options: TreeOptions): Promise<Kernel> {
   const { cache } = options;
-  const dir = await entry(cache, join(cache.kernel, sha256(packagesDigest(lock.kernel))), async (fresh) => {
+  const dir = await entry(cache, kernelDir(lock, cache), async (fresh) => {
     await options.fetch(lock.kernel);
     await mkdir(fresh);
     await unpack(
@@ -43,7 +48,7 @@ export async function kernelTree(lock: Lock, options: TreeOptions): Promise<Kern
   return { version, image: join(dir, "boot", image), modulesDir };
 }
 
-/** A module's one name: file names and modprobe's arguments mix `-` and `_` (modprobe(8)). */
+/** A module's name with `_` for every `-`: file names and modprobe's arguments mix both (modprobe(8)). */
 function moduleName(file: string): string {
   return basename(file)
     .replace(/\.ko(\.[a-z0-9]+)?$/, "")
@@ -51,9 +56,9 @@ function moduleName(file: string): string {
 }
 
 /**
- * The files of modules and of all that they depend on (`depends`, and `softdep` before them), relative to the kernel's
- * module directory, sorted; of the optional ones, those that there are. A name that is built into the kernel needs no file.
- * @throws HalError "input" for a name that this kernel has neither as a module nor built in
+ * The files of modules and of their dependencies (`depends`, and `softdep pre`), relative to the kernel's module
+ * directory, sorted. Optional modules that do not exist are left out. A module that is built into the kernel needs no file.
+ * @throws HalError "input" for a name that is neither a module of this kernel nor built in
  */
 export async function moduleFiles(
   { early, boot, optional }: Modules,
@@ -78,7 +83,7 @@ export async function moduleFiles(
       .flatMap(([, list = ""]) => list.split(",").filter((name) => name !== ""))
       .map(moduleName);
     for (const [, list = ""] of stdout.matchAll(/^softdep: +pre: ([^:]*?)(?: post:.*)?$/gm)) {
-      // Soft: one that is not there is not needed. The name of an algorithm is an alias of the module that has it in plain C.
+      // A soft dependency may be missing. The name of an algorithm is an alias of the module with its C implementation.
       const soft = list.split(/\s+/).map(moduleName);
       todo.push(...soft.flatMap((name) => [name, `${name}_generic`]).filter((name) => files.has(name)));
     }
@@ -89,7 +94,7 @@ export async function moduleFiles(
 function lackingModule(lacking: string, names: readonly string[], kernel: Kernel): HalError {
   const asked = names.find((name) => moduleName(name) === lacking) ?? lacking;
   const remedy = kernel.version.includes("cloud")
-    ? "set debian.kernel: generic, whose kernel has more of them"
-    : "take it out of kernel.modules, or leave out the feature that needs it";
+    ? "set debian.kernel: generic, a kernel with more modules"
+    : "remove it from kernel.modules, or remove the feature that needs it";
   return new HalError("input", `Debian's kernel ${kernel.version} has no module '${asked}'`, { remedy });
 }

@@ -16,7 +16,7 @@ export interface LockedPackage {
   readonly stanza: string;
 }
 
-/** Every package of an image, its kernel and its tools, as one state of the archive had them. */
+/** Every package of an image, its kernel and its tools, from one state of the archive. */
 export interface Lock {
   readonly format: 1;
   readonly suite: string;
@@ -28,7 +28,7 @@ export interface Lock {
   readonly kernel: readonly LockedPackage[];
 }
 
-/** A recorded lock; undefined when there is none, or it is damaged or of another format. */
+/** Reads a recorded lock; undefined when there is none, or it is damaged or of another format. */
 export async function readLock(file: string): Promise<Lock | undefined> {
   try {
     const value = JSON.parse(await readFile(file, "utf8")) as Partial<Lock>;
@@ -38,22 +38,22 @@ export async function readLock(file: string): Promise<Lock | undefined> {
   }
 }
 
-/** Suites whose packages are replaced in place: they have no archive of updates beside them. */
+/** Suites that get updates in place, so no separate archive of updates exists. */
 export const rollingSuites: readonly string[] = ["sid", "unstable", "experimental"];
 
-/** Whether packages come from a suite without its archive of security updates. */
+/** Whether the packages of a stable suite come without its security updates. */
 export function lacksSecurity({ suite, releases }: Pick<Lock, "suite" | "releases">): boolean {
   return !rollingSuites.includes(suite) && !releases.some((release) => release.startsWith(`${suite}-security `));
 }
 
-/** Digest of a set of packages: equal when every .deb is the same. */
+/** Digest of a set of packages: two sets have the same digest when all their .debs are equal. */
 export function packagesDigest(packages: readonly LockedPackage[]): string {
   return sha256(packages.map((entry) => `${entry.name} ${entry.version} ${entry.architecture} ${entry.sha256}\n`).join(""));
 }
 
 /**
- * Packages from `apt-cache show` (Debian policy 5.1: stanzas divided by empty lines), sorted by name.
- * The same package from two archives is listed once: the first entry stands, as in apt.
+ * Reads the output of `apt-cache show` (Debian policy 5.1: stanzas separated by empty lines), sorted by name. A package
+ * that two archives contain is listed once, with its first entry, as in apt.
  */
 export function parseStanzas(text: string): readonly LockedPackage[] {
   const found = new Map<string, LockedPackage>();

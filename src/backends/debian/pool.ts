@@ -10,9 +10,9 @@ import type { Apt } from "./archive.js";
 import { type Cache, withScratch } from "./cache.js";
 import type { LockedPackage } from "./lock.js";
 
-/** An archive keeps only its newest versions. */
+/** An archive removes old versions of its packages. */
 const GONE =
-  "check the network; if the archive has newer versions by now, build with --update to take them, or pin its old state with debian.snapshot";
+  "check the network; if the archive has newer versions now, build with --update to use them, or pin its old state with debian.snapshot";
 
 export interface DownloadOptions {
   readonly cache: Cache;
@@ -23,7 +23,7 @@ export interface DownloadOptions {
   readonly signal: AbortSignal;
 }
 
-/** Where a package's .deb is in the cache. */
+/** The place of a package's .deb in the cache. */
 export function debFile(cache: Cache, { sha256 }: LockedPackage): string {
   return join(cache.pool, `${sha256}.deb`);
 }
@@ -33,20 +33,23 @@ export function missing(cache: Cache, packages: readonly LockedPackage[]): reado
   return packages.filter((entry) => !existsSync(debFile(cache, entry)));
 }
 
+/** @throws HalError "command": these packages are not in the cache, and `--offline` forbids to download them */
+export function refuseDownload(packages: readonly LockedPackage[]): never {
+  throw new HalError("command", `${packages.length} packages are not in the cache, and --offline forbids to download them`, {
+    details: packages.slice(0, 5).map((entry) => `${entry.name} ${entry.version}`),
+    remedy: "build once without --offline",
+  });
+}
+
 /**
- * Downloads what the cache lacks. apt checks each file against its signed index; the pool takes it under its own
- * digest, so a file that is not the one the lock names never gets the name that the lock looks for.
+ * Downloads the packages that the cache lacks. apt checks each file against its signed index. The pool names each file by
+ * its own digest, so a file other than the locked one is never found under the locked digest.
  */
 export async function download(packages: readonly LockedPackage[], options: DownloadOptions): Promise<void> {
   const { cache, log, report, signal } = options;
   const wanted = missing(cache, packages);
   if (wanted.length === 0) return;
-  if (options.offline) {
-    throw new HalError("command", `${wanted.length} packages are not in the cache, and --offline forbids to download them`, {
-      details: wanted.slice(0, 5).map((entry) => `${entry.name} ${entry.version}`),
-      remedy: "build once without --offline",
-    });
-  }
+  if (options.offline) refuseDownload(wanted);
   const bytes = wanted.reduce((sum, entry) => sum + entry.size, 0);
   await mkdir(cache.pool, { recursive: true });
   await ensureRoom(cache.pool, bytes, "downloading packages");
@@ -71,7 +74,7 @@ export async function download(packages: readonly LockedPackage[], options: Down
   });
   const gone = missing(cache, packages);
   if (gone.length > 0) {
-    throw new HalError("command", "the archive has other packages than those recorded", {
+    throw new HalError("command", "the archive does not have the recorded packages", {
       details: gone.slice(0, 5).map((entry) => `${entry.name} ${entry.version} sha256:${entry.sha256}`),
       remedy: GONE,
     });

@@ -13,24 +13,24 @@ import { kernelPackage, rootPackages, toolPackages } from "./packages.js";
 
 export interface SolveOptions {
   readonly offline: boolean;
-  /** Look at the archive again instead of using the recorded package set. */
+  /** Ask the archive again instead of using the recorded package set. */
   readonly update: boolean;
   readonly signal: AbortSignal;
 }
 
-/** A new package set is solved from an index at most this old, so that the profiles of one matrix agree. */
+/** An index may be this old when a package set is solved, so the profiles of one command get the same versions. */
 const INDEX_AGE_MS = 6 * 60 * 60 * 1000;
 
-/** Room for a suite's index, compressed and in apt's own form. */
+/** Disk space for a suite's index, compressed and in apt's own format. */
 const INDEX_BYTES = 150e6;
 
 const UPDATE_TIMEOUT_MS = 10 * 60 * 1000;
 
-/** Debian's essential packages: every root tree has them (Debian policy 3.8). */
+/** Debian's essential packages, which every root tree contains (Debian policy 3.8). */
 const ESSENTIAL = "?and(?architecture(amd64),?essential)";
 
-/** What is asked for; the recorded package set is found by its digest. */
-function asked(resolved: Resolved): Readonly<Record<string, unknown>> {
+/** What decides a package set. The digest of it names the record. */
+function requestOf(resolved: Resolved): Readonly<Record<string, unknown>> {
   const { suite, snapshot, mirror } = resolved.profile.debian;
   return {
     format: 1,
@@ -43,9 +43,9 @@ function asked(resolved: Resolved): Readonly<Record<string, unknown>> {
   };
 }
 
-/** Where the package set of a profile is recorded. */
+/** The record of a profile's package set. */
 function lockFile(resolved: Resolved, cache: Cache): string {
-  return join(cache.locks, `${sha256(canonicalJson(asked(resolved)))}.json`);
+  return join(cache.locks, `${sha256(canonicalJson(requestOf(resolved)))}.json`);
 }
 
 /** The recorded package set, if there is one. */
@@ -53,21 +53,24 @@ export function recordedLock(resolved: Resolved, cache: Cache): Promise<Lock | u
   return readLock(lockFile(resolved, cache));
 }
 
+/** @throws HalError "command": no package set is recorded, and `--offline` forbids to ask the archive */
+export function refuseSolving({ name }: Resolved): never {
+  throw new HalError("command", `no package set is recorded for ${name}, and --offline forbids to ask the archive`, {
+    remedy: "build it once without --offline",
+  });
+}
+
 /**
- * The exact packages of an image: the recorded set, so that the same profile gives the same image until it is
- * asked to look again (`--update`); else solved by apt from the archive's signed index, and recorded.
+ * The exact packages of an image. The recorded set is used, so the same profile gives the same image until `--update`.
+ * Without a record, apt solves the set from the archive's signed index, and the set is recorded.
  * @throws HalError "input" for a package that the suite does not have, "command" when the archive cannot be reached
  */
 export async function lockPackages(resolved: Resolved, cache: Cache, options: SolveOptions): Promise<Lock> {
   const recorded = options.update ? undefined : await recordedLock(resolved, cache);
   if (recorded !== undefined) return recorded;
-  if (options.offline) {
-    throw new HalError("command", `no package set is recorded for ${resolved.name}, and --offline forbids to ask the archive`, {
-      remedy: "build it once without --offline",
-    });
-  }
+  if (options.offline) refuseSolving(resolved);
   const apt = await aptOf(resolved, cache, options);
-  const root = await solve(apt, [ESSENTIAL, ...rootPackages(resolved)], resolved, options); // alone: it makes apt's cache
+  const root = await solve(apt, [ESSENTIAL, ...rootPackages(resolved)], resolved, options); // not in parallel: the first run makes apt's cache
   const [tools, kernel] = await Promise.all([
     solve(apt, toolPackages(resolved), resolved, options),
     kernelPackages(apt, kernelPackage(resolved.debianKernel), options),
@@ -85,11 +88,11 @@ export async function lockPackages(resolved: Resolved, cache: Cache, options: So
   return lock;
 }
 
-/** A private apt that has the index of a profile's sources. */
+/** A private apt with the index of a profile's sources. */
 export async function aptOf(resolved: Resolved, cache: Cache, options: SolveOptions): Promise<Apt> {
+  const { snapshot, mirror } = resolved.profile.debian;
   const apt = await aptFor(resolved, cache, await withScratch(cache, (tmp) => findSources(resolved.profile.debian, tmp)));
   await update(apt, options);
-  const { snapshot, mirror } = resolved.profile.debian;
   if (snapshot === undefined || mirror?.includes("@SNAPSHOTID@")) return apt;
   const pinned = await aptFor(resolved, cache, await snapshotSources(resolved, apt, snapshot));
   await update(pinned, options);
@@ -112,9 +115,9 @@ async function snapshotSources(resolved: Resolved, apt: Apt, snapshot: string): 
   );
   if (pinned.every((source) => source !== undefined)) return pinned;
   const at = resolved.origins.get("/debian/snapshot");
-  throw new HalError("input", "this archive does not say where its snapshots are", {
+  throw new HalError("input", "this archive names no address of its snapshots", {
     ...(at === undefined ? {} : { at }),
-    remedy: "set debian.mirror to the address of a snapshot service, with @SNAPSHOTID@ where the time stamp goes",
+    remedy: "set debian.mirror to the address of a snapshot service, with @SNAPSHOTID@ for the time stamp",
   });
 }
 
@@ -122,7 +125,7 @@ async function update(apt: Apt, options: SolveOptions): Promise<void> {
   const stamp = join(apt.dir, "updated");
   if (!options.update && existsSync(stamp) && Date.now() - (await stat(stamp)).mtimeMs < INDEX_AGE_MS) return;
   await ensureRoom(apt.dir, INDEX_BYTES, "reading the archive's index");
-  // apt-get update refuses to wait for another one's lock on the lists; flock(1) waits.
+  // apt-get update fails when another apt-get holds the lock of the lists; flock(1) waits for it.
   const command = { tool: "flock", args: [join(apt.dir, "lock"), "apt-get", "update", "--error-on=any"], env: apt.env };
   await runOrExplain(command, "reading the Debian archive", {
     signal: options.signal,
@@ -132,7 +135,7 @@ async function update(apt: Apt, options: SolveOptions): Promise<void> {
   await writeFile(stamp, "");
 }
 
-/** Suite, version and date of the signed Release files that an apt has. */
+/** Codename and date of each signed Release file of an apt. */
 async function releases(apt: Apt): Promise<readonly string[]> {
   const lists = join(apt.dir, "lists");
   const names = (await readdir(lists)).filter((name) => name.endsWith("_InRelease"));
@@ -144,7 +147,7 @@ async function releases(apt: Apt): Promise<readonly string[]> {
   return (await Promise.all(found)).sort();
 }
 
-/** The packages that apt would install into an empty system. */
+/** The packages that apt would install into an empty system, by name. */
 async function solve(apt: Apt, names: readonly string[], resolved: Resolved, options: SolveOptions): Promise<readonly LockedPackage[]> {
   const command = { tool: "apt-get", args: ["install", "--print-uris", "-qq", "--yes", ...names], env: apt.env };
   const { exitCode, stdout, stderr } = await runCommand(command, { allowFailure: true, signal: options.signal });
@@ -164,7 +167,7 @@ function unsolvable(stderr: string, stdout: string, resolved: Resolved): HalErro
     ?.slice(1)
     .find((found) => found !== undefined);
   if (name === undefined)
-    return new HalError("command", `apt cannot put the packages of ${resolved.name} together`, {
+    return new HalError("command", `apt finds no package set for ${resolved.name}`, {
       details: tellingLines(`${stdout}\n${stderr}`),
     });
   const index = packages.indexOf(name);
@@ -173,7 +176,7 @@ function unsolvable(stderr: string, stdout: string, resolved: Resolved): HalErro
   const by = index >= 0 || feature === undefined ? "" : `, which feature ${feature} needs`;
   return new HalError("input", `Debian ${suite} has no package '${name}'${by}`, {
     ...(at === undefined || index < 0 ? {} : { at }),
-    remedy: "correct the name, choose another debian.suite, or look at the archive again with --update",
+    remedy: "correct the name, choose another debian.suite, or ask the archive again with --update",
   });
 }
 
@@ -186,7 +189,7 @@ async function show(apt: Apt, names: readonly string[], options: SolveOptions): 
   return parseStanzas(stdout);
 }
 
-/** The packages that hold a kernel and its modules: the meta package's dependencies of these kinds, not what they want installed beside. */
+/** The packages that contain a kernel and its modules: only these dependencies of the meta package, and not its other ones. */
 async function kernelPackages(apt: Apt, meta: string, options: SolveOptions): Promise<readonly LockedPackage[]> {
   const found = new Map<string, LockedPackage>();
   const todo = [meta];

@@ -4,7 +4,7 @@ import { sha256 } from "../../lib/digest.js";
 import { runOrExplain } from "../../lib/failures.js";
 import { inNamespace } from "../../lib/namespace.js";
 import { shellQuote } from "../../lib/tools.js";
-import { entry } from "./cache.js";
+import { type Cache, entry } from "./cache.js";
 import { type Lock, packagesDigest } from "./lock.js";
 import type { TreeTool } from "./packages.js";
 import { debFile } from "./pool.js";
@@ -12,13 +12,18 @@ import type { TreeOptions } from "./root.js";
 
 const libraries = ["usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu/systemd"];
 
+/** The place of a tools tree in the cache. */
+export function toolsDir(lock: Lock, tools: readonly TreeTool[], cache: Cache): string {
+  return join(cache.tools, sha256(`${cache.tools} ${packagesDigest(lock.tools)} ${tools.map((tool) => wrapper(tool, "")).join("")}`));
+}
+
 /**
  * HOST_DIR: tools of the image's own suite, unpacked and never installed, so that the bytes of an image do not depend
  * on the host's versions of them. `bin/TOOL` runs `tree/…/TOOL` with the tree's own loader, libraries and configuration.
  */
 export function toolsTree(lock: Lock, tools: readonly TreeTool[], options: TreeOptions): Promise<string> {
   const { cache } = options;
-  const dir = join(cache.tools, sha256(`${cache.tools} ${packagesDigest(lock.tools)} ${tools.map((tool) => wrapper(tool, "")).join("")}`));
+  const dir = toolsDir(lock, tools, cache);
   return entry(cache, dir, async (fresh) => {
     await options.fetch(lock.tools);
     const tree = join(fresh, "tree");

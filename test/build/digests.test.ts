@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { digestBeside } from "../../src/build/collect.js";
+import { digestBeside } from "../../src/build/digests.js";
 import { sha256 } from "../../src/lib/digest.js";
 
 let dir = "";

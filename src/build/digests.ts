@@ -1,0 +1,20 @@
+import { readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { isUnlisted } from "../bundle/files.js";
+import { digestFile, type FileDigest } from "../lib/digest.js";
+
+/** Digests a file while other work reads it. Returns nothing when the file does not exist or the work has written to it. */
+export async function digestBeside(work: Promise<void>, dir: string, name: string): Promise<readonly FileDigest[]> {
+  const file = join(dir, name);
+  const before = await stat(file, { bigint: true }).catch(() => undefined);
+  const [digest] = await Promise.all([before === undefined ? undefined : digestFile(file, name), work]);
+  if (before === undefined || digest === undefined) return [];
+  const after = await stat(file, { bigint: true });
+  return after.ino === before.ino && after.mtimeNs === before.mtimeNs && after.size === before.size ? [digest] : [];
+}
+
+/** Digests every file of an image directory that its manifest lists, by name. Files with a known digest are not read. */
+export async function digestAll(dir: string, known: readonly FileDigest[] = []): Promise<FileDigest[]> {
+  const names = (await readdir(dir)).filter((name) => !isUnlisted(name)).sort();
+  return Promise.all(names.map(async (name) => known.find((entry) => entry.name === name) ?? digestFile(join(dir, name), name)));
+}

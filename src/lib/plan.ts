@@ -1,0 +1,56 @@
+/** What a step is doing right now, and how many seconds the whole step still takes where the work knows. */
+export type Report = (text: string, secondsLeft?: number) => void;
+
+/** Throws a HalError for what would make a step fail. A refusal writes nothing and asks no network. */
+export type Refusal = () => void | Promise<void>;
+
+/** One step of a plan, as data. */
+export interface Step<In, Out> {
+  readonly title: string;
+  /** Checked for all steps of a plan before the first one runs. */
+  readonly refusals?: readonly Refusal[];
+  /** Takes what the step before returned. */
+  readonly run: (input: In, report: Report) => Promise<Out>;
+  /** What is shown after the title of a finished step. */
+  readonly result?: (output: Out) => string;
+  /** The work itself reports the time left, so the time of the last run is not shown. */
+  readonly reportsTimeLeft?: boolean;
+}
+
+/**
+ * Steps in order, each taking what the one before returns. A dry run prints the titles and checks the refusals; a real
+ * run checks the same refusals and then runs the same steps (`runPlan`).
+ */
+export class Plan<In, Out> {
+  readonly steps: readonly Step<unknown, unknown>[];
+  /** For the compiler only: which plans fit behind each other. */
+  declare protected readonly types: (input: In) => Out;
+
+  private constructor(steps: readonly Step<unknown, unknown>[]) {
+    this.steps = steps;
+  }
+
+  /** A plan without steps: it returns its input. */
+  static begin<T>(): Plan<T, T> {
+    return new Plan([]);
+  }
+
+  add<Next>(step: Step<Out, Next>): Plan<In, Next> {
+    return new Plan([...this.steps, step as Step<unknown, unknown>]);
+  }
+
+  /** Adds a step that only some builds need; what it returns is of the same type as what it takes. */
+  addIf<Next extends Out>(needed: boolean, step: Step<Out, Next>): Plan<In, Out> {
+    return needed ? this.add(step) : this;
+  }
+
+  /** Adds all steps of another plan. */
+  concat<Next>(plan: Plan<Out, Next>): Plan<In, Next> {
+    return new Plan([...this.steps, ...plan.steps]);
+  }
+
+  /** @throws HalError of the first refusal, in the order of the steps */
+  async refuse(): Promise<void> {
+    for (const { refusals = [] } of this.steps) for (const refusal of refusals) await refusal();
+  }
+}
