@@ -127,11 +127,6 @@ export type BackendPlan = {
 
 /** Where kernel and root tree come from. */
 export interface Backend {
-  /**
-   * Refuses a profile that this backend cannot build, on any host. `hal check` calls it too.
-   * @throws HalError "input"
-   */
-  refuseProfile(resolved: Resolved, options: BuildrootOptions): Promise<void>;
   /** Plans kernel and root tree. It reads the disk; it writes nothing and asks no network. */
   plan(request: BuildRequest): Promise<BackendPlan>;
   /** Whether its own tools call post-image.sh, as Buildroot's make does; else hal calls it. */

@@ -3,6 +3,7 @@ import { stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Backend, BackendInputs, BackendName, BuildOptions, BuildRequest, Prepared, Stopped, Workspace } from "../backends/backend.js";
 import { backends } from "../backends/index.js";
+import { refuseProfile } from "../backends/refusals.js";
 import { readManifest } from "../bundle/documents.js";
 import { files } from "../bundle/files.js";
 import { fullDisk } from "../lib/failures.js";
@@ -80,7 +81,7 @@ async function stepsOf(
   const sources = Plan.begin<Workspace>()
     .add({
       title: `Render ${resolved.name}`,
-      refusals: [() => refuseUnreleasable(resolved, options), () => backend.refuseProfile(resolved, options.buildroot)],
+      refusals: [() => refuseUnreleasable(resolved, options), () => refuseProfile[options.backend](resolved, options.buildroot)],
       run: async (workspace) => {
         await writeTree(rendered, workspace.externalTree);
         return workspace;

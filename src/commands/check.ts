@@ -1,5 +1,5 @@
 import type { BackendName } from "../backends/backend.js";
-import { backends } from "../backends/index.js";
+import { refuseProfile } from "../backends/refusals.js";
 import { formatError, HalError } from "../lib/errors.js";
 import { note, print, printJson, table } from "../lib/terminal.js";
 import { listDocuments } from "../load/catalog.js";
@@ -66,7 +66,7 @@ interface Result {
 async function checkOne(reference: string, options: Options): Promise<Result> {
   const { backend, buildroot, allowVersion } = options;
   const resolved = await resolve(reference, options);
-  await backends[backend].refuseProfile(resolved, { tree: buildroot, allowVersion });
+  await refuseProfile[backend](resolved, { tree: buildroot, allowVersion });
   const rendered = render(resolved);
   if (buildroot !== undefined)
     await (await import("../backends/buildroot/gate.js")).gateProfile(resolved, rendered, { ...options, buildroot });

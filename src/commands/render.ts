@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { resolve as absolute, join } from "node:path";
-import { backends } from "../backends/index.js";
+import { refuseProfile } from "../backends/refusals.js";
 import { HalError } from "../lib/errors.js";
 import { note } from "../lib/terminal.js";
 import { formatCommand } from "../lib/tools.js";
@@ -12,7 +12,7 @@ import { resolve } from "../resolve/resolve.js";
 /** Writes the external tree of a profile into an empty directory, or updates a tree that hal rendered before. */
 export async function render(reference: string, options: { output: string; set?: string[] }): Promise<void> {
   const resolved = await resolve(reference, options);
-  await backends.buildroot.refuseProfile(resolved, {});
+  await refuseProfile.buildroot(resolved, {});
   const rendered = renderTree(resolved);
   const occupied = existsSync(options.output) && (await readdir(options.output)).length > 0;
   if (occupied && !existsSync(join(options.output, ".hal-rendered"))) {

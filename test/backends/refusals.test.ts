@@ -1,9 +1,8 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { buildroot } from "../../src/backends/buildroot/index.js";
-import { debian } from "../../src/backends/debian/index.js";
 import { backends } from "../../src/backends/index.js";
+import { refuseProfile } from "../../src/backends/refusals.js";
 import { render } from "../../src/render/render.js";
 import { resolve } from "../../src/resolve/resolve.js";
 import { buildOptions } from "../build/options.js";
@@ -25,16 +24,16 @@ test("a feature that Debian cannot provide is left out only where the profile sa
   const files = { "f.yaml": feature, "p.yaml": profile("features: [./f.yaml]") };
   const wanted = await resolve(join(await workspace(files), "p.yaml"));
   const refusal = { kind: "input", message: expect.stringMatching(/feature 'f': nobody packages it/), at: { line: 7 } };
-  await expect(debian.refuseProfile(wanted, {})).rejects.toMatchObject(refusal);
+  await expect(refuseProfile.debian(wanted)).rejects.toMatchObject(refusal);
   const omitted = await resolve(join(await workspace(files), "p.yaml"), { set: ["backends.debian.omit=[f]"] });
-  await expect(debian.refuseProfile(omitted, {})).resolves.toBeUndefined();
+  await expect(refuseProfile.debian(omitted)).resolves.toBeUndefined();
 });
 
 test("a source tree or a make file that does not exist is refused where it is named", async () => {
   const at = { file: expect.stringMatching(/p\.yaml$/), line: 7 };
   const named = await workspace({ "p.yaml": profile("buildroot: {overrides: {zlib: zlib}}") });
   const message = `${join(named, "zlib")} does not exist`;
-  await expect(buildroot.refuseProfile(await resolve(join(named, "p.yaml")), {})).rejects.toMatchObject({ kind: "input", message, at });
+  await expect(refuseProfile.buildroot(await resolve(join(named, "p.yaml")), {})).rejects.toMatchObject({ kind: "input", message, at });
   const included = await workspace({ "p.yaml": profile("buildroot: {localMk: local.mk}") });
   await expect(resolve(join(included, "p.yaml"))).rejects.toMatchObject({ kind: "input", at });
 });

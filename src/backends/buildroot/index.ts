@@ -1,12 +1,8 @@
 import { existsSync } from "node:fs";
-import { stat } from "node:fs/promises";
-import { HalError } from "../../lib/errors.js";
 import { hostTools } from "../../lib/host-tools.js";
 import { Plan, type Report } from "../../lib/plan.js";
 import { requireTools } from "../../lib/tools.js";
-import { nearestOrigin } from "../../load/tree.js";
 import type { Resolved } from "../../model/resolved.js";
-import { refuseUki } from "../../render/buildroot-symbols.js";
 import type { Backend, BackendInputs, BackendPlan, BuildRequest, BuildrootOptions, Prepared, Workspace } from "../backend.js";
 import { sourceDigests } from "./rebuild-state.js";
 import { buildrootTree, cachedTree, ownTree, refuseClone } from "./source.js";
@@ -17,28 +13,7 @@ import { configure, makeImages, makeStage, type Request, removeStale, stopAfterC
  *
  *   clone ─▶ configure ─▶ gate ─▶ what must be rebuilt ─▶ toolchain ─▶ kernel's configuration ─▶ gate ─▶ make ─▶ images
  */
-export const buildroot: Backend = { refuseProfile, plan, assembles: true };
-
-async function refuseProfile(resolved: Resolved, { tree, allowVersion }: BuildrootOptions): Promise<void> {
-  refuseUki(resolved);
-  for (const [name, dir] of Object.entries(resolved.profile.buildroot.overrides)) {
-    const info = await stat(dir).catch(() => undefined);
-    if (info?.isDirectory()) continue;
-    throw new HalError("input", `${dir} ${info === undefined ? "does not exist" : "is not a directory"}`, {
-      at: nearestOrigin(resolved.origins, `/buildroot/overrides/${name}`),
-    });
-  }
-  const version = tree === undefined ? resolved.profile.buildroot.version : (await ownTree(resolved, tree, allowVersion)).version;
-  for (const [index, feature] of resolved.features.entries()) {
-    const series = version.split(".").slice(0, 2).join(".");
-    const why = feature.buildroot.unavailable[version] ?? feature.buildroot.unavailable[series];
-    if (why !== undefined) {
-      throw new HalError("input", `Buildroot ${version} cannot provide feature '${feature.name}': ${why}`, {
-        at: nearestOrigin(resolved.origins, `/features/${index}`),
-      });
-    }
-  }
-}
+export const buildroot: Backend = { plan, assembles: true };
 
 const tools = hostTools.filter(({ stage }) => stage === "buildroot").map(({ tool }) => tool);
 

@@ -9,7 +9,6 @@ import { cacheRoot } from "../../lib/paths.js";
 import { Plan } from "../../lib/plan.js";
 import { formatSize } from "../../lib/size.js";
 import { requireTools } from "../../lib/tools.js";
-import { nearestOrigin } from "../../load/tree.js";
 import type { Resolved } from "../../model/resolved.js";
 import type { Backend, BackendPlan, BuildRequest, Workspace } from "../backend.js";
 import { keyring } from "./archive.js";
@@ -31,18 +30,7 @@ import { toolsDir } from "./tools-tree.js";
  *
  * The cache keeps every result up to TARGET_DIR under a digest of its contents.
  */
-export const debian: Backend = { refuseProfile, plan, assembles: false };
-
-/** Refuses a feature that Debian cannot provide, unless the profile omits it by name. */
-async function refuseProfile({ features, debianOmitted, origins }: Resolved): Promise<void> {
-  for (const [index, { name, debian }] of features.entries()) {
-    if (debian.unavailable === undefined || debianOmitted.includes(name)) continue;
-    throw new HalError("input", `the debian backend cannot provide feature '${name}': ${debian.unavailable}`, {
-      at: nearestOrigin(origins, `/features/${index}`),
-      remedy: `leave it out with backends: {debian: {omit: [${name}]}}, or use --backend buildroot`,
-    });
-  }
-}
+export const debian: Backend = { plan, assembles: false };
 
 /** Root needs no subordinate ids; cpio comes from the tools tree. */
 const tools = hostTools
