@@ -1,6 +1,3 @@
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { canonicalJson } from "../lib/digest.js";
 import { HalError } from "../lib/errors.js";
 import { note, print, printJson, shortDigests, table } from "../lib/terminal.js";
 import type { Difference } from "../measure/diff.js";
@@ -70,7 +67,8 @@ export async function measure(dir: string | undefined, options: Options): Promis
 
 /** An output directory without measurements.json gets it, as its build wrote it; one that is there is the manifest's. */
 async function writeMissing(dir: string, measurements: Measurements): Promise<void> {
-  await writeFile(join(dir, "measurements.json"), canonicalJson(measurements), { flag: "wx" }).catch((error: NodeJS.ErrnoException) => {
+  const { writeDocument } = await import("../bundle/documents.js");
+  await writeDocument(dir, "measurements", measurements, "wx").catch((error: NodeJS.ErrnoException) => {
     if (!["EEXIST", "EROFS", "EACCES", "EPERM"].includes(error.code ?? "")) throw error;
   });
 }

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { files } from "../bundle/files.js";
 import { chooseAccel } from "../launch/run.js";
 import { HalError } from "../lib/errors.js";
 import { cacheRoot } from "../lib/paths.js";
@@ -33,7 +34,7 @@ export async function test(dir: string, options: Options): Promise<void> {
   if (options.boot !== undefined && !options.tpm) throw new HalError("input", "--boot is for --tpm", { remedy: "add --tpm" });
   if (options.save !== undefined && !options.tpm) throw new HalError("input", "--save keeps what --tpm reads", { remedy: "add --tpm" });
   const subject = await readSubject(dir);
-  const accel = await chooseAccel(options.accel, join(dir, "bzImage"));
+  const accel = await chooseAccel(options.accel, join(dir, files.kernel));
   const { manifest, promises } = subject;
   const without = !platforms[manifest.platform].confidential ? "" : `, without the TEE of platform ${manifest.platform}`;
   const doors = promises.debug ? ": a DEBUG image, whose doors are open" : "";

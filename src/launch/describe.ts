@@ -1,3 +1,4 @@
+import { files, isEif, isInitrd } from "../bundle/files.js";
 import type { FileDigest } from "../lib/digest.js";
 import { HalError } from "../lib/errors.js";
 import { parseSize } from "../lib/size.js";
@@ -26,9 +27,6 @@ export interface DescribeOptions {
   readonly idBlock?: { readonly idBlock: string; readonly idAuth: string };
 }
 
-/** Names of the initrd among the artifacts: the whole root (ram), or what early boot needs (verity). */
-const INITRD_NAMES = /^(rootfs|initramfs)\.cpio(\.gz|\.zst)?$/;
-
 /**
  * Everything needed to start the image, and which reference measurements belong to exactly this combination.
  * @param artifacts name, size in bytes and SHA-256 of every file of the output directory
@@ -48,10 +46,10 @@ export function describeLaunch(
     const found = artifacts.find(({ name }) => wanted(name));
     return found === undefined ? undefined : { path: found.name, size: found.size, sha256: found.sha256 };
   };
-  const kernel = find((name) => name === "bzImage");
-  const initrd = find((name) => INITRD_NAMES.test(name));
-  const eif = find((name) => name.endsWith(".eif"));
-  const disk = find((name) => name === "disk.img");
+  const kernel = find((name) => name === files.kernel);
+  const initrd = find(isInitrd);
+  const eif = find(isEif);
+  const disk = find((name) => name === files.disk);
   const boot = eif !== undefined ? "enclave" : profile.boot === "uki" ? "disk" : "direct";
   const need = <T>(value: T | undefined, name: string): T => {
     if (value === undefined) throw new HalError("input", `profile '${resolved.name}' boots ${name}, which is not among the artifacts`);
@@ -73,7 +71,7 @@ export function describeLaunch(
     cpu: cpuOf(settings, platform),
     memory: memoryOf(settings, platform),
     ...(firmware === undefined ? {} : { firmware }),
-    ...(boot === "direct" ? { kernel: need(kernel, "bzImage"), initrd: need(initrd, "an initrd") } : {}),
+    ...(boot === "direct" ? { kernel: need(kernel, files.kernel), initrd: need(initrd, "an initrd") } : {}),
     ...(boot === "enclave" ? { ...(kernel && { kernel }), ...(initrd && { initrd }), eif: need(eif, "an EIF") } : {}),
     cmdline,
     drives: boot !== "enclave" && disk !== undefined ? [{ id: "disk0", ...disk, format: "raw", snapshot: settings.disk.snapshot }] : [],
@@ -90,7 +88,7 @@ export function describeLaunch(
         means: `${share.type === "9p" ? "directory" : "virtiofsd socket"} of share ${share.tag}`,
       })),
     measurements: {
-      file: "measurements.json",
+      file: files.measurements,
       values: platform.registers(tee, firmware),
       holdsFor: {
         ...(firmware?.sha256 === undefined ? {} : { firmware: firmware.sha256 }),
@@ -101,7 +99,7 @@ export function describeLaunch(
       },
     },
   };
-  if (boot === "disk") need(disk, "disk.img");
+  if (boot === "disk") need(disk, files.disk);
   return { ...launch, argv: [...launchArgv(launch)] };
 }
 

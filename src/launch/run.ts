@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { readLaunch, requireFiles } from "../bundle/documents.js";
+import { files } from "../bundle/files.js";
 import { HalError } from "../lib/errors.js";
 import { findTool, formatCommand, runCommand, runInteractive } from "../lib/tools.js";
 import type { Launch } from "../model/generated.js";
@@ -69,7 +70,7 @@ export async function runImage(dir: string, options: RunImageOptions): Promise<R
     options.note(formatCommand({ tool: "nitro-cli", args: argv.slice(1) }));
     return { exitCode: await start(argv, options) };
   }
-  const accel = await chooseAccel(options.accel, join(base, BZIMAGE));
+  const accel = await chooseAccel(options.accel, join(base, files.kernel));
   if (launch.tee !== undefined && accel !== "kvm") {
     throw new HalError("input", `platform ${launch.platform} needs its hardware and KVM, and KVM does not work here`, {
       remedy: "hal run --platform none boots the same image as an ordinary virtual machine",
@@ -82,8 +83,6 @@ export async function runImage(dir: string, options: RunImageOptions): Promise<R
   options.note(`${formatCommand({ tool: argv[0] ?? "", args: argv.slice(1) })}\n(${base}; to leave: Ctrl-a x)`);
   return { exitCode: await start(argv, options) };
 }
-
-const BZIMAGE = "bzImage";
 
 /**
  * The accelerator to use: `auto` is KVM where it boots Linux, else TCG.

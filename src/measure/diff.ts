@@ -1,4 +1,5 @@
 import { isKernel, readLaunch, readManifest, readMeasurements } from "../bundle/documents.js";
+import { files, isUki } from "../bundle/files.js";
 import { shortDigests } from "../lib/terminal.js";
 import type { Launch, Manifest, Measurements } from "../model/generated.js";
 
@@ -69,10 +70,11 @@ function compare(what: string, left: unknown, right: unknown): string[] {
 
 /** How one input differs, in words; nothing when it does not. */
 function causes(part: string, a: Side, b: Side): string[] {
-  const artifact = (name: RegExp, { manifest }: Side) => manifest.artifacts.find((entry) => name.test(entry.name))?.sha256;
+  const artifact = (wanted: (name: string) => boolean, { manifest }: Side) => manifest.artifacts.find(({ name }) => wanted(name))?.sha256;
+  const isDisk = (name: string): boolean => name === files.disk;
   switch (part) {
     case "kernel":
-      return [...compare("kernel bzImage", a.launch.kernel?.sha256, b.launch.kernel?.sha256), ...kernelCauses(a, b)];
+      return [...compare(`kernel ${files.kernel}`, a.launch.kernel?.sha256, b.launch.kernel?.sha256), ...kernelCauses(a, b)];
     case "initrd":
       return compare("initrd", a.launch.initrd?.sha256, b.launch.initrd?.sha256).flatMap((line) => [line, ...packageCauses(a, b)]);
     case "initrd size":
@@ -87,13 +89,13 @@ function causes(part: string, a: Side, b: Side): string[] {
       ];
     case "uki":
       return [
-        ...compare("unified kernel image", artifact(/\.efi$/, a), artifact(/\.efi$/, b)),
+        ...compare("unified kernel image", artifact(isUki, a), artifact(isUki, b)),
         ...kernelCauses(a, b),
         ...cmdlineCauses(a, b),
         ...packageCauses(a, b),
       ];
     case "disk":
-      return compare("disk image, for its partition table", artifact(/^disk\.img$/, a), artifact(/^disk\.img$/, b));
+      return compare("disk image, for its partition table", artifact(isDisk, a), artifact(isDisk, b));
     case "certificate":
       return compare("signed enclave image", a.launch.eif?.sha256, b.launch.eif?.sha256);
     case "vcpus":

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { readLaunch } from "../bundle/documents.js";
+import { files } from "../bundle/files.js";
 import { HalError } from "../lib/errors.js";
 import type { Launch } from "../model/generated.js";
 import { platforms } from "../model/platforms/index.js";
@@ -30,7 +31,7 @@ export function launchRequest(launch: Launch, base: string, only?: MeasuredPlatf
   const kernel = file(launch.kernel?.path);
   const initrd = file(launch.initrd?.path);
   const eif = file(launch.eif?.path);
-  const disk = launch.boot === "disk" ? join(base, "disk.img") : undefined;
+  const disk = launch.boot === "disk" ? join(base, files.disk) : undefined;
   const optional = {
     firmware: igvm === undefined ? firmware : undefined,
     igvm,
@@ -42,7 +43,7 @@ export function launchRequest(launch: Launch, base: string, only?: MeasuredPlatf
     cmdline: launch.cmdline,
     eif,
     disk,
-    uki: launch.boot === "disk" ? file("boot.efi") : undefined,
+    uki: launch.boot === "disk" ? file(files.uki) : undefined,
     cpuModel: launch.cpu.model,
     guestFeatures: launch.tee?.guestFeatures,
     memory: launch.memory.size,

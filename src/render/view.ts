@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { files, initrdName } from "../bundle/files.js";
 import type { Location } from "../lib/errors.js";
 import { parseSize } from "../lib/size.js";
 import { nearestOrigin } from "../load/tree.js";
@@ -45,7 +46,7 @@ export function bootView(resolved: Resolved): object {
     applets,
     suffix: layout.compression === "gzip" ? "gz" : "zst",
     gzip: layout.compression === "gzip",
-    initrd: `${layout.root.type === "ram" ? "rootfs" : "initramfs"}.cpio.${layout.compression === "gzip" ? "gz" : "zst"}`,
+    initrd: initrdName(layout.root.type, layout.compression),
     uki: profile.boot === "uki",
     diskUuid: stableUuid(`${name}/disk`),
     partitions: resolved.partitions.map((partition) => ({ ...partition, image: imageOf[partition.name], size: partition.size ?? false })),
@@ -61,7 +62,7 @@ function guidOnDisk(uuid: string): string {
 }
 
 /** The file that a partition is filled with; the guest itself makes the others. */
-const imageOf = { esp: "esp.vfat", root: "rootfs.ext4", verity: "rootfs.verity", rw: false, swap: false } as const;
+const imageOf = { esp: "esp.vfat", root: files.root, verity: files.hashTree, rw: false, swap: false } as const;
 
 interface TmpfsView {
   readonly path: string;

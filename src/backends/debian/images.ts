@@ -1,5 +1,6 @@
 import { copyFile, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { binaries, files } from "../../bundle/files.js";
 import { HalError } from "../../lib/errors.js";
 import { runOrExplain } from "../../lib/failures.js";
 import { inNamespace } from "../../lib/namespace.js";
@@ -16,7 +17,7 @@ const BLOCK = 4096;
 
 /** BINARIES_DIR: the kernel, and the root filesystem image of the layout. */
 export async function makeImages(resolved: Resolved, dirs: Dirs, kernelImage: string, options: TreeOptions): Promise<void> {
-  await copyFile(kernelImage, join(dirs.binariesDir, "bzImage"));
+  await copyFile(kernelImage, join(dirs.binariesDir, files.kernel));
   if (resolved.layout.root.type === "verity") await makeExt4(resolved, dirs, options);
   else await makeCpio(resolved, dirs, options);
 }
@@ -30,7 +31,7 @@ async function makeExt4(resolved: Resolved, dirs: Dirs, options: TreeOptions): P
   const size = parseSize(resolved.layout.root.size);
   const uuid = resolved.partitions.find(({ name }) => name === "root")?.uuid;
   if (uuid === undefined) throw new Error("a verity layout without a root partition");
-  const image = join(dirs.binariesDir, "rootfs.ext4");
+  const image = join(dirs.binariesDir, files.root);
   const args = [
     "-q",
     "-t",
@@ -96,6 +97,6 @@ cpio --null --create --format=newc --reproducible --quiet < "$3" > "$2"`;
 async function makeCpio(resolved: Resolved, dirs: Dirs, { log, report, signal }: TreeOptions): Promise<void> {
   report("root archive");
   const env = contractEnvironment(dirs, resolved.profile.sourceDateEpoch);
-  const args = ["-euc", CPIO, "sh", dirs.targetDir, join(dirs.binariesDir, "rootfs.cpio"), join(dirs.buildDir, "hal-cpio.list")];
+  const args = ["-euc", CPIO, "sh", dirs.targetDir, join(dirs.binariesDir, binaries.rootArchive), join(dirs.buildDir, "hal-cpio.list")];
   await runOrExplain(inNamespace({ tool: "sh", args, env }, dirs.layers), "cpio", { log, signal });
 }
