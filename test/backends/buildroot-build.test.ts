@@ -1,0 +1,96 @@
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { versionOf } from "../../src/backends/buildroot/source.js";
+import { build, planBuild } from "../../src/build/build.js";
+import { sha256 } from "../../src/lib/digest.js";
+import { hostTools } from "../../src/lib/host-tools.js";
+import { findTool } from "../../src/lib/tools.js";
+import { resolve } from "../../src/resolve/resolve.js";
+import { buildOptions } from "../build/options.js";
+import { buildPe } from "../codecs/build-pe.js";
+import { buildrootUnderTest } from "../kconfig/tree.js";
+
+const buildroot = buildrootUnderTest();
+const missing = [];
+for (const { tool, stage } of hostTools) if (stage === "buildroot" && (await findTool(tool)) === undefined) missing.push(tool);
+if (missing.length > 0) console.log(`skipped: hal build needs ${missing.join(", ")}`);
+
+/**
+ * A `make` that records its arguments. It configures the real Buildroot, and instead of compiling it writes small files:
+ * a kernel configuration as requested, with a Kconfig that defines its symbols, and the images.
+ */
+const MAKE = `#!/bin/sh
+set -eu
+for word; do case "$word" in O=*) o=\${word#O=} ;; BR2_EXTERNAL=*) external=\${word#*=} ;; esac; done
+echo "$*" | sed 's/.* -j1 //' >> DIR/calls
+case " $* " in
+*" defconfig "*) exec REAL "$@" ;;
+*" show-info "*) echo '{"linux": {"type": "target", "version": "custom", "stamp_dir": "build/linux-6"}}' ;;
+*" linux-configure "*)
+  mkdir -p "$o/build/linux-6" "$o/per-package"
+  cat "$external"/board/hal/kernel/*.config > "$o/build/linux-6/.config"
+  sed -nE 's/^# CONFIG_(\\w+) is not set$/config \\1\\n\\tbool "x"/p; s/^CONFIG_(\\w+)=[ym]$/config \\1\\n\\ttristate "x"/p
+    s/^CONFIG_(\\w+)=[0-9].*$/config \\1\\n\\tint "x"/p; s/^CONFIG_(\\w+)=".*$/config \\1\\n\\tstring "x"/p' \\
+    "$o/build/linux-6/.config" > "$o/build/linux-6/Kconfig" ;;
+*" all "*)
+  echo ">>> linux custom Building"
+  mkdir -p "$o/images" "$o/target"
+  touch "$o/build/linux-6/.stamp_installed" "$o/images/rootfs.ext2"
+  cp DIR/images/* "$o/images/" ;;
+esac
+`;
+
+describe.skipIf(buildroot === undefined || missing.length > 0)("a Buildroot build", () => {
+  const dir = mkdtempSync(join(tmpdir(), "hal-buildroot-build-"));
+  const path = process.env.PATH;
+  let version = "";
+  beforeAll(async () => {
+    version = await versionOf(buildroot ?? "");
+    for (const name of ["bin", "images"]) mkdirSync(join(dir, name));
+    writeFileSync(join(dir, "bin/make"), MAKE.replaceAll("DIR", dir).replaceAll("REAL", (await findTool("make")) ?? ""));
+    chmodSync(join(dir, "bin/make"), 0o755);
+    const images = { "initramfs.cpio.zst": "early boot", "rootfs.ext4": "root", "disk.img": "disk", cmdline: "roothash=00\n" };
+    for (const [name, content] of Object.entries(images)) writeFileSync(join(dir, "images", name), content);
+    writeFileSync(join(dir, "images/bzImage"), buildPe([{ name: ".text", data: Buffer.from("kernel") }]));
+    process.env.PATH = `${join(dir, "bin")}:${path}`;
+    process.env.BR2_DL_DIR = join(dir, "dl");
+  });
+  beforeEach(() => {
+    writeFileSync(join(dir, "calls"), "");
+    vi.spyOn(process.stderr, "write").mockReturnValue(true);
+  });
+  afterAll(() => {
+    process.env.PATH = path;
+    delete process.env.BR2_DL_DIR;
+    rmSync(dir, { recursive: true, force: true });
+  });
+
+  const calls = () => readFileSync(join(dir, "calls"), "utf8").split("\n").slice(2, -1); // after configuring
+  const plan = async (set: readonly string[] = [], more: { until?: "kernel" } = {}) => {
+    const resolved = await resolve("dev", { set: [`buildroot.version=${version}`, ...set] });
+    return planBuild(resolved, buildOptions({ backend: "buildroot", out: join(dir, "out"), buildroot: { tree: buildroot, ...more } }));
+  };
+
+  test("runs make once for each gate and publishes what it makes; the same build again changes nothing", async () => {
+    const planned = await plan();
+    expect(planned.steps.steps.map(({ title }) => title)).toContain("Build packages and images");
+    const result = await build(planned);
+    if ("stage" in result) throw new Error("stopped");
+    expect(calls()).toEqual(["toolchain linux-configure", "all"]);
+    const { kernel } = (await resolve("dev")).profile;
+    expect(result.manifest).toMatchObject({ backend: "buildroot", packages: [{ name: "linux", version: kernel.version }] });
+    expect(result.manifest.artifacts).toContainEqual({ name: "rootfs.ext4", size: 4, sha256: sha256("root") });
+    expect(readdirSync(result.dir)).not.toContain("cmdline");
+    expect(readdirSync(result.dir)).not.toContain("rootfs.ext2");
+    expect((await plan()).upToDate).toEqual(result.manifest);
+    expect((await plan(["hostname=other"])).upToDate).toBeUndefined();
+  });
+
+  test("with --until ends after that stage, without an image", async () => {
+    const result = await build(await plan(["hostname=other"], { until: "kernel" }));
+    expect(result).toEqual({ stage: "kernel", directory: join(dir, "out/.hal/dev.work/buildroot") });
+    expect(calls().at(-1)).toBe("linux");
+  });
+});
