@@ -10,12 +10,12 @@ import { findTool } from "../../src/lib/tools.js";
 import { resolve } from "../../src/resolve/resolve.js";
 import { buildOptions } from "../build/options.js";
 import { buildPe } from "../codecs/build-pe.js";
-import { buildrootUnderTest } from "../kconfig/tree.js";
+import { buildroot, noBuildroot } from "../kconfig/tree.js";
+import { skipEach } from "../skip-each.js";
 
-const buildroot = buildrootUnderTest();
 const missing = [];
 for (const { tool, stage } of hostTools) if (stage === "buildroot" && (await findTool(tool)) === undefined) missing.push(tool);
-if (missing.length > 0) console.log(`skipped: hal build needs ${missing.join(", ")}`);
+const noTools = missing.length > 0 ? `a Buildroot build needs ${missing.join(", ")}` : undefined;
 
 /**
  * A `make` that records its arguments. It configures the real Buildroot, and instead of compiling it writes small files:
@@ -42,7 +42,8 @@ case " $* " in
 esac
 `;
 
-describe.skipIf(buildroot === undefined || missing.length > 0)("a Buildroot build", () => {
+describe("a Buildroot build", () => {
+  skipEach(noBuildroot ?? noTools);
   const dir = mkdtempSync(join(tmpdir(), "hal-buildroot-build-"));
   const path = process.env.PATH;
   let version = "";

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 import { type BuildrootDirs, buildrootDirs, seenByMake, toRealPaths, withFixedPaths } from "../../src/backends/buildroot/dirs.js";
 import { makeCommand, shellCommand } from "../../src/backends/buildroot/environment.js";
 import { gateExternalTree } from "../../src/backends/buildroot/gate.js";
