@@ -25,10 +25,15 @@ export function located(base: string | undefined, path: string): string {
   return !isAbsolute(whole) && /^[^/]*:/.test(whole) ? `./${whole}` : whole;
 }
 
+/** Reports whether a text contains a C0 or C1 control character, or DEL. No launcher passes these on unchanged. */
+export function hasControlCharacter(text: string): boolean {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters to find
+  return /[\u0000-\u001f\u007f-\u009f]/.test(text);
+}
+
 /** Refuses control characters: no launcher passes them on unchanged. */
 export function refuseControl(text: string, what: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: exactly these are refused
-  if (/[\u0000-\u001f\u007f-\u009f]/.test(text)) {
+  if (hasControlCharacter(text)) {
     throw new HalError("input", `${what} has a control character: ${JSON.stringify(text)}`, {
       remedy: "no newlines, tabs or other control characters",
     });

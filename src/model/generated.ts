@@ -1406,6 +1406,8 @@ export interface Profile {
     igvm?: string;
     /**
      * TCP ports of the host that lead into the guest.
+     *
+     * @maxItems 256
      */
     forwards: {
       /**

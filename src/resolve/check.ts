@@ -83,7 +83,11 @@ function services({ profile, units, enable, disable }: Resolved, at: (pointer: s
       fail(`services.${key} names ${name}, a systemd unit, and init is ${profile.init}`, at(`/services/${key}`), "init: systemd");
 }
 
-function kernelParameters({ profile, layout }: Resolved, at: (pointer: string) => Location): void {
+/** Linux COMMAND_LINE_SIZE (arch/x86/include/asm/setup.h), without the NUL at its end. */
+const MAX_CMDLINE_BYTES = 2047;
+const ROOTHASH_BYTES = " roothash=".length + 64;
+
+function kernelParameters({ profile, layout, cmdline }: Resolved, at: (pointer: string) => Location): void {
   const words = [
     ...profile.kernel.cmdline.map((word, index) => ({ word, where: at(`/kernel/cmdline/${index}`) })),
     ...layout.cmdline.map((word) => ({ word, where: at("/layout") })),
@@ -105,6 +109,13 @@ function kernelParameters({ profile, layout }: Resolved, at: (pointer: string) =
     if (CONSOLE_PARAMETERS.includes(plain) && !NO_CONSOLE.includes(word) && !profile.debug)
       fail(`${word} gives the console to the host`, where, "set debug: true, for development only");
   }
+  const bytes = cmdline.join(" ").length + (layout.root.type === "verity" ? ROOTHASH_BYTES : 0);
+  if (bytes > MAX_CMDLINE_BYTES)
+    fail(
+      `the kernel command line has ${bytes} bytes, and Linux reads only ${MAX_CMDLINE_BYTES}`,
+      at("/kernel/cmdline"),
+      "remove parameters",
+    );
 }
 
 function sizes({ layout }: Resolved, at: (pointer: string) => Location): void {

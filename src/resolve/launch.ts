@@ -1,3 +1,4 @@
+import { hasControlCharacter } from "../launch/quote.js";
 import { HalError, type Location } from "../lib/errors.js";
 import { parseSize } from "../lib/size.js";
 import { nearestOrigin } from "../load/tree.js";
@@ -49,6 +50,8 @@ const restrictedKeys: readonly RestrictedKey[] = [
 
 const MiB = 2 ** 20;
 const MAX_MEMORY_BYTES = 16 * 2 ** 40;
+/** Linux PATH_MAX (limits.h), without the NUL at its end. */
+const MAX_PATH_BYTES = 4095;
 
 type At = (pointer: string) => Location;
 
@@ -58,7 +61,7 @@ type At = (pointer: string) => Location;
  */
 export function checkLaunch(resolved: Resolved): void {
   const at: At = (pointer) => nearestOrigin(resolved.origins, pointer);
-  for (const check of [allowed, judged, firmware, processors, memory, shares, printable]) check(resolved, at);
+  for (const check of [allowed, judged, firmware, processors, memory, shares, texts]) check(resolved, at);
 }
 
 function refuse(message: string, at: Location, remedy?: string): never {
@@ -115,7 +118,9 @@ function processors({ profile: { launch } }: Resolved, at: At): void {
 function memory({ profile: { launch } }: Resolved, at: At): void {
   const { memory: size, maxMemory, memorySlots } = launch;
   if (parseSize(size) < 64 * MiB) refuse(`launch.memory is ${size}: too small to boot`, at("/launch/memory"), "at least 64M");
-  if (parseSize(size) > MAX_MEMORY_BYTES) refuse(`launch.memory is ${size}: more than any machine has`, at("/launch/memory"));
+  for (const [key, value] of Object.entries({ memory: size, maxMemory }))
+    if (value !== undefined && parseSize(value) > MAX_MEMORY_BYTES)
+      refuse(`launch.${key} is ${value}: too large`, at(`/launch/${key}`), "use at most 16T");
   if ((maxMemory === undefined) !== (memorySlots === undefined))
     refuse("launch.maxMemory and launch.memorySlots go together", at("/launch/maxMemory"));
   if (maxMemory !== undefined && parseSize(maxMemory) < parseSize(size))
@@ -131,12 +136,17 @@ function shares({ profile: { launch } }: Resolved, at: At): void {
   }
 }
 
-/** No launcher passes control characters on unchanged. */
-function printable({ profile: { launch } }: Resolved, at: At): void {
+/** Refuses text that launch.json cannot contain. The schema limits every text of `launch` except paths. */
+function texts({ profile: { launch } }: Resolved, at: At): void {
+  const refuseText = (text: string, where: Location): void => {
+    if (hasControlCharacter(text))
+      refuse(`${JSON.stringify(text)} contains a control character`, where, "remove newlines, tabs and other control characters");
+    if (text.includes("${")) refuse(`${text} contains \${, which starts a variable in launch.json`, where, "rename the file or directory");
+    if (Buffer.byteLength(text) > MAX_PATH_BYTES)
+      refuse(`the path ${text.slice(0, 40)}… is too long`, where, `use at most ${MAX_PATH_BYTES} bytes`);
+  };
   const visit = (value: unknown, pointer: string): void => {
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: exactly these are refused
-    if (typeof value === "string" && /[\u0000-\u001f\u007f-\u009f]/.test(value))
-      refuse(`${JSON.stringify(value)} has a control character`, at(pointer), "no newlines, tabs or other control characters");
+    if (typeof value === "string") refuseText(value, at(pointer));
     if (typeof value === "object" && value !== null) for (const [key, part] of Object.entries(value)) visit(part, `${pointer}/${key}`);
   };
   visit(launch, "/launch");

@@ -90,9 +90,19 @@ describe("launch.json", () => {
     { profile: "dev", set: ["boot=uki"], message: /UEFI/ },
     { profile: "dev", set: ["launch.cpus=3", "launch.threads=2"], message: /multiple of sockets × threads/ },
     { profile: "dev", set: ["launch.maxCpus=7", "launch.threads=2"], message: /maxCpus is 7, not a multiple of sockets × threads/ },
+    { profile: "dev", set: ["launch.memorySlots=1", "launch.maxMemory=17T"], message: /launch.maxMemory is 17T: too large/ },
     { profile: "dev", set: ["launch.shares=[{tag: env}, {tag: env_share}]"], message: /both become the variable ENV_PATH/ },
   ])("refuses $profile $set", async ({ profile, set, message }) => {
     await expect(launchOf(profile, set)).rejects.toThrow(message);
+  });
+
+  test("accepts a kernel command line as long as Linux reads, with roothash=, and none that is longer", async () => {
+    const launchWith = (last: string) =>
+      launchOf("dev", [`kernel.cmdline=[${["a", "b", "c", "d", "e", "f", "g"].map((letter) => letter.repeat(256))},${last}]`]);
+    const { cmdline } = await launchWith("h");
+    const room = 2047 - `${cmdline} roothash=${sha256}`.length;
+    await launchWith("h".repeat(1 + room));
+    await expect(launchWith("h".repeat(2 + room))).rejects.toThrow("the kernel command line has 2048 bytes, and Linux reads only 2047");
   });
 
   // What a launcher would drop without a word.
