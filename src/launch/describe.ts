@@ -8,7 +8,8 @@ import { platforms } from "../model/platforms/index.js";
 import type { Platform } from "../model/platforms/platform.js";
 import type { Resolved } from "../model/resolved.js";
 import { placeholder, shareVariable } from "../model/shares.js";
-import { launchArgv } from "./argv.js";
+import { nitroArgv } from "./nitro-cli.js";
+import { type QemuOptions, qemuArgv } from "./qemu.js";
 
 /** What only the build knows. */
 export interface DescribeOptions {
@@ -23,8 +24,6 @@ export interface DescribeOptions {
     readonly packageVersion?: string;
     readonly vars?: { readonly path: string; readonly sha256: string };
   };
-  /** SEV-SNP: ID block and ID authentication information, base64, signed over the predicted launch digest. */
-  readonly idBlock?: { readonly idBlock: string; readonly idAuth: string };
 }
 
 /**
@@ -50,7 +49,7 @@ export function describeLaunch(
   const initrd = find(isInitrd);
   const eif = find(isEif);
   const disk = find((name) => name === files.disk);
-  const boot = eif !== undefined ? "enclave" : profile.boot === "uki" ? "disk" : "direct";
+  const boot = platform.starts === "enclave" ? "enclave" : profile.boot === "uki" ? "disk" : "direct";
   const need = <T>(value: T | undefined, name: string): T => {
     if (value === undefined) throw new HalError("input", `profile '${resolved.name}' boots ${name}, which is not among the artifacts`);
     return value;
@@ -58,8 +57,7 @@ export function describeLaunch(
   const firmware = firmwareOf(resolved, options);
   // An IGVM file has no hashes table: there the vTPM's PCR 4 and PCR 9 cover kernel, initrd and command line.
   const kernelHashes = boot === "direct" && firmware?.kind !== "igvm";
-  const described = platform.tee?.describe(writtenSettings(resolved), kernelHashes);
-  const tee = described === undefined ? undefined : { ...described, ...options.idBlock };
+  const tee = platform.tee?.describe(writtenSettings(resolved), kernelHashes);
   const launch: Omit<Launch, "argv"> = {
     schema: "hal.launch/v1",
     profile: resolved.name,
@@ -74,7 +72,7 @@ export function describeLaunch(
     ...(boot === "direct" ? { kernel: need(kernel, files.kernel), initrd: need(initrd, "an initrd") } : {}),
     ...(boot === "enclave" ? { ...(kernel && { kernel }), ...(initrd && { initrd }), eif: need(eif, "an EIF") } : {}),
     cmdline,
-    drives: boot !== "enclave" && disk !== undefined ? [{ id: "disk0", ...disk, format: "raw", snapshot: settings.disk.snapshot }] : [],
+    drives: disk !== undefined ? [{ id: "disk0", ...disk, format: "raw", snapshot: settings.disk.snapshot }] : [],
     ...(platform.virtio === undefined ? {} : { virtio: platform.virtio }),
     net: { ...platform.net, forwards: settings.forwards },
     ...(settings.vsock === undefined ? {} : { vsock: settings.vsock }),
@@ -101,6 +99,11 @@ export function describeLaunch(
   };
   if (boot === "disk") need(disk, files.disk);
   return { ...launch, argv: [...launchArgv(launch)] };
+}
+
+/** The command that starts an image on its own platform, run in the folder of launch.json. */
+export function launchArgv(launch: Omit<Launch, "argv">, options: QemuOptions = {}): readonly string[] {
+  return launch.boot === "enclave" ? nitroArgv(launch, options) : qemuArgv(launch, options);
 }
 
 /** A policy that nobody wrote stays QEMU's own: the command line has none. */

@@ -4,13 +4,14 @@ import { join } from "node:path";
 import { HalError } from "../lib/errors.js";
 import { cacheRoot } from "../lib/paths.js";
 import { runCommand } from "../lib/tools.js";
-import type { Accel } from "./qemu.js";
+import { ordinary } from "../model/platforms/index.js";
+import { type Accel, carefulTcgCpu } from "./qemu.js";
 
 /** A kernel without a root filesystem panics within two seconds under KVM. */
 const PROBE_MILLISECONDS = 20_000;
 
 /** The model that an ordinary guest gets: setting up the host's own is where nested KVM has been seen to fail. */
-const cpus: Readonly<Record<Accel, string>> = { kvm: "host", tcg: "max,-cx16" };
+const cpus: Readonly<Record<Accel, string>> = { kvm: "host", tcg: carefulTcgCpu };
 
 interface Answer {
   readonly boot: string;
@@ -65,7 +66,7 @@ export async function bootsKernel(kernel: string, accel: Accel, timeout = PROBE_
     if (line.includes("KVM internal error")) stop.abort();
   };
   const options = { allowFailure: true, timeout, onLine, signal: stop.signal };
-  await runCommand({ tool: "qemu-system-x86_64", args }, options).catch((error: unknown) => {
+  await runCommand({ tool: ordinary.emulator, args }, options).catch((error: unknown) => {
     if (!(error instanceof HalError) || error.kind !== "interrupted") throw error;
   });
   return panicked;

@@ -128,17 +128,13 @@ function devices(launch: Launch, place: Place, options: LibvirtOptions): Element
       drive.snapshot ? element("transient") : undefined,
     ),
   );
-  const model = launch.virtio?.["disable-legacy"] ? "virtio-non-transitional" : "virtio";
+  const modern = launch.virtio?.["disable-legacy"];
   return element(
     "devices",
     {},
     disks.length === 0
       ? undefined
-      : element(
-          "controller",
-          { type: "scsi", index: 0, model: launch.virtio?.["disable-legacy"] ? "virtio-non-transitional" : "virtio-scsi" },
-          driver || undefined,
-        ),
+      : element("controller", { type: "scsi", index: 0, model: modern ? "virtio-non-transitional" : "virtio-scsi" }, driver),
     ...disks,
     launch.net === undefined
       ? undefined
@@ -149,8 +145,8 @@ function devices(launch: Launch, place: Place, options: LibvirtOptions): Element
           ...launch.net.forwards.map(({ host, guest }) =>
             element("portForward", { proto: "tcp" }, element("range", { start: host, to: guest })),
           ),
-          element("model", { type: model }),
-          driver || undefined,
+          element("model", { type: modern ? "virtio-non-transitional" : "virtio" }),
+          driver,
           launch.net.rom === false ? element("rom", { enabled: "no" }) : undefined,
         ),
     ...launch.shares.map((share) => shareElement(share, place, options)),

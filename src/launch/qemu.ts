@@ -16,13 +16,9 @@ export interface QemuOptions {
   readonly base?: string;
   /** Default kvm. */
   readonly accel?: Accel;
-  readonly binary?: string;
   readonly cpuModel?: string;
   readonly cpus?: number;
-  /** RAM, as QEMU writes it: `2G`. */
-  readonly memory?: string;
-  /** Files instead of the image's own. */
-  readonly kernel?: string;
+  /** A file instead of the image's own. */
   readonly initrd?: string;
   readonly cmdline?: string;
   /** Disk images instead of the image's own, by drive id (`disk0`); an empty map leaves all drives out. */
@@ -31,10 +27,8 @@ export interface QemuOptions {
   readonly snapshot?: boolean;
   /** Directory (9p) or virtiofsd socket (virtiofs) of a share, by tag. */
   readonly shares?: Readonly<Record<string, string>>;
-  /** False: no network card. */
-  readonly network?: boolean;
-  /** Where the serial ports go, in order: `stdio` or a file. Monitors are off then. */
-  readonly serials?: readonly ("stdio" | { readonly file: string })[];
+  /** False: no serial port and no monitor. */
+  readonly consoles?: boolean;
   /** Further words at the end. */
   readonly extra?: readonly string[];
 }
@@ -52,11 +46,7 @@ export function qemuArgv(launch: Described, options: QemuOptions = {}): readonly
     launch.boot === "enclave"
       ? [accelerator, enclave, consoles]
       : [accelerator, machine, memory, firmware, tee, kernel, drives, network, vsock, shares, consoles];
-  const argv = [
-    options.binary ?? platforms[launch.platform].emulator,
-    ...parts.flatMap((part) => part(launch, options)),
-    ...(options.extra ?? []),
-  ];
+  const argv = [platforms[launch.platform].emulator, ...parts.flatMap((part) => part(launch, options)), ...(options.extra ?? [])];
   for (const word of argv) refuseControl(word, "the QEMU command");
   return argv;
 }
@@ -68,11 +58,11 @@ export function qemuArgv(launch: Described, options: QemuOptions = {}): readonly
 const accelerator: Part = (_launch, { accel = "kvm" }) => (accel === "kvm" ? ["-enable-kvm"] : ["-accel", "tcg,thread=single"]);
 
 const machine: Part = (launch, options) => {
-  const { type, options: machineOptions, noReboot, nodefaults } = launch.machine;
+  const { type, noReboot, nodefaults } = launch.machine;
   const { model, count, max, topology } = launch.cpu;
   const cpus = options.cpus ?? count;
   const whole = {
-    ...Object.fromEntries(Object.entries(machineOptions).filter(([name]) => name !== "kernel_irqchip" || options.accel !== "tcg")),
+    ...launch.machine.options,
     "confidential-guest-support": launch.tee?.id,
     "memory-backend": launch.memory.backend?.id,
     "igvm-cfg": launch.firmware?.kind === "igvm" ? "igvm0" : undefined,
@@ -99,16 +89,11 @@ const machine: Part = (launch, options) => {
   ];
 };
 
-const memory: Part = ({ memory: { size, slots, max, backend } }, options) => {
-  const amount = options.memory ?? size;
-  return [
-    "-m",
-    options.memory === undefined ? qemuOptions(size, { slots, maxmem: max }) : amount,
-    ...(backend === undefined
-      ? []
-      : ["-object", qemuOptions("memory-backend-memfd", { id: backend.id, size: amount, ...backend.options })]),
-  ];
-};
+const memory: Part = ({ memory: { size, slots, max, backend } }) => [
+  "-m",
+  qemuOptions(size, { slots, maxmem: max }),
+  ...(backend === undefined ? [] : ["-object", qemuOptions("memory-backend-memfd", { id: backend.id, size, ...backend.options })]),
+];
 
 const firmware: Part = (launch, { base, snapshot }) => {
   const file = launch.firmware;
@@ -138,12 +123,11 @@ const tee: Part = ({ tee: described }) => {
 };
 
 const kernel: Part = (launch, options) => {
-  const file = options.kernel ?? (launch.boot === "direct" ? launch.kernel?.path : undefined);
-  if (file === undefined) return [];
+  if (launch.boot !== "direct" || launch.kernel === undefined) return [];
   const initrd = options.initrd ?? launch.initrd?.path;
   return [
     "-kernel",
-    located(options.base, file),
+    located(options.base, launch.kernel.path),
     "-append",
     options.cmdline ?? launch.cmdline,
     ...(initrd === undefined ? [] : ["-initrd", located(options.base, initrd)]),
@@ -174,9 +158,9 @@ const drives: Part = (launch, options) => {
   ];
 };
 
-const network: Part = (launch, options) => {
+const network: Part = (launch) => {
   const { net } = launch;
-  if (net === undefined || options.network === false) return ["-nic", "none"];
+  if (net === undefined) return ["-nic", "none"];
   return [
     "-netdev",
     [`user,id=${net.id}`, ...net.forwards.map(({ host, guest }) => `hostfwd=tcp::${host}-:${guest}`)].join(","),
@@ -214,22 +198,15 @@ const shares: Part = (launch, options) =>
     ];
   });
 
-const consoles: Part = (launch, { serials }) => {
-  if (serials !== undefined) {
-    const ports = serials.flatMap((serial, index) =>
-      serial === "stdio"
-        ? ["-serial", "stdio"]
-        : ["-chardev", qemuOptions("file", { id: `serial${index}`, path: serial.file }), "-serial", `chardev:serial${index}`],
-    );
-    return ["-nographic", "-monitor", "none", ...(serials.length === 0 ? ["-serial", "none"] : ports)];
-  }
-  return [
-    "-nographic",
-    // Without defaults there is no serial port, and -nographic adds none.
-    ...(launch.machine.nodefaults ? ["-serial", "mon:stdio"] : []),
-    ...launch.monitors.flatMap((monitor) => ["-monitor", monitor.startsWith("unix:") ? `${monitor},server,nowait` : monitor]),
-  ];
-};
+const consoles: Part = (launch, options) =>
+  options.consoles === false
+    ? ["-nographic", "-monitor", "none", "-serial", "none"]
+    : [
+        "-nographic",
+        // Without defaults there is no serial port, and -nographic adds none.
+        ...(launch.machine.nodefaults ? ["-serial", "mon:stdio"] : []),
+        ...launch.monitors.flatMap((monitor) => ["-monitor", monitor.startsWith("unix:") ? `${monitor},server,nowait` : monitor]),
+      ];
 
 /** QEMU's emulation of a Nitro enclave (docs/system/i386/nitro-enclave.rst): the vsock is a vhost-user socket. */
 const enclave: Part = (launch, options) => {
@@ -242,9 +219,9 @@ const enclave: Part = (launch, options) => {
     "-smp",
     String(options.cpus ?? launch.cpu.count),
     "-m",
-    options.memory ?? launch.memory.size,
+    launch.memory.size,
     "-chardev",
-    qemuOptions("socket", { id: "vsock0", path: options.shares?.vsock ?? "vsock.socket" }),
+    qemuOptions("socket", { id: "vsock0", path: "vsock.socket" }),
     "-kernel",
     located(options.base, launch.eif.path),
   ];

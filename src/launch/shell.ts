@@ -1,8 +1,8 @@
 import { shellQuote } from "../lib/tools.js";
 import type { Launch } from "../model/generated.js";
 import { placeholder } from "../model/shares.js";
-import { nitroArgv } from "./nitro-cli.js";
-import { type QemuOptions, qemuArgv } from "./qemu.js";
+import { launchArgv } from "./describe.js";
+import type { QemuOptions } from "./qemu.js";
 
 type Share = Launch["shares"][number];
 
@@ -12,7 +12,7 @@ type Share = Launch["shares"][number];
  */
 export function shellScript(launch: Launch, options: QemuOptions = {}): string {
   const { base, ...rest } = options;
-  const argv = launch.boot === "enclave" ? nitroArgv(launch) : qemuArgv(launch, rest);
+  const argv = launchArgv(launch, rest);
   const open =
     launch.boot === "enclave" ? [] : launch.shares.filter((share) => share.path === undefined && options.shares?.[share.tag] === undefined);
   const lines = [

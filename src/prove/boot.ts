@@ -95,7 +95,7 @@ async function bootIn(dir: string, plan: BootPlan): Promise<BootRecord> {
       cmdline: plan.cmdline,
       ...(plan.initrd === undefined ? {} : { initrd: at("initrd") }),
       shares: Object.fromEntries(shares.map(({ tag }) => [tag, dir])),
-      serials: [],
+      consoles: false,
       extra: [
         ...port("console", 0, dir),
         ...port("probe", 1, dir),

@@ -5,7 +5,7 @@ import { nearestOrigin } from "../load/tree.js";
 import { firmwarePackages } from "../model/firmware-packages.js";
 import type { Profile } from "../model/generated.js";
 import { platforms } from "../model/platforms/index.js";
-import type { PlatformName, RestrictedKey } from "../model/platforms/platform.js";
+import { type PlatformName, restrictedKeys } from "../model/platforms/platform.js";
 import type { Resolved } from "../model/resolved.js";
 import { shareVariable } from "../model/shares.js";
 
@@ -36,17 +36,6 @@ export function withLaunchDefaults(profile: Profile, name: PlatformName): { read
   }
   return { profile: { ...profile, launch: given }, defaults };
 }
-
-const restrictedKeys: readonly RestrictedKey[] = [
-  "firmware",
-  "forwards",
-  "hostData",
-  "igvm",
-  "monitors",
-  "policy",
-  "quoteGenerationSocket",
-  "shares",
-];
 
 const MiB = 2 ** 20;
 const MAX_MEMORY_BYTES = 16 * 2 ** 40;

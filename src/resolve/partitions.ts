@@ -14,17 +14,18 @@ const typeGuids = {
 
 /** The partitions of disk.img, in disk order; none for an image that lives in RAM. */
 export function partitionsOf(profileName: string, boot: Profile["boot"], layout: Layout): Partition[] {
-  const partition = (name: Partition["name"], size: string | undefined): Partition => ({
+  const partition = (name: Partition["name"], size?: string): Partition => ({
     name,
     type: typeGuids[name],
     uuid: stableUuid(`${profileName}/${name}`),
     size: size === undefined ? undefined : parseSize(size),
   });
-  if (layout.root.type === "ram") return boot === "uki" ? [partition("esp", undefined)] : [];
+  const esp = boot === "uki" ? [partition("esp")] : [];
+  if (layout.root.type === "ram") return esp;
   return [
-    ...(boot === "uki" ? [partition("esp", undefined)] : []),
+    ...esp,
     partition("root", layout.root.size),
-    partition("verity", undefined),
+    partition("verity"),
     ...(layout.rw === undefined ? [] : [partition("rw", layout.rw.size)]),
     ...(layout.swap === undefined ? [] : [partition("swap", layout.swap.size)]),
   ];

@@ -2,7 +2,7 @@ import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { readLaunch, readManifest, readMeasurements } from "../bundle/documents.js";
 import { files, isUnlisted } from "../bundle/files.js";
-import { launchArgv } from "../launch/argv.js";
+import { launchArgv } from "../launch/describe.js";
 import { canonicalJson, sha256File } from "../lib/digest.js";
 import { formatError, HalError } from "../lib/errors.js";
 import { requestOf } from "../measure/from-bundle.js";

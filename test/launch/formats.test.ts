@@ -268,7 +268,7 @@ describe("nitro-cli", () => {
 
 describe("hostile text", () => {
   test("QEMU opens exactly the files that were meant", async () => {
-    const launch = withoutTee(
+    const { net: _net, ...launch } = withoutTee(
       await launchOf("sev", ["layout=hardened", "launch.memory=128M", "launch.maxCpus=4", "launch.memorySlots=1", "launch.maxMemory=256M"]),
     );
     await writeFile(join(dir, "disk.img"), Buffer.alloc(1 << 20));
@@ -278,8 +278,7 @@ describe("hostile text", () => {
       base: dir,
       accel: "tcg",
       cpuModel: "max",
-      network: false,
-      serials: [{ file: join(dir, "serial,0") }],
+      consoles: false,
       shares: { env_share: dir, certs_share: dir },
       extra: ["-S", "-qmp", "stdio"],
     });
@@ -291,7 +290,6 @@ describe("hostile text", () => {
     );
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
     expect(stdout).toContain(JSON.stringify(join(dir, "disk.img")).slice(1, -1));
-    expect(existsSync(join(dir, "serial,0"))).toBe(true);
   });
 
   test.each(["a\nb", "a\u0000b", "a\u007fb", "a\u001b[2Jb"])("refuses control characters: %j", (text) => {

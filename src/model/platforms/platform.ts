@@ -17,7 +17,17 @@ export interface Objection {
 }
 
 /** Keys of `launch` that only some platforms have. */
-export type RestrictedKey = "firmware" | "forwards" | "hostData" | "igvm" | "monitors" | "policy" | "quoteGenerationSocket" | "shares";
+export const restrictedKeys = [
+  "firmware",
+  "forwards",
+  "hostData",
+  "igvm",
+  "monitors",
+  "policy",
+  "quoteGenerationSocket",
+  "shares",
+] as const;
+type RestrictedKey = (typeof restrictedKeys)[number];
 
 /** A QEMU `-object`: written as `TYPE,key=value,…`, or as JSON where a value is itself an object. */
 export interface QemuObject {
