@@ -32,31 +32,22 @@ interface Options {
   readonly json?: boolean;
 }
 
-// What reads an output directory loads the schemas: bare files do without, and start in a third of the time.
-/** Predicts what the hardware will report: of an output directory, varied by options, or of bare files. */
+/**
+ * `hal measure`: predicts the registers that the hardware will report. It measures an output directory, an output directory with
+ * some values replaced by options, or files that options name. With `--diff`, it compares two output directories instead.
+ * Modules that read an output directory also load the schemas. hal imports them only for a directory, to start faster for files.
+ * @throws HalError "input" for missing or contradictory options, and for files that cannot be measured
+ */
 export async function measure(dir: string | undefined, options: Options): Promise<void> {
-  if (options.diff !== undefined) {
-    if (dir === undefined)
-      throw new HalError("input", "--diff compares two output directories", { remedy: "hal measure OUT/A --diff OUT/B" });
-    if (options.explain || Object.keys(bareRequest(options)).length > 0)
-      throw new HalError("input", "--diff compares what was measured of two directories: nothing else can be given with it but --json", {
-        remedy: "hal measure OUT/A --diff OUT/B",
-      });
-    const differences = await (await import("../measure/diff.js")).diffOutputs(dir, options.diff);
-    if (options.json) printJson(differences);
-    else print(differences.length === 0 ? "no register differs" : differenceText(differences));
-    return;
-  }
-  const given = bareRequest(options);
-  const request = dir === undefined ? complete(given, options.platform) : varied(await requestOfDir(dir, options.platform), given);
-  refuseParts(request, given);
+  if (options.diff !== undefined) return printDifferences(dir, options.diff, options);
+  const given = requestedValues(options);
+  const request = dir === undefined ? requestForFiles(given) : replaceValues(await requestForDirectory(dir, options.platform), given);
+  refuseIgnoredParts(request, given);
   const prediction = await predict(request);
-  if (dir !== undefined && Object.keys(given).length === 0) await writeMissing(dir, toMeasurements(prediction));
-  if (options.json) {
-    printJson(options.explain ? { ...toMeasurements(prediction), steps: prediction.values.map(explained) } : toMeasurements(prediction));
-    return;
-  }
-  print(options.explain ? prediction.values.map(explainText).join("\n") : measurementTable(toMeasurements(prediction)));
+  const measurements = toMeasurements(prediction);
+  if (dir !== undefined && Object.keys(given).length === 0) await writeIfMissing(dir, measurements);
+  if (options.json) return printJson(options.explain ? { ...measurements, steps: prediction.values.map(stepsAsJson) } : measurements);
+  print(options.explain ? prediction.values.map(stepsAsText).join("\n") : measurementTable(measurements));
   const compared = prediction.values.flatMap(({ platform, register }) => {
     const field = evidenceField(platform, register);
     return field === undefined ? [] : [`compare ${register} with ${field}`];
@@ -65,23 +56,33 @@ export async function measure(dir: string | undefined, options: Options): Promis
   for (const { platform, register, why } of prediction.notPredicted) note(`not predicted: ${platform} ${register}: ${why}`);
 }
 
-/** An output directory without measurements.json gets it, as its build wrote it; one that is there is the manifest's. */
-async function writeMissing(dir: string, measurements: Measurements): Promise<void> {
+async function printDifferences(dir: string | undefined, other: string, options: Options): Promise<void> {
+  const remedy = "run: hal measure OUT/A --diff OUT/B";
+  if (dir === undefined) throw new HalError("input", "--diff needs two output directories", { remedy });
+  if (options.explain || Object.keys(requestedValues(options)).length > 0)
+    throw new HalError("input", "--diff compares the written measurements and accepts no other option than --json", { remedy });
+  const differences = await (await import("../measure/diff.js")).diffOutputs(dir, other);
+  if (options.json) printJson(differences);
+  else print(differences.length === 0 ? "no register differs" : differenceText(differences));
+}
+
+/** Writes measurements.json as the build writes it. It never replaces the file, because the manifest contains its digest. */
+async function writeIfMissing(dir: string, measurements: Measurements): Promise<void> {
   const { writeDocument } = await import("../bundle/documents.js");
   await writeDocument(dir, "measurements", measurements, "wx").catch((error: NodeJS.ErrnoException) => {
     if (!["EEXIST", "EROFS", "EACCES", "EPERM"].includes(error.code ?? "")) throw error;
   });
 }
 
-async function requestOfDir(dir: string, platform: MeasuredPlatform | undefined): Promise<MeasureRequest> {
+async function requestForDirectory(dir: string, platform: MeasuredPlatform | undefined): Promise<MeasureRequest> {
   return (await import("../measure/from-bundle.js")).requestOf(dir, platform);
 }
 
 /**
- * What is given, over the directory's own. Another firmware is of another release, which it tells or --firmware-version does, and has
- * other variables. A unified kernel image that QEMU starts has its command line inside and none beside it.
+ * Replaces values of an output directory by those of the options. A firmware file from the options also removes the release and the
+ * variables of the directory's firmware. A unified kernel image that QEMU starts contains its command line, so that is removed too.
  */
-function varied({ firmwareVersion, vars, cmdline, ...own }: MeasureRequest, given: Partial<MeasureRequest>): MeasureRequest {
+function replaceValues({ firmwareVersion, vars, cmdline, ...own }: MeasureRequest, given: Partial<MeasureRequest>): MeasureRequest {
   const release =
     given.firmware !== undefined
       ? {}
@@ -90,31 +91,37 @@ function varied({ firmwareVersion, vars, cmdline, ...own }: MeasureRequest, give
   return { ...own, ...release, ...line, ...given };
 }
 
-/** One file that boots everything has its kernel, initrd and command line in it: others beside it would be left out without a word. */
-function refuseParts({ platforms, eif, boot, uki }: MeasureRequest, given: Partial<MeasureRequest>): void {
-  // Without --uki, --kernel names it; and of a SEV guest QEMU hashes what stands beside it.
-  const named = boot === "uki-kernel" && uki === undefined && platforms.includes("vtpm");
-  const parts = { "--kernel": named ? undefined : given.kernel, "--initrd": given.initrds?.[0], "--cmdline": given.cmdline };
+/**
+ * Refuses a kernel, initrd or command line that the measurement would ignore.
+ * An enclave image and a unified kernel image already contain all three.
+ */
+function refuseIgnoredParts({ platforms, eif, boot, uki }: MeasureRequest, given: Partial<MeasureRequest>): void {
+  // Without --uki, --kernel names the unified kernel image. Only a vTPM ignores the other parts: for SEV, QEMU hashes them.
+  const kernelIsUki = boot === "uki-kernel" && uki === undefined && platforms.includes("vtpm");
+  const parts = { "--kernel": kernelIsUki ? undefined : given.kernel, "--initrd": given.initrds?.[0], "--cmdline": given.cmdline };
   const [option] = Object.entries(parts).find(([, value]) => value !== undefined) ?? [];
   const whole =
     eif !== undefined && platforms.includes("nitro")
       ? "an enclave image"
-      : named || (boot !== "direct" && uki !== undefined)
+      : kernelIsUki || (boot !== "direct" && uki !== undefined)
         ? "a unified kernel image"
         : undefined;
   if (option !== undefined && whole !== undefined)
-    throw new HalError("input", `${option} varies nothing: ${whole} is measured as it is`, {
-      remedy: `give the parts without it, or another one with ${whole === "an enclave image" ? "--eif" : "--uki"}`,
+    throw new HalError("input", `${option} has no effect, because ${whole} already contains it`, {
+      remedy: `remove ${option}, or name another file with ${whole === "an enclave image" ? "--eif" : "--uki"}`,
     });
 }
 
-/** The options as a request; what is not given is not there, so that it can be laid over an output directory's own. */
-function bareRequest(options: Options): Partial<MeasureRequest> {
+/**
+ * Returns the values that the options set. A value that no option sets has no key in the result.
+ * @throws HalError "input" for an option with a malformed value
+ */
+function requestedValues(options: Options): Partial<MeasureRequest> {
   const { firmware, firmwareVersion, igvm, kernel, cmdline, eif, uki, disk, cpuModel, memory, qemuVersion, boot, passOrder } = options;
   if (options.guestFeatures !== undefined && !/^0x[0-9a-fA-F]{1,16}$/.test(options.guestFeatures))
-    throw new HalError("input", `--guest-features ${options.guestFeatures} is not hexadecimal`, { remedy: "like 0x1" });
+    throw new HalError("input", `--guest-features ${options.guestFeatures} is not hexadecimal`, { remedy: "use a number such as 0x1" });
   if (memory !== undefined && !/^[1-9][0-9]{0,8}[KMGT]?$/.test(memory))
-    throw new HalError("input", `--memory ${memory} is not a size`, { remedy: "like 8G" });
+    throw new HalError("input", `--memory ${memory} is not a size`, { remedy: "use a size such as 8G" });
   const given = {
     firmware,
     firmwareVersion,
@@ -134,29 +141,35 @@ function bareRequest(options: Options): Partial<MeasureRequest> {
   return {
     ...(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Partial<MeasureRequest>),
     ...(options.initrd.length === 0 ? {} : { initrds: options.initrd }),
-    ...(options.vcpus === undefined ? {} : { vcpus: vcpuCounts(options.vcpus) }),
+    ...(options.vcpus === undefined ? {} : { vcpus: parseVcpus(options.vcpus) }),
     ...(options.nativeZero ? { nativeZero: true } : {}),
     ...(options.platform && { platforms: [options.platform] }),
   };
 }
 
-function vcpuCounts(text: string): number[] {
+function parseVcpus(text: string): number[] {
   const counts = text.split(",").map(Number);
   if (!/^[0-9]+(,[0-9]+)*$/.test(text) || counts.some((count) => count < 1 || count > 4096)) {
-    throw new HalError("input", `--vcpus ${text} is not a list of numbers from 1 to 4096`, { remedy: "like 4, or 1,2,4,8" });
+    throw new HalError("input", `--vcpus ${text} is not a list of numbers from 1 to 4096`, { remedy: "use a list such as 4 or 1,2,4,8" });
   }
   return [...new Set(counts)];
 }
 
-/** Bare files: the platform must be said, everything else has the values that hal's own launch metadata would have. */
-function complete(given: Partial<MeasureRequest>, platform: MeasuredPlatform | undefined): MeasureRequest {
+/**
+ * Completes a request for files that options name. Values without an option are those of launch.json by default.
+ * @throws HalError "input" if the platform, or a required number of vCPUs, is missing
+ */
+function requestForFiles(given: Partial<MeasureRequest>): MeasureRequest {
+  const [platform] = given.platforms ?? [];
   if (!platform)
-    throw new HalError("input", "give an output directory, or --platform and files", {
-      remedy: "hal measure out/sev-snp, or hal measure --platform sev-snp --firmware OVMF.fd --vcpus 4 --cpu-model EPYC-v4",
+    throw new HalError("input", "hal measure needs an output directory, or --platform and files", {
+      remedy: "for example: hal measure out/sev-snp, or hal measure --platform sev-snp --firmware OVMF.fd --vcpus 4 --cpu-model EPYC-v4",
     });
   const { measuresVcpus, kernelHeader } = measuredPlatforms[platform];
   if (measuresVcpus && given.vcpus === undefined && given.igvm === undefined)
-    throw new HalError("input", "--vcpus is missing: each vCPU's first state is measured", { remedy: "give --vcpus N" });
+    throw new HalError("input", "--vcpus is missing, and the platform measures the initial state of each vCPU", {
+      remedy: "add --vcpus N",
+    });
   return {
     platforms: [platform],
     initrds: [],
@@ -168,7 +181,7 @@ function complete(given: Partial<MeasureRequest>, platform: MeasuredPlatform | u
   };
 }
 
-/** What made each register differ, its banks together. */
+/** Lists each register that differs, with its banks and the reasons. */
 function differenceText(differences: readonly Difference[]): string {
   const groups = new Map<string, { readonly banks: string[]; readonly because: readonly string[] }>();
   for (const { platform, register, bank, because } of differences) {
@@ -182,7 +195,7 @@ function differenceText(differences: readonly Difference[]): string {
     .join("\n");
 }
 
-/** One line per register: the value, and what it holds for. */
+/** Returns a table with one line for each register: its value and the conditions under which it is valid. */
 export function measurementTable({ values }: Measurements): string {
   return table(
     values.map(({ platform, register, bank, value, holdsFor }) => [
@@ -197,7 +210,7 @@ export function measurementTable({ values }: Measurements): string {
   );
 }
 
-function explained({ platform, register, bank, steps }: ExplainedValue) {
+function stepsAsJson({ platform, register, bank, steps }: ExplainedValue) {
   return {
     platform,
     register,
@@ -206,7 +219,7 @@ function explained({ platform, register, bank, steps }: ExplainedValue) {
   };
 }
 
-function explainText(value: ExplainedValue): string {
+function stepsAsText(value: ExplainedValue): string {
   const rows = value
     .steps()
     .map(({ what, digest, gpa, size, from }) => [

@@ -11,12 +11,12 @@ import { placeholder, shareVariable } from "../model/shares.js";
 import { nitroArgv } from "./nitro-cli.js";
 import { type QemuOptions, qemuArgv } from "./qemu.js";
 
-/** What only the build knows. */
+/** Facts that are known only after a build. */
 export interface DescribeOptions {
   readonly backend?: NonNullable<Launch["backend"]>;
   /**
-   * The firmware (or IGVM) file that was measured: its path, relative to launch.json or absolute, and digest.
-   * Without it, launch.json names the file that the profile names and has no digest.
+   * The measured firmware or IGVM file. Paths are absolute, or relative to launch.json; digests are hex.
+   * Without it, launch.json contains the path of the profile and no digest.
    */
   readonly firmware?: {
     readonly path: string;
@@ -27,10 +27,11 @@ export interface DescribeOptions {
 }
 
 /**
- * Everything needed to start the image, and which reference measurements belong to exactly this combination.
+ * Returns launch.json: everything that a launcher needs to start the image, and the reference measurements that belong to it.
+ * It refuses no setting, because `resolve` already checked them all.
  * @param artifacts name, size in bytes and SHA-256 of every file of the output directory
- * @param cmdline the complete kernel command line, with `roothash=` where the root is verified
- * @throws HalError "input" where an artifact that boots is missing; `resolve` has judged the settings
+ * @param cmdline the complete kernel command line, with `roothash=` if the root is verified
+ * @throws HalError "input" if the artifacts lack a file that the image boots, or if an enclave has too little memory for its EIF
  */
 export function describeLaunch(
   resolved: Resolved,
@@ -50,14 +51,15 @@ export function describeLaunch(
   const eif = find(isEif);
   const disk = find((name) => name === files.disk);
   const boot = platform.starts === "enclave" ? "enclave" : profile.boot === "uki" ? "disk" : "direct";
-  const need = <T>(value: T | undefined, name: string): T => {
-    if (value === undefined) throw new HalError("input", `profile '${resolved.name}' boots ${name}, which is not among the artifacts`);
+  const required = <T>(value: T | undefined, name: string): T => {
+    if (value === undefined)
+      throw new HalError("input", `profile '${resolved.name}' boots ${name}, and the output directory has no such file`);
     return value;
   };
   const firmware = firmwareOf(resolved, options);
-  // An IGVM file has no hashes table: there the vTPM's PCR 4 and PCR 9 cover kernel, initrd and command line.
+  // An IGVM file has no table of hashes. Its vTPM measures kernel, initrd and command line into PCR 4 and PCR 9.
   const kernelHashes = boot === "direct" && firmware?.kind !== "igvm";
-  const tee = platform.tee?.describe(writtenSettings(resolved), kernelHashes);
+  const tee = platform.tee?.describe(withoutDefaultPolicy(resolved), kernelHashes);
   const launch: Omit<Launch, "argv"> = {
     schema: "hal.launch/v1",
     profile: resolved.name,
@@ -69,8 +71,8 @@ export function describeLaunch(
     cpu: cpuOf(settings, platform),
     memory: memoryOf(settings, platform),
     ...(firmware === undefined ? {} : { firmware }),
-    ...(boot === "direct" ? { kernel: need(kernel, files.kernel), initrd: need(initrd, "an initrd") } : {}),
-    ...(boot === "enclave" ? { ...(kernel && { kernel }), ...(initrd && { initrd }), eif: need(eif, "an EIF") } : {}),
+    ...(boot === "direct" ? { kernel: required(kernel, files.kernel), initrd: required(initrd, "an initrd") } : {}),
+    ...(boot === "enclave" ? { ...(kernel && { kernel }), ...(initrd && { initrd }), eif: required(eif, "an EIF") } : {}),
     cmdline,
     drives: disk !== undefined ? [{ id: "disk0", ...disk, format: "raw", snapshot: settings.disk.snapshot }] : [],
     ...(platform.virtio === undefined ? {} : { virtio: platform.virtio }),
@@ -97,17 +99,21 @@ export function describeLaunch(
       },
     },
   };
-  if (boot === "disk") need(disk, files.disk);
+  if (boot === "disk") required(disk, files.disk);
   return { ...launch, argv: [...launchArgv(launch)] };
 }
 
-/** The command that starts an image on its own platform, run in the folder of launch.json. */
+/**
+ * Returns the command that starts an image on its own platform: nitro-cli for an enclave, else QEMU.
+ * Without a base in the options, the command must run in the folder of launch.json.
+ * @throws HalError "input" as `nitroArgv` and `qemuArgv`
+ */
 export function launchArgv(launch: Omit<Launch, "argv">, options: QemuOptions = {}): readonly string[] {
   return launch.boot === "enclave" ? nitroArgv(launch, options) : qemuArgv(launch, options);
 }
 
-/** A policy that nobody wrote stays QEMU's own: the command line has none. */
-function writtenSettings({ profile: { launch }, defaults }: Resolved): Profile["launch"] {
+/** Returns the settings without a guest policy that is only a default. QEMU then uses its own default policy, which is the same. */
+function withoutDefaultPolicy({ profile: { launch }, defaults }: Resolved): Profile["launch"] {
   const { policy, ...rest } = launch;
   return policy === undefined || defaults.has("/launch/policy") ? rest : { ...rest, policy };
 }
@@ -115,7 +121,7 @@ function writtenSettings({ profile: { launch }, defaults }: Resolved): Profile["
 function cpuOf(settings: Profile["launch"], platform: Platform): Launch["cpu"] {
   const { sockets, threads, cpus, maxCpus } = settings;
   const packages = (sockets ?? 1) * (threads ?? 1);
-  // QEMU lays out every CPU that there may be, and starts with the first of them.
+  // The topology of QEMU contains all CPUs, also those that are added later.
   const all = maxCpus ?? cpus;
   return {
     model: settings.cpuModel ?? platform.defaults.cpuModel,
@@ -129,7 +135,7 @@ function cpuOf(settings: Profile["launch"], platform: Platform): Launch["cpu"] {
 
 function memoryOf(settings: Profile["launch"], platform: Platform): Launch["memory"] {
   const virtiofs = settings.shares.some((share) => share.type === "virtiofs");
-  // vhost-user devices read the guest's memory through a file descriptor, so it must be shared.
+  // A vhost-user device reads the guest's memory through a file descriptor, so the memory must be shared.
   const shared = virtiofs ? { share: true } : {};
   const backend = platform.memory ?? (virtiofs ? { id: "ram1", options: {} } : undefined);
   return {

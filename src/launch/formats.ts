@@ -8,17 +8,17 @@ import { shellScript } from "./shell.js";
 
 type Format = (launch: Launch, options: QemuOptions) => string;
 
-/** Every way to write down how an image is started: renderings of the one launch.json. Each ends with a newline. */
+/** The formats of `hal run --format`. Each function writes launch.json as text for one launcher, with a newline at its end. */
 export const formats = {
-  qemu: (launch, options) => command(qemuArgv(launch, options)),
+  qemu: (launch, options) => commandLine(qemuArgv(launch, options)),
   shell: shellScript,
   libvirt: libvirtXml,
   "cocos-env": cocosEnvironment,
-  "nitro-cli": (launch, options) => command(nitroArgv(launch, options)),
+  "nitro-cli": (launch, options) => commandLine(nitroArgv(launch, options)),
 } as const satisfies Readonly<Record<string, Format>>;
 
 export type FormatName = keyof typeof formats;
 
-function command([tool = "", ...args]: readonly string[]): string {
+function commandLine([tool = "", ...args]: readonly string[]): string {
   return `${formatCommand({ tool, args })}\n`;
 }

@@ -7,52 +7,56 @@ import { runCommand } from "../lib/tools.js";
 import { ordinary } from "../model/platforms/index.js";
 import { type Accel, carefulTcgCpu } from "./qemu.js";
 
-/** A kernel without a root filesystem panics within two seconds under KVM. */
+/** Under KVM, a kernel without a root filesystem panics within two seconds. */
 const PROBE_MILLISECONDS = 20_000;
 
-/** The model that an ordinary guest gets: setting up the host's own is where nested KVM has been seen to fail. */
+/** The CPU models of ordinary guests. Nested KVM failed in tests while it set up the model `host`. */
 const cpus: Readonly<Record<Accel, string>> = { kvm: "host", tcg: carefulTcgCpu };
 
-interface Answer {
+interface ProbeResult {
+  /** The kernel's boot id, which changes at each boot of the host. */
   readonly boot: string;
   readonly works: boolean;
 }
 
 /**
- * Whether KVM boots Linux here. /dev/kvm can exist, open, run a few instructions and still fail later: a nested host
- * without hardware virtualization stops at an instruction that it cannot emulate. So a kernel is booted. The answer is
- * kept until the host's next boot.
+ * Reports whether KVM boots Linux on this host. hal boots a kernel to find out, because opening /dev/kvm proves little:
+ * a nested host without hardware virtualization runs some instructions and stops at the first one that it cannot emulate.
+ * hal caches the result until the next boot of the host.
  * @param kernel path of a bzImage
  */
 export async function kvmWorks(kernel: string): Promise<boolean> {
   try {
     await access("/dev/kvm", constants.R_OK | constants.W_OK);
   } catch {
-    return false; // not kept: the user may join group kvm
+    return false; // Not cached, because the user can join the group kvm.
   }
   const boot = (await readFile("/proc/sys/kernel/random/boot_id", "utf8").catch(() => "")).trim();
   const cache = join(cacheRoot(), "kvm-boots.json");
-  const known = parseAnswer(await readFile(cache, "utf8").catch(() => ""));
+  const known = parseProbeResult(await readFile(cache, "utf8").catch(() => ""));
   if (boot !== "" && known?.boot === boot) return known.works;
   const works = await bootsKernel(kernel, "kvm");
-  // The cache only saves time: hal goes on where it cannot be written.
+  // The cache only saves time, so hal ignores a failed write.
   await mkdir(cacheRoot(), { recursive: true })
-    .then(() => writeFile(cache, JSON.stringify({ boot, works } satisfies Answer)))
+    .then(() => writeFile(cache, JSON.stringify({ boot, works } satisfies ProbeResult)))
     .catch(() => {});
   return works;
 }
 
-function parseAnswer(text: string): Answer | undefined {
+function parseProbeResult(text: string): ProbeResult | undefined {
   try {
-    return JSON.parse(text) as Answer;
+    return JSON.parse(text) as ProbeResult;
   } catch {
     return undefined;
   }
 }
 
 /**
- * Boots a kernel without root filesystem under an accelerator.
- * @returns true when the kernel came as far as the panic that nothing can be mounted
+ * Boots a kernel without a root filesystem.
+ * @param kernel path of a bzImage
+ * @param timeout milliseconds
+ * @returns true if the kernel panics because it finds no root filesystem
+ * @throws HalError "tool" if QEMU is missing
  */
 export async function bootsKernel(kernel: string, accel: Accel, timeout = PROBE_MILLISECONDS): Promise<boolean> {
   const stop = new AbortController();
@@ -62,7 +66,7 @@ export async function bootsKernel(kernel: string, accel: Accel, timeout = PROBE_
   let panicked = false;
   const onLine = (line: string): void => {
     if (line.includes("Kernel panic - not syncing")) panicked = true;
-    // QEMU then stops the guest and waits for a debugger.
+    // After this error, QEMU stops the guest and waits for a debugger.
     if (line.includes("KVM internal error")) stop.abort();
   };
   const options = { allowFailure: true, timeout, onLine, signal: stop.signal };

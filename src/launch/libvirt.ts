@@ -3,27 +3,27 @@ import { type Element, element, xmlText } from "../codecs/xml.js";
 import { HalError } from "../lib/errors.js";
 import { parseSize } from "../lib/size.js";
 import type { Launch } from "../model/generated.js";
-import { located } from "./quote.js";
+import { pathFrom, qemuOptions } from "./quote.js";
 import { teeRules } from "./tee.js";
 
 export interface LibvirtOptions {
-  /** The folder of launch.json, absolute: libvirt knows no relative paths. */
+  /** The folder of launch.json, as an absolute path. libvirt accepts no relative paths. */
   readonly base?: string;
-  /** Directory (9p) or virtiofsd socket (virtiofs) of a share, by tag. */
+  /** The directory (9p) or virtiofsd socket (virtiofs) of each share, by tag. */
   readonly shares?: Readonly<Record<string, string>>;
 }
 
-/** Where libvirt keeps images, when nobody says where ours is. */
+/** libvirt's own folder for images. hal uses it if the caller gives no base. */
 const IMAGES = "/var/lib/libvirt/images";
 
 /**
- * The libvirt domain of an image (libvirt.org/formatdomain.html), valid against libvirt's own schema. What libvirt has no element
- * for, an IGVM file, goes through its `qemu:commandline`.
- * @throws HalError "input" for a path that is not absolute, a share without a directory, or a text that XML cannot hold
+ * Returns the libvirt domain of an image as XML (libvirt.org/formatdomain.html). It is valid against libvirt's schema.
+ * libvirt has no element for an IGVM file. The domain passes that file to QEMU through `qemu:commandline`.
+ * @throws HalError "input" for an enclave, a relative path, a share without a directory, or a character that XML cannot contain
  */
 export function libvirtXml(launch: Launch, options: LibvirtOptions = {}): string {
-  if (launch.boot === "enclave") throw new HalError("input", "libvirt starts no Nitro enclaves", { remedy: "--format nitro-cli" });
-  const place = placer(launch, options);
+  if (launch.boot === "enclave") throw new HalError("input", "libvirt cannot start a Nitro enclave", { remedy: "use --format nitro-cli" });
+  const toAbsolute = absolutePathsFrom(options.base ?? `${IMAGES}/${launch.profile}`);
   const igvm = launch.firmware?.kind === "igvm" ? launch.firmware : undefined;
   const shared = launch.memory.backend !== undefined || launch.shares.some((share) => share.type === "virtiofs");
   const root = element(
@@ -36,7 +36,7 @@ export function libvirtXml(launch: Launch, options: LibvirtOptions = {}): string
     element("memory", { unit: "b" }, String(launch.memory.bytes)),
     shared ? element("memoryBacking", {}, element("source", { type: "memfd" }), element("access", { mode: "shared" })) : undefined,
     element("vcpu", { current: launch.cpu.max === undefined ? undefined : launch.cpu.count }, String(launch.cpu.max ?? launch.cpu.count)),
-    osElement(launch, place),
+    osElement(launch, toAbsolute),
     element(
       "features",
       {},
@@ -49,26 +49,26 @@ export function libvirtXml(launch: Launch, options: LibvirtOptions = {}): string
       ? element("clock", { offset: "utc" }, element("timer", { name: "hpet", present: "no" }))
       : undefined,
     launch.machine.noReboot ? element("on_reboot", {}, "destroy") : undefined,
-    devices(launch, place, options),
+    devices(launch, toAbsolute, options),
     securityElement(launch),
     igvm === undefined
       ? undefined
-      : commandLine(["-object", `igvm-cfg,id=igvm0,file=${place(igvm.path).replaceAll(",", ",,")}`, "-machine", "igvm-cfg=igvm0"]),
+      : commandLine(["-object", qemuOptions("igvm-cfg", { id: "igvm0", file: toAbsolute(igvm.path) }), "-machine", "igvm-cfg=igvm0"]),
   );
   return xmlText(root);
 }
 
-type Place = (path: string) => string;
+type ToAbsolute = (path: string) => string;
 
-function placer(launch: Launch, { base }: LibvirtOptions): Place {
+function absolutePathsFrom(base: string): ToAbsolute {
   return (path) => {
-    const whole = located(base ?? `${IMAGES}/${launch.profile}`, path);
-    if (!isAbsolute(whole)) throw new HalError("input", `libvirt needs absolute paths, and ${whole} is relative`);
-    return whole;
+    const absolute = pathFrom(base, path);
+    if (!isAbsolute(absolute)) throw new HalError("input", `libvirt requires absolute paths, and ${absolute} is relative`);
+    return absolute;
   };
 }
 
-function osElement(launch: Launch, place: Place): Element {
+function osElement(launch: Launch, toAbsolute: ToAbsolute): Element {
   const { firmware } = launch;
   const direct = launch.boot === "direct" && launch.kernel !== undefined;
   const loader =
@@ -80,17 +80,17 @@ function osElement(launch: Launch, place: Place): Element {
             firmware.kind === "bios"
               ? { type: "rom", stateless: launch.tee === undefined ? undefined : "yes" }
               : { type: "pflash", readonly: "yes" },
-            place(firmware.path),
+            toAbsolute(firmware.path),
           ),
-          firmware.vars === undefined ? undefined : element("nvram", { template: place(firmware.vars.path) }),
+          firmware.vars === undefined ? undefined : element("nvram", { template: toAbsolute(firmware.vars.path) }),
         ];
   return element(
     "os",
     {},
     element("type", { arch: "x86_64", machine: launch.machine.type }, "hvm"),
     ...loader,
-    direct ? element("kernel", {}, place(launch.kernel?.path ?? "")) : undefined,
-    direct && launch.initrd !== undefined ? element("initrd", {}, place(launch.initrd.path)) : undefined,
+    direct ? element("kernel", {}, toAbsolute(launch.kernel?.path ?? "")) : undefined,
+    direct && launch.initrd !== undefined ? element("initrd", {}, toAbsolute(launch.initrd.path)) : undefined,
     direct ? element("cmdline", {}, launch.cmdline) : element("boot", { dev: "hd" }),
   );
 }
@@ -98,7 +98,7 @@ function osElement(launch: Launch, place: Place): Element {
 function cpuElement({ cpu, memory }: Launch): Element {
   const topology =
     cpu.topology && element("topology", { sockets: cpu.topology.sockets, cores: cpu.topology.cores, threads: cpu.topology.threads });
-  // libvirt has memory slots only together with a NUMA cell.
+  // libvirt accepts memory slots only together with a NUMA cell.
   const all = cpu.max ?? cpu.count;
   const cell =
     memory.slots === undefined
@@ -115,7 +115,7 @@ function cpuElement({ cpu, memory }: Launch): Element {
   );
 }
 
-function devices(launch: Launch, place: Place, options: LibvirtOptions): Element {
+function devices(launch: Launch, toAbsolute: ToAbsolute, options: LibvirtOptions): Element {
   const iommu = launch.virtio?.iommu_platform ? "on" : undefined;
   const driver = iommu && element("driver", { iommu });
   const disks = launch.drives.map((drive, index) =>
@@ -123,7 +123,7 @@ function devices(launch: Launch, place: Place, options: LibvirtOptions): Element
       "disk",
       { type: "file", device: "disk" },
       element("driver", { name: "qemu", type: drive.format }),
-      element("source", { file: place(drive.path) }),
+      element("source", { file: toAbsolute(drive.path) }),
       element("target", { dev: `sd${String.fromCharCode(97 + index)}`, bus: "scsi" }),
       drive.snapshot ? element("transient") : undefined,
     ),
@@ -149,7 +149,7 @@ function devices(launch: Launch, place: Place, options: LibvirtOptions): Element
           driver,
           launch.net.rom === false ? element("rom", { enabled: "no" }) : undefined,
         ),
-    ...launch.shares.map((share) => shareElement(share, place, options)),
+    ...launch.shares.map((share) => shareElement(share, toAbsolute, options)),
     launch.vsock === undefined
       ? undefined
       : element("vsock", { model: "virtio" }, element("cid", { auto: "no", address: launch.vsock.cid })),
@@ -159,11 +159,11 @@ function devices(launch: Launch, place: Place, options: LibvirtOptions): Element
   );
 }
 
-function shareElement(share: Launch["shares"][number], place: Place, { shares }: LibvirtOptions): Element {
+function shareElement(share: Launch["shares"][number], toAbsolute: ToAbsolute, { shares }: LibvirtOptions): Element {
   const path = shares?.[share.tag] ?? share.path;
   if (path === undefined) {
     throw new HalError("input", `share ${share.tag} has no directory, and libvirt has no variables`, {
-      remedy: `--share ${share.tag}=DIR`,
+      remedy: `add --share ${share.tag}=DIR`,
     });
   }
   const virtiofs = share.type === "virtiofs";
@@ -171,7 +171,7 @@ function shareElement(share: Launch["shares"][number], place: Place, { shares }:
     "filesystem",
     { type: "mount", accessmode: virtiofs ? undefined : "mapped" },
     virtiofs ? element("driver", { type: "virtiofs" }) : undefined,
-    element("source", virtiofs ? { socket: place(path) } : { dir: place(path) }),
+    element("source", virtiofs ? { socket: toAbsolute(path) } : { dir: toAbsolute(path) }),
     element("target", { dir: share.tag }),
   );
 }

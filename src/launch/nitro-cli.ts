@@ -1,33 +1,38 @@
 import { HalError } from "../lib/errors.js";
 import type { Launch } from "../model/generated.js";
-import { located, refuseControl } from "./quote.js";
+import { pathFrom, refuseControlCharacters } from "./quote.js";
 
 const MiB = 2 ** 20;
-/** nitro-cli gives no enclave less memory than this many times its EIF (aws-nitro-enclaves-cli, resource_manager.rs). */
+/** nitro-cli requires at least this many times the size of the EIF as memory (aws-nitro-enclaves-cli, resource_manager.rs). */
 const MEMORY_PER_EIF = 4;
 
 /**
- * `nitro-cli run-enclave` for the image's EIF (AWS Nitro Enclaves user guide, "nitro-cli run-enclave").
- * A debug image starts in debug mode, which gives a console and reports every PCR as zeros.
- * @throws HalError "input" when the image has no EIF, or nitro-cli would refuse to start it
+ * Returns the `nitro-cli run-enclave` command for an image (AWS Nitro Enclaves user guide, "nitro-cli run-enclave").
+ * A debug image starts in debug mode: the enclave gets a console, and every PCR in its attestation document is zero.
+ * @param options `base` is the folder of launch.json; without it, the command must run in that folder
+ * @throws HalError "input" if the image has no EIF, or if nitro-cli would refuse its memory size
  */
 export function nitroArgv(launch: Omit<Launch, "argv">, options: { readonly base?: string } = {}): readonly string[] {
   if (launch.eif === undefined) {
-    throw new HalError("input", `image '${launch.profile}' has no EIF, which is all that a Nitro enclave starts from`, {
+    throw new HalError("input", `image '${launch.profile}' has no EIF, and a Nitro enclave starts only from an EIF`, {
       remedy: "build a profile with platform: nitro",
     });
   }
   const memory = Math.ceil(launch.memory.bytes / MiB);
   const least = MEMORY_PER_EIF * Math.ceil(launch.eif.size / MiB);
   if (memory < least)
-    throw new HalError("input", `the enclave has ${memory} MiB, and nitro-cli demands ${MEMORY_PER_EIF} times its EIF: ${least} MiB`, {
-      remedy: `launch.memory: ${least}M`,
-    });
+    throw new HalError(
+      "input",
+      `the enclave has ${memory} MiB of memory, and nitro-cli requires ${MEMORY_PER_EIF} times its EIF: ${least} MiB`,
+      {
+        remedy: `set launch.memory to ${least}M`,
+      },
+    );
   return [
     "nitro-cli",
     "run-enclave",
     "--eif-path",
-    refuseControl(located(options.base, launch.eif.path), "the EIF's path"),
+    refuseControlCharacters(pathFrom(options.base, launch.eif.path), "the path of the EIF"),
     "--cpu-count",
     String(launch.cpu.count),
     "--memory",

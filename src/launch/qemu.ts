@@ -2,34 +2,38 @@ import { HalError } from "../lib/errors.js";
 import type { Launch } from "../model/generated.js";
 import { platforms } from "../model/platforms/index.js";
 import { placeholder } from "../model/shares.js";
-import { located, qemuOptions, refuseControl } from "./quote.js";
+import { pathFrom, qemuOptions, refuseControlCharacters } from "./quote.js";
 import { teeRules } from "./tee.js";
 
 export type Accel = "kvm" | "tcg";
 
-/** TCG with every feature but one: before QEMU 8.1 its cmpxchg16b crashes Linux 6.12 and later at random (measured with 7.2). */
+/**
+ * The CPU model for TCG before QEMU 8.1: every feature except cmpxchg16b.
+ * There, Linux 6.12 and later crashes at random in that instruction (measured with QEMU 7.2).
+ */
 export const carefulTcgCpu = "max,-cx16";
 
-/** What a launcher may change about the command; everything else comes from launch.json. */
+/** Parts of the command that a caller can change. The rest comes from launch.json. */
 export interface QemuOptions {
-  /** The folder of launch.json, before relative paths; the command runs in that folder when not given. */
+  /** The folder of launch.json, which relative paths start from. Without it, the command must run in that folder. */
   readonly base?: string;
-  /** Default kvm. */
+  /** `kvm` if not given. */
   readonly accel?: Accel;
   readonly cpuModel?: string;
   readonly cpus?: number;
-  /** A file instead of the image's own. */
+  /** Replaces the initrd of launch.json. */
   readonly initrd?: string;
+  /** Replaces the kernel command line of launch.json. */
   readonly cmdline?: string;
-  /** Disk images instead of the image's own, by drive id (`disk0`); an empty map leaves all drives out. */
+  /** Replaces the disk images of launch.json, by drive id (`disk0`). Drives without an entry are left out. */
   readonly drives?: Readonly<Record<string, string>>;
-  /** Throw writes to the disks away, or not, whatever launch.json says. */
+  /** Whether to discard all writes to the disks. Overrides launch.json. */
   readonly snapshot?: boolean;
-  /** Directory (9p) or virtiofsd socket (virtiofs) of a share, by tag. */
+  /** The directory (9p) or virtiofsd socket (virtiofs) of each share, by tag. */
   readonly shares?: Readonly<Record<string, string>>;
-  /** False: no serial port and no monitor. */
+  /** False removes the serial port and the monitor. */
   readonly consoles?: boolean;
-  /** Further words at the end. */
+  /** Further words for the end of the command. */
   readonly extra?: readonly string[];
 }
 
@@ -37,9 +41,9 @@ type Described = Omit<Launch, "argv">;
 type Part = (launch: Described, options: QemuOptions) => readonly string[];
 
 /**
- * The QEMU command of an image, word by word: one function per part, in this order.
- * Shares without a directory stand as `${NAME}` placeholders.
- * @throws HalError "input" where a text cannot be passed on or the image has nothing that QEMU can start
+ * Returns the QEMU command of an image, word by word. One function below writes each part.
+ * A share without a directory becomes a placeholder `${NAME}`.
+ * @throws HalError "input" if a word contains a control character, or if an enclave has no EIF
  */
 export function qemuArgv(launch: Described, options: QemuOptions = {}): readonly string[] {
   const parts: readonly Part[] =
@@ -47,13 +51,14 @@ export function qemuArgv(launch: Described, options: QemuOptions = {}): readonly
       ? [accelerator, enclave, consoles]
       : [accelerator, machine, memory, firmware, tee, kernel, drives, network, vsock, shares, consoles];
   const argv = [platforms[launch.platform].emulator, ...parts.flatMap((part) => part(launch, options)), ...(options.extra ?? [])];
-  for (const word of argv) refuseControl(word, "the QEMU command");
+  for (const word of argv) refuseControlCharacters(word, "the QEMU command");
   return argv;
 }
 
 /**
- * With a thread per CPU, TCG now and then runs an instruction that another CPU has just replaced: Linux patches its own
- * code while it boots and dies of the breakpoint that it had put there (measured with 7.2, 1 boot in 60: `Oops: int3`).
+ * TCG runs with one thread. Linux patches its own code while it boots.
+ * With one thread per CPU, TCG sometimes still runs the temporary breakpoint, and Linux stops with `Oops: int3`.
+ * This happened in 1 of 60 boots with QEMU 7.2.
  */
 const accelerator: Part = (_launch, { accel = "kvm" }) => (accel === "kvm" ? ["-enable-kvm"] : ["-accel", "tcg,thread=single"]);
 
@@ -61,7 +66,7 @@ const machine: Part = (launch, options) => {
   const { type, noReboot, nodefaults } = launch.machine;
   const { model, count, max, topology } = launch.cpu;
   const cpus = options.cpus ?? count;
-  const whole = {
+  const machineOptions = {
     ...launch.machine.options,
     "confidential-guest-support": launch.tee?.id,
     "memory-backend": launch.memory.backend?.id,
@@ -79,7 +84,7 @@ const machine: Part = (launch, options) => {
       : qemuOptions(String(cpus), { maxcpus: max === undefined ? undefined : Math.max(max, cpus) });
   return [
     "-machine",
-    qemuOptions(type, whole),
+    qemuOptions(type, machineOptions),
     "-cpu",
     options.cpuModel ?? model,
     "-smp",
@@ -98,10 +103,10 @@ const memory: Part = ({ memory: { size, slots, max, backend } }) => [
 const firmware: Part = (launch, { base, snapshot }) => {
   const file = launch.firmware;
   if (file === undefined) return [];
-  const path = located(base, file.path);
+  const path = pathFrom(base, file.path);
   if (file.kind === "igvm") return ["-object", qemuOptions("igvm-cfg", { id: "igvm0", file: path })];
   if (file.kind === "bios") return ["-bios", path];
-  // The variable store is a template: what one guest writes must not reach the next.
+  // The variable store is a template: writes of one guest must not reach the next guest.
   const discard = (snapshot ?? launch.drives.every((drive) => drive.snapshot)) ? true : undefined;
   const flash = (unit: number, options: Readonly<Record<string, string | boolean | undefined>>) => [
     "-drive",
@@ -109,11 +114,11 @@ const firmware: Part = (launch, { base, snapshot }) => {
   ];
   return [
     ...flash(0, { file: path, readonly: true }),
-    ...(file.vars === undefined ? [] : flash(1, { file: located(base, file.vars.path), snapshot: discard })),
+    ...(file.vars === undefined ? [] : flash(1, { file: pathFrom(base, file.vars.path), snapshot: discard })),
   ];
 };
 
-/** Properties of the object: QEMU qapi/qom.json. */
+/** The properties are those of QEMU's qapi/qom.json. */
 const tee: Part = ({ tee: described }) => {
   if (described === undefined) return [];
   const { type, form, properties } = teeRules(described).qemu(described);
@@ -127,10 +132,10 @@ const kernel: Part = (launch, options) => {
   const initrd = options.initrd ?? launch.initrd?.path;
   return [
     "-kernel",
-    located(options.base, launch.kernel.path),
+    pathFrom(options.base, launch.kernel.path),
     "-append",
     options.cmdline ?? launch.cmdline,
-    ...(initrd === undefined ? [] : ["-initrd", located(options.base, initrd)]),
+    ...(initrd === undefined ? [] : ["-initrd", pathFrom(options.base, initrd)]),
   ];
 };
 
@@ -142,11 +147,11 @@ const drives: Part = (launch, options) => {
   if (chosen.length === 0) return [];
   return [
     "-device",
-    qemuOptions("virtio-scsi-pci", { id: "scsi", ...virtio(launch) }),
+    qemuOptions("virtio-scsi-pci", { id: "scsi", ...virtioOptions(launch) }),
     ...chosen.flatMap((drive) => [
       "-drive",
       qemuOptions("", {
-        file: located(options.base, drive.path),
+        file: pathFrom(options.base, drive.path),
         if: "none",
         id: drive.id,
         format: drive.format,
@@ -165,12 +170,12 @@ const network: Part = (launch) => {
     "-netdev",
     [`user,id=${net.id}`, ...net.forwards.map(({ host, guest }) => `hostfwd=tcp::${host}-:${guest}`)].join(","),
     "-device",
-    qemuOptions("virtio-net-pci", { ...virtio(launch), netdev: net.id, ...(net.rom === false ? { romfile: "" } : {}) }),
+    qemuOptions("virtio-net-pci", { ...virtioOptions(launch), netdev: net.id, ...(net.rom === false ? { romfile: "" } : {}) }),
   ];
 };
 
-/** As the Cocos command lines write them: `disable-legacy=on`, `iommu_platform=true`. */
-function virtio({ virtio: options = {} }: Described): Record<string, string | boolean | undefined> {
+/** The options of virtio devices, as the Cocos command lines write them: `disable-legacy=on`, `iommu_platform=true`. */
+function virtioOptions({ virtio: options = {} }: Described): Record<string, string | boolean | undefined> {
   const { iommu_platform: iommu, ...rest } = options;
   return { ...rest, iommu_platform: iommu === undefined ? undefined : String(iommu) };
 }
@@ -203,12 +208,12 @@ const consoles: Part = (launch, options) =>
     ? ["-nographic", "-monitor", "none", "-serial", "none"]
     : [
         "-nographic",
-        // Without defaults there is no serial port, and -nographic adds none.
+        // With -nodefaults, -nographic adds no serial port.
         ...(launch.machine.nodefaults ? ["-serial", "mon:stdio"] : []),
         ...launch.monitors.flatMap((monitor) => ["-monitor", monitor.startsWith("unix:") ? `${monitor},server,nowait` : monitor]),
       ];
 
-/** QEMU's emulation of a Nitro enclave (docs/system/i386/nitro-enclave.rst): the vsock is a vhost-user socket. */
+/** QEMU emulates a Nitro enclave and its vsock, which is a vhost-user socket (docs/system/i386/nitro-enclave.rst). */
 const enclave: Part = (launch, options) => {
   if (launch.eif === undefined) throw new HalError("input", `image '${launch.profile}' has no EIF`);
   return [
@@ -223,6 +228,6 @@ const enclave: Part = (launch, options) => {
     "-chardev",
     qemuOptions("socket", { id: "vsock0", path: "vsock.socket" }),
     "-kernel",
-    located(options.base, launch.eif.path),
+    pathFrom(options.base, launch.eif.path),
   ];
 };

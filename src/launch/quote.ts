@@ -1,26 +1,27 @@
 import { isAbsolute, join } from "node:path";
 import { HalError } from "../lib/errors.js";
 
-/** One `key=value` list of QEMU's (QemuOpts): a comma in a value is doubled, nothing else is special. */
+/** Writes one option list of QEMU (QemuOpts): `FIRST,key=value,…`. Skips undefined values and doubles the commas of the others. */
 export function qemuOptions(first: string, options: Readonly<Record<string, string | number | boolean | undefined>>): string {
   const words = Object.entries(options).flatMap(([key, value]) => (value === undefined ? [] : [`${key}=${optionValue(value)}`]));
-  return [...(first === "" ? [] : [qemuEscape(first)]), ...words].join(",");
+  return [...(first === "" ? [] : [doubleCommas(first)]), ...words].join(",");
 }
 
 function optionValue(value: string | number | boolean): string {
-  return typeof value === "boolean" ? (value ? "on" : "off") : qemuEscape(String(value));
+  return typeof value === "boolean" ? (value ? "on" : "off") : doubleCommas(String(value));
 }
 
-/** Doubles commas, as QemuOpts wants. */
-function qemuEscape(text: string): string {
+/** Doubles commas. No other character is special in QemuOpts. */
+function doubleCommas(text: string): string {
   return text.replaceAll(",", ",,");
 }
 
 /**
- * The path of a file beside launch.json, seen from where the command runs.
- * A colon in a relative path's first part would be a protocol to QEMU (`nbd:…`): `./` before it makes it a file.
+ * Returns the path of a file of launch.json as the launcher needs it.
+ * QEMU reads a colon in the first part of a relative path as a protocol (`nbd:…`). A leading `./` prevents this.
+ * @param base the folder of launch.json; undefined if the launcher runs in it
  */
-export function located(base: string | undefined, path: string): string {
+export function pathFrom(base: string | undefined, path: string): string {
   const whole = base === undefined || isAbsolute(path) ? path : join(base, path);
   return !isAbsolute(whole) && /^[^/]*:/.test(whole) ? `./${whole}` : whole;
 }
@@ -31,11 +32,15 @@ export function hasControlCharacter(text: string): boolean {
   return /[\u0000-\u001f\u007f-\u009f]/.test(text);
 }
 
-/** Refuses control characters: no launcher passes them on unchanged. */
-export function refuseControl(text: string, what: string): string {
+/**
+ * Returns the text unchanged.
+ * @param what the subject of the error message
+ * @throws HalError "input" if the text contains a control character
+ */
+export function refuseControlCharacters(text: string, what: string): string {
   if (hasControlCharacter(text)) {
-    throw new HalError("input", `${what} has a control character: ${JSON.stringify(text)}`, {
-      remedy: "no newlines, tabs or other control characters",
+    throw new HalError("input", `${what} contains a control character: ${JSON.stringify(text)}`, {
+      remedy: "remove newlines, tabs and other control characters",
     });
   }
   return text;

@@ -17,152 +17,162 @@ import { withoutTee } from "./without-tee.js";
 
 export interface RunImageOptions {
   readonly accel: "auto" | Accel;
-  /** Start it as an ordinary virtual machine. */
+  /** Start the image as an ordinary virtual machine. */
   readonly withoutTee?: boolean;
-  /** Return how to start it instead of starting it. */
+  /** Return the command (or another format) instead of running it. */
   readonly print: boolean;
   readonly format: FormatName;
-  /** Directory or virtiofsd socket of a share, by tag. */
+  /** The directory (9p) or virtiofsd socket (virtiofs) of each share, by tag. */
   readonly shares: Readonly<Record<string, string>>;
-  /** SEV-SNP: sign an ID block with these, so that the processor refuses any other image. */
+  /** SEV-SNP: keys that sign an ID block, so that the processor refuses any other image. */
   readonly idKeys?: IdKeyFiles;
-  /** Stops the machine. */
+  /** Stops the virtual machine. */
   readonly signal?: AbortSignal;
-  /** Called with what the user should know before the image starts. */
+  /** Receives each message for the user before the image starts. */
   readonly note: (text: string) => void;
 }
 
 export interface RunImageResult {
-  /** What `print` asked for. */
+  /** The text in the requested format; only with `print`. */
   readonly text?: string;
-  /** Of QEMU or nitro-cli. */
+  /** The exit code of QEMU or nitro-cli; only without `print`. */
   readonly exitCode?: number;
 }
 
 /**
- * Starts the image of an output directory in QEMU on this terminal, or returns how.
- * @throws HalError "input" for a directory without launch.json, shares that it does not have or lacks, a TEE without KVM;
- * "tool" when QEMU is missing
+ * Starts the image of an output directory on this terminal, in QEMU or with nitro-cli. With `print`, returns the command instead.
+ * @throws HalError "input" if launch.json is missing, if a share is unknown or has no directory, or if a TEE has no KVM;
+ * "tool" if QEMU or nitro-cli is missing
  */
 export async function runImage(dir: string, options: RunImageOptions): Promise<RunImageResult> {
   if (options.idKeys !== undefined && options.withoutTee)
-    throw new HalError("input", "an ID block is for the processor that checks it, and --platform none has none", {
-      remedy: "leave out --id-key, or --platform none",
+    throw new HalError("input", "only a SEV-SNP processor checks an ID block, and --platform none starts an ordinary machine", {
+      remedy: "remove --id-key or --platform none",
     });
   const described = await readLaunch(dir);
   const base = resolve(dir);
   const signed = options.idKeys === undefined ? described : await (await import("./sign.js")).signLaunch(described, base, options.idKeys);
   const launch = options.withoutTee ? withoutTee(signed) : signed;
-  checkShares(launch, options.shares);
+  refuseUnknownShares(launch, options.shares);
   if (options.print) {
     const accel = options.accel === "auto" ? "kvm" : options.accel;
-    const how = accel === "tcg" ? { accel, cpuModel: tcgCpu(undefined) } : { accel };
-    if (options.format === "qemu") tellPlaceholders(launch, options);
-    return { text: formats[options.format](launch, { base, shares: absolute(options.shares), ...how }) };
+    const accelOptions = accel === "tcg" ? { accel, cpuModel: tcgCpuModel(undefined) } : { accel };
+    if (options.format === "qemu") notePlaceholders(launch, options);
+    return { text: formats[options.format](launch, { base, shares: absolutePaths(options.shares), ...accelOptions }) };
   }
   if (launch.boot === "enclave") {
     const argv = nitroArgv(launch, { base });
     requireFiles(base, launch);
     if ((await findTool("nitro-cli")) === undefined)
-      throw new HalError("tool", "nitro-cli is missing: an enclave starts from an AWS instance with enclaves on", {
-        remedy: "dnf install aws-nitro-enclaves-cli there; elsewhere hal run --print, or --platform none",
+      throw new HalError("tool", "nitro-cli is missing: an enclave starts only on an AWS instance that has enclaves enabled", {
+        remedy: "on such an instance: dnf install aws-nitro-enclaves-cli; elsewhere: hal run --print, or --platform none",
       });
     options.note(formatCommand({ tool: "nitro-cli", args: argv.slice(1) }));
-    return { exitCode: await start(argv, options) };
+    return { exitCode: await runInTemporaryFolder(argv, options) };
   }
   const accel = await chooseAccel(options.accel, join(base, files.kernel));
   if (launch.tee !== undefined && accel !== "kvm") {
-    throw new HalError("input", `platform ${launch.platform} needs its hardware and KVM, and KVM does not work here`, {
-      remedy: "hal run --platform none boots the same image as an ordinary virtual machine",
+    throw new HalError("input", `platform ${launch.platform} needs TEE hardware and KVM, and KVM does not work on this host`, {
+      remedy: "use --platform none to boot the same image as an ordinary virtual machine",
     });
   }
   requireFiles(base, launch);
-  const local = await fitToHost(launch, options);
-  const how: QemuOptions = { base, accel, shares: absolute(options.shares), snapshot: true, ...(await cpuFor(local, accel)) };
-  const argv = qemuArgv(local, how);
-  options.note(`${formatCommand({ tool: argv[0] ?? "", args: argv.slice(1) })}\n(${base}; to leave: Ctrl-a x)`);
-  return { exitCode: await start(argv, options) };
+  const startable = withoutMissingDevices(launch, options);
+  const cpu = await chooseCpu(startable, accel);
+  const argv = qemuArgv(startable, { base, accel, shares: absolutePaths(options.shares), snapshot: true, ...cpu });
+  options.note(`${formatCommand({ tool: argv[0] ?? "", args: argv.slice(1) })}\n(in ${base}; press Ctrl-a x to stop)`);
+  return { exitCode: await runInTemporaryFolder(argv, options) };
 }
 
 /**
- * The accelerator to use: `auto` is KVM where it boots Linux, else TCG.
- * @param kernel path of a bzImage to try KVM with
+ * Returns the accelerator to use. `auto` selects KVM if KVM boots Linux, else TCG.
+ * @param kernel path of a bzImage that the test of KVM boots
  */
 export async function chooseAccel(wanted: "auto" | Accel, kernel: string): Promise<Accel> {
   if (wanted !== "auto") return wanted;
   return (await kvmWorks(kernel)) ? "kvm" : "tcg";
 }
 
-/** The CPU model and count for an accelerator on this host; nothing where launch.json's own are right. */
-export async function cpuFor(launch: Launch, accel: Accel): Promise<Pick<QemuOptions, "cpuModel" | "cpus">> {
-  // Emulated CPUs beyond the host's own only wait for each other.
+/** Returns the CPU model and count that replace those of launch.json, for an accelerator on this host. Empty if none must change. */
+export async function chooseCpu(launch: Launch, accel: Accel): Promise<Pick<QemuOptions, "cpuModel" | "cpus">> {
+  // More emulated CPUs than host CPUs only slow the guest down.
   if (accel === "tcg")
     return {
-      cpuModel: tcgCpu(await qemuVersion(platforms[launch.platform].emulator)),
+      cpuModel: tcgCpuModel(await qemuVersion(platforms[launch.platform].emulator)),
       cpus: Math.min(launch.cpu.count, availableParallelism()),
     };
   return platforms[launch.platform].confidential ? {} : { cpuModel: "host" };
 }
 
 /**
- * TCG emulates every CPU, and old releases do not have every model's name, so it takes all that it can emulate (`max`); a QEMU before
- * 8.1, or an unknown one, all but what crashes there.
+ * Returns the CPU model for TCG: all features (`max`), because old releases of QEMU lack the names of newer models.
+ * @param version of QEMU. Before 8.1, or if it is unknown, the model leaves out a feature that crashes there.
  */
-function tcgCpu(version: readonly [number, number] | undefined): string {
+function tcgCpuModel(version: readonly [number, number] | undefined): string {
   const [major, minor] = version ?? [0, 0];
   return major > 8 || (major === 8 && minor >= 1) ? "max" : carefulTcgCpu;
 }
 
-/** Major and minor version of the installed QEMU. */
+/**
+ * Returns the major and minor version of the installed QEMU.
+ * @throws HalError "tool" if QEMU is missing; "command" if it reports no version
+ */
 export async function qemuVersion(emulator = ordinary.emulator): Promise<readonly [number, number]> {
   const { stdout } = await runCommand({ tool: emulator, args: ["--version"] });
   const match = /version (\d+)\.(\d+)/.exec(stdout);
-  if (match === null) throw new HalError("command", `${emulator} --version names no version`, { details: stdout.split("\n") });
+  if (match === null) throw new HalError("command", `${emulator} --version reports no version`, { details: stdout.split("\n") });
   return [Number(match[1]), Number(match[2])];
 }
 
-function checkShares(launch: Launch, shares: Readonly<Record<string, string>>): void {
+function refuseUnknownShares(launch: Launch, shares: Readonly<Record<string, string>>): void {
   const tags = launch.shares.map((share) => share.tag);
   for (const [tag, path] of Object.entries(shares)) {
     if (!tags.includes(tag))
       throw new HalError("input", `the image has no share ${tag}`, {
-        remedy: tags.length === 0 ? "it has none" : `it has ${tags.join(", ")}`,
+        remedy: tags.length === 0 ? "remove --share: the image has no shares" : `use one of: ${tags.join(", ")}`,
       });
     if (path.includes("${"))
-      throw new HalError("input", `share ${tag}: the path holds \${, which stands for a variable in launch metadata`);
+      throw new HalError("input", `the path of share ${tag} contains \${, which starts a variable in launch.json`, {
+        remedy: "rename the directory",
+      });
   }
 }
 
-/** The printed command runs as it is but for these words, which no shell fills in. */
-function tellPlaceholders(launch: Launch, { shares, note }: RunImageOptions): void {
+/** Notes each placeholder of the printed command that the user must replace. */
+function notePlaceholders(launch: Launch, { shares, note }: RunImageOptions): void {
   for (const share of launch.shares.filter(({ tag, path }) => path === undefined && shares[tag] === undefined))
     note(
-      `\${${share.variable}} stands for the ${share.type === "9p" ? "directory" : "virtiofsd socket"} of share ${share.tag}: --share ${share.tag}=PATH`,
+      `replace \${${share.variable}} by the ${share.type === "9p" ? "directory" : "virtiofsd socket"} of share ${share.tag}, or add --share ${share.tag}=PATH`,
     );
 }
 
-/** Leaves out what this host cannot give an ordinary virtual machine; a TEE guest gets everything or does not start. */
-async function fitToHost(launch: Launch, { shares, note }: RunImageOptions): Promise<Launch> {
+/**
+ * Removes the devices that this host cannot provide, and notes each one.
+ * @throws HalError "input" if a guest of a TEE lacks the directory of a share: such a guest starts with all its devices or not at all
+ */
+function withoutMissingDevices(launch: Launch, { shares, note }: RunImageOptions): Launch {
   const missing = launch.shares.filter((share) => share.path === undefined && shares[share.tag] === undefined);
   const flags = missing.map((share) => `--share ${share.tag}=DIR`).join(" ");
   if (platforms[launch.platform].confidential) {
     if (missing.length > 0)
-      throw new HalError("input", `${missing.map((share) => share.tag).join(", ")}: no directory to share`, { remedy: flags });
+      throw new HalError("input", `no directory given for share ${missing.map((share) => share.tag).join(", ")}`, {
+        remedy: `add ${flags}`,
+      });
     return launch;
   }
-  if (missing.length > 0) note(`started without ${missing.map((share) => `share ${share.tag}`).join(", ")} (${flags})`);
+  if (missing.length > 0) note(`starting without ${missing.map((share) => `share ${share.tag}`).join(", ")} (to add: ${flags})`);
   const { vsock, ...rest } = launch;
   const noVsock = vsock !== undefined && !existsSync("/dev/vhost-vsock");
-  if (noVsock) note("started without vsock: this host has no /dev/vhost-vsock (modprobe vhost_vsock)");
+  if (noVsock) note("starting without vsock: this host has no /dev/vhost-vsock (to add: modprobe vhost_vsock)");
   return { ...(noVsock ? rest : launch), shares: launch.shares.filter((share) => !missing.includes(share)) };
 }
 
-function absolute(shares: Readonly<Record<string, string>>): Record<string, string> {
+function absolutePaths(shares: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(Object.entries(shares).map(([tag, path]) => [tag, resolve(path)]));
 }
 
-/** Runs in a folder of its own, where monitor sockets may land; the image's folder stays as published. */
-async function start([tool = "", ...args]: readonly string[], { signal }: RunImageOptions): Promise<number> {
+/** Runs a command in a temporary folder. QEMU creates monitor sockets there, and the folder of the image does not change. */
+async function runInTemporaryFolder([tool = "", ...args]: readonly string[], { signal }: RunImageOptions): Promise<number> {
   const cwd = await mkdtemp(join(tmpdir(), "hal-run-"));
   try {
     return await runInteractive({ tool, args, cwd }, signal);

@@ -7,30 +7,33 @@ import type { QemuOptions } from "./qemu.js";
 type Share = Launch["shares"][number];
 
 /**
- * A POSIX shell script that starts the image. It runs in the folder of the artifacts: `$HAL_IMAGE_DIR`, else `base`, else
- * the script's own. Each share's directory is read from its variable (`ENV_PATH`); the script says which one is missing.
+ * Returns a POSIX shell script that starts an image.
+ * The script runs in the folder of the artifacts: `$HAL_IMAGE_DIR`, else `base`, else the folder of the script.
+ * It reads the path of each share from a variable (`ENV_PATH`), and stops if that variable is not set.
+ * @throws HalError "input" for a launch.json that the launcher cannot start, as `launchArgv`
  */
 export function shellScript(launch: Launch, options: QemuOptions = {}): string {
   const { base, ...rest } = options;
   const argv = launchArgv(launch, rest);
-  const open =
+  const unsetShares =
     launch.boot === "enclave" ? [] : launch.shares.filter((share) => share.path === undefined && options.shares?.[share.tag] === undefined);
   const lines = [
     "#!/bin/sh",
     `# Starts the image of profile ${launch.profile} on platform ${launch.platform}.`,
     "set -eu",
-    ...open.flatMap(readVariable),
-    // A variable of its own: quotes inside "${NAME:-…}" are read differently by dash and bash.
+    ...unsetShares.flatMap(readVariable),
+    // dash and bash read quotes inside "${NAME:-…}" differently, so the default has a variable.
     `image=${base === undefined ? '$(dirname -- "$0")' : shellQuote(base)}`,
     'cd -- "${HAL_IMAGE_DIR:-$image}"',
-    `exec ${grouped(argv, open).join(" \\\n  ")}`,
+    `exec ${optionLines(argv, unsetShares).join(" \\\n  ")}`,
   ];
   return `${lines.join("\n")}\n`;
 }
 
 /**
- * The path made absolute, because the script changes its folder, and its commas doubled, as QEMU wants; the dot keeps newlines at its end.
- * realpath(1) is in no POSIX before 2024, and BusyBox's takes no `--`.
+ * Shell lines that read the path of a share. They make it absolute, because the script changes its folder, and double its commas
+ * for QEMU. `$(…)` removes newlines at the end of a path, so the lines add a dot before it and remove the dot after it.
+ * They do not use realpath(1): POSIX has it only since 2024, and BusyBox's version does not accept `--`.
  */
 function readVariable(share: Share): string[] {
   const { variable } = share;
@@ -42,20 +45,21 @@ function readVariable(share: Share): string[] {
   ];
 }
 
-/** One line for each option with its value. */
-function grouped(argv: readonly string[], open: readonly Share[]): string[] {
+/** Quotes the words for a shell. Each line contains one option and its value. */
+function optionLines(argv: readonly string[], unsetShares: readonly Share[]): string[] {
   const lines: string[] = [];
   for (const [index, word] of argv.entries()) {
     const option = argv[index - 1] ?? "";
-    const quoted = option === "-fsdev" || option === "-chardev" ? quoteWithVariables(word, open) : shellQuote(word);
+    const quoted = option === "-fsdev" || option === "-chardev" ? quoteWithVariables(word, unsetShares) : shellQuote(word);
     if (index === 0 || word.startsWith("-") || lines.length === 1) lines.push(quoted);
     else lines[lines.length - 1] += ` ${quoted}`;
   }
   return lines;
 }
 
-function quoteWithVariables(word: string, open: readonly Share[]): string {
-  for (const share of open) {
+/** Quotes a word, and replaces a placeholder in it by the variable of that share. */
+function quoteWithVariables(word: string, unsetShares: readonly Share[]): string {
+  for (const share of unsetShares) {
     const [before, after] = word.split(placeholder(share));
     if (before !== undefined && after !== undefined) return `${shellQuote(before)}"$${share.variable}"${shellQuote(after)}`;
   }

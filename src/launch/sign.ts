@@ -10,26 +10,31 @@ import { signIdBlock } from "../measure/sev/id-block.js";
 import type { Launch } from "../model/generated.js";
 import { teeRules } from "./tee.js";
 
-/** Private EC P-384 keys in PEM. */
+/** Files with private EC P-384 keys in PEM. */
 export interface IdKeyFiles {
   readonly idKey: string;
   readonly authorKey?: string;
 }
 
 /**
- * The launch metadata with an ID block that is signed over the predicted launch digest: the processor itself
- * then refuses to start anything else. It is made at launch: an image is built without anybody's key.
+ * Adds a signed ID block over the predicted launch digest. The processor then refuses to start any other image.
+ * hal signs at launch, so that a build needs no key.
  * @param base the folder of launch.json
+ * @throws HalError "input" for a platform without ID blocks, an image that the digest does not cover, or an unusable key;
+ * "check" for a file that changed after the build
  */
 export async function signLaunch(launch: Launch, base: string, keys: IdKeyFiles): Promise<Launch> {
   const idBlockRules = launch.tee === undefined ? undefined : teeRules(launch.tee).idBlock;
   if (launch.tee === undefined || idBlockRules === undefined)
-    throw new HalError("input", `platform ${launch.platform} has no ID block: it belongs to SEV-SNP`);
-  refuseUncovered(launch);
-  await requireUnchanged(launch, base);
+    throw new HalError("input", `platform ${launch.platform} has no ID block`, {
+      remedy: "remove --id-key; only SEV-SNP has ID blocks",
+    });
+  refuseUncoveredImage(launch);
+  await requireBuiltFiles(launch, base);
   const { values, notPredicted } = await measure(launchRequest(launch, base, idBlockRules.digestOf));
   const digest = values.find(({ register }) => register === "launchDigest")?.value;
-  if (digest === undefined) throw new HalError("input", `the launch digest is not predicted: ${notPredicted[0]?.why ?? "no reason known"}`);
+  if (digest === undefined)
+    throw new HalError("input", `hal cannot predict the launch digest: ${notPredicted[0]?.why ?? "unknown reason"}`);
   const policy = launch.tee.policy ?? idBlockRules.policy;
   const { idBlock, idAuth } = signIdBlock({
     launchDigest: digest,
@@ -43,26 +48,26 @@ export async function signLaunch(launch: Launch, base: string, keys: IdKeyFiles)
   };
 }
 
-/** An ID block holds for the launch digest: where that does not cover the image, it would promise what the processor does not check. */
-function refuseUncovered({ boot, firmware }: Launch): void {
+/** Refuses an image that the launch digest does not cover, because the processor checks the ID block against that digest only. */
+function refuseUncoveredImage({ boot, firmware }: Launch): void {
   if (firmware?.kind === "igvm") {
     throw new HalError(
       "input",
-      "QEMU takes guest policy and ID block of an IGVM guest from the file, and drops those of its command line",
+      "QEMU reads guest policy and ID block of an IGVM guest from the IGVM file, and ignores those of its command line",
       {
-        remedy: "put the ID block into the IGVM file when it is built, or start with launch.firmware instead of launch.igvm",
+        remedy: "add the ID block when you build the IGVM file, or replace launch.igvm by launch.firmware",
       },
     );
   }
   if (boot === "disk") {
-    throw new HalError("input", "the launch digest covers the firmware and no disk, so an ID block would let every disk pass", {
-      remedy: "build it with boot: direct",
+    throw new HalError("input", "the launch digest does not cover the disk, so the processor would start any disk with this ID block", {
+      remedy: "build the image with boot: direct",
     });
   }
 }
 
-/** What is signed is the image that was built, and not what may lie in its place now. */
-async function requireUnchanged({ kernel, initrd, firmware }: Launch, base: string): Promise<void> {
+/** Refuses a kernel, initrd or firmware that differs from the file that hal built, so that hal signs nothing else. */
+async function requireBuiltFiles({ kernel, initrd, firmware }: Launch, base: string): Promise<void> {
   for (const described of [kernel, initrd, firmware]) {
     if (described?.sha256 === undefined) continue;
     const file = resolve(base, described.path);
@@ -70,9 +75,9 @@ async function requireUnchanged({ kernel, initrd, firmware }: Launch, base: stri
       throw new HalError("input", `cannot be read: ${error.code}`, { at: { file } });
     });
     if (digest !== described.sha256)
-      throw new HalError("check", "is not the file that launch.json describes, so nothing is signed for it", {
+      throw new HalError("check", "differs from the file that launch.json describes, so hal does not sign it", {
         at: { file },
-        remedy: "hal verify says what else changed; hal build makes it again",
+        remedy: "run hal verify to find all changed files, or build the image again",
       });
   }
 }
@@ -83,6 +88,6 @@ async function readKey(file: string): Promise<KeyObject> {
   });
   const key = parseP384Key(pem);
   if (typeof key === "string")
-    throw new HalError("input", key, { at: { file }, remedy: "make one: openssl ecparam -name secp384r1 -genkey -noout -out KEY.pem" });
+    throw new HalError("input", key, { at: { file }, remedy: "create a key: openssl ecparam -name secp384r1 -genkey -noout -out KEY.pem" });
   return key;
 }

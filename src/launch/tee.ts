@@ -3,8 +3,8 @@ import { platforms } from "../model/platforms/index.js";
 import type { Tee, TeeRules } from "../model/platforms/platform.js";
 
 /**
- * How launchers name the TEE of launch.json.
- * @throws HalError "input" for a type that has no TEE object
+ * Returns the rules by which each launcher configures a TEE.
+ * @throws HalError "input" if launch.json names a platform that has no TEE object
  */
 export function teeRules({ type }: Tee): TeeRules {
   const rules = platforms[type].tee;

@@ -2,9 +2,10 @@ import type { Launch } from "../model/generated.js";
 import { ordinary } from "../model/platforms/index.js";
 
 /**
- * The same image as an ordinary virtual machine, for where there is no TEE hardware: kernel, initrd, command line
- * and disks stay; the TEE object, what only a TEE needs, and the measurements, which nothing would report, go.
- * Firmware stays only where it boots the disk: the builds for SEV and TDX refuse to run outside of them.
+ * Returns launch metadata that starts the same image as an ordinary virtual machine, for hosts without TEE hardware.
+ * Kernel, initrd, command line and disks stay the same. The TEE object and the settings that only a TEE needs are removed.
+ * The measurements are removed too, because an ordinary machine reports none.
+ * Firmware stays only if it boots the disk: builds of OVMF for SEV and TDX do not run without the TEE.
  */
 export function withoutTee(launch: Launch): Launch {
   const { tee: _tee, firmware, virtio: _virtio, memory, eif: _eif, ...rest } = launch;

@@ -3,12 +3,14 @@ import { files, isUki } from "../bundle/files.js";
 import { shortDigests } from "../lib/terminal.js";
 import type { Launch, Manifest, Measurements } from "../model/generated.js";
 
-/** A register that differs between two output directories, and what made it differ. */
+/** A register that differs between two output directories, and the reasons. */
 export interface Difference {
   readonly platform: string;
   readonly register: string;
   readonly bank: string;
+  /** The value in the first directory, hex; undefined if only the second one has the register. */
   readonly a: string | undefined;
+  /** The value in the second directory. */
   readonly b: string | undefined;
   readonly because: readonly string[];
 }
@@ -24,10 +26,14 @@ async function readSide(dir: string): Promise<Side> {
   return { manifest: await readManifest(dir), launch: await readLaunch(dir), measurements };
 }
 
-/** Which registers differ between two output directories, and which artifact, package or setting made each differ. */
+/**
+ * Compares the measurements of two output directories. For each register that differs, it names the artifact, package or setting
+ * that caused the difference.
+ * @throws HalError "input" for a directory without valid manifest.json, launch.json and measurements.json
+ */
 export async function diffOutputs(dirA: string, dirB: string): Promise<Difference[]> {
   const [a, b] = [await readSide(dirA), await readSide(dirB)];
-  // A build measures one machine: another number of vCPUs is a reason, not another register.
+  // A build measures one machine, so a different number of vCPUs is a reason for a difference and not part of the key.
   const id = ({ platform, register, bank, holdsFor }: Value): string => `${platform} ${register} ${bank} ${holdsFor.passOrder ?? ""}`;
   const inA = new Map(a.measurements.values.map((value) => [id(value), value]));
   const inB = new Map(b.measurements.values.map((value) => [id(value), value]));
@@ -55,20 +61,20 @@ const onlyIn = (dir: string): string => `only ${dir} has it`;
 
 type Value = Measurements["values"][number];
 
-/** What moved a register: its inputs; else what its value holds for, which is the firmware's or QEMU's release. */
+/** Returns the reasons why a register differs: its inputs, or else its conditions, such as the release of QEMU. */
 function reasons(from: ReadonlySet<string>, left: Value, right: Value, a: Side, b: Side): string[] {
   const inputs = new Set([...from].flatMap((part) => causes(part, a, b)));
   if (inputs.size > 0) return [...inputs];
   const keys = [...new Set([...Object.keys(left.holdsFor), ...Object.keys(right.holdsFor)])];
   const held = keys.flatMap((key) => compare(key, left.holdsFor[key], right.holdsFor[key]));
-  return held.length > 0 ? held : ["none of its recorded inputs differs: hal verify says whether both directories are whole"];
+  return held.length > 0 ? held : ["none of its recorded inputs differs; run hal verify on both directories"];
 }
 
 function compare(what: string, left: unknown, right: unknown): string[] {
   return JSON.stringify(left) === JSON.stringify(right) ? [] : [`${what}: ${short(left)} → ${short(right)}`];
 }
 
-/** How one input differs, in words; nothing when it does not. */
+/** Describes how one input differs. Returns no line if it does not differ. */
 function causes(part: string, a: Side, b: Side): string[] {
   const artifact = (wanted: (name: string) => boolean, { manifest }: Side) => manifest.artifacts.find(({ name }) => wanted(name))?.sha256;
   const isDisk = (name: string): boolean => name === files.disk;
@@ -95,7 +101,7 @@ function causes(part: string, a: Side, b: Side): string[] {
         ...packageCauses(a, b),
       ];
     case "disk":
-      return compare("disk image, for its partition table", artifact(isDisk, a), artifact(isDisk, b));
+      return compare("disk image (partition table)", artifact(isDisk, a), artifact(isDisk, b));
     case "certificate":
       return compare("signed enclave image", a.launch.eif?.sha256, b.launch.eif?.sha256);
     case "vcpus":
@@ -116,7 +122,7 @@ function kernelCauses(a: Side, b: Side): string[] {
   return JSON.stringify(kernels(a)) === JSON.stringify(kernels(b)) ? [] : [`  package ${kernels(a).join(", ")} → ${kernels(b).join(", ")}`];
 }
 
-/** The root hash on the command line stands for everything in the root: name what moved it. */
+/** The root hash on the command line depends on every file of the root. If it differs, packages and rendered files are the reasons. */
 function cmdlineCauses(a: Side, b: Side): string[] {
   const words = ({ launch }: Side) => new Set((launch.cmdline ?? "").split(" "));
   const [left, right] = [words(a), words(b)];
@@ -136,7 +142,7 @@ function packageCauses(a: Side, b: Side): string[] {
   return [...lines, ...fileCauses(a, b)];
 }
 
-/** Files of the rendered tree that differ: overlay, units, kernel options, early boot. */
+/** Lists the files of the rendered tree that differ: overlay, units, kernel options, early boot. */
 function fileCauses(a: Side, b: Side): string[] {
   const digests = ({ manifest }: Side) => new Map(manifest.inputs.files.map(([path = "", digest]) => [path, digest]));
   const [left, right] = [digests(a), digests(b)];

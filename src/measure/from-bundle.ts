@@ -8,23 +8,29 @@ import { platforms } from "../model/platforms/index.js";
 import type { MeasuredPlatform } from "../model/platforms/platform.js";
 import type { MeasureRequest } from "./request.js";
 
-/** Of Debian's stable release: what a launcher has unless it says otherwise. Every value that depends on them says so. */
+/** The releases in Debian stable. hal assumes them if launch.json contains none. Each predicted value names them in `holdsFor`. */
 const defaults = { qemuVersion: "10.0", firmwareVersion: "2025.02" } as const;
 
-/** The request that measures an output directory as its launch.json starts it. */
+/**
+ * Returns the request that measures an output directory as its launch.json starts it.
+ * @param only measures only this source of registers; without it, all that the platform has
+ * @throws HalError "input" if launch.json is missing or invalid, or if nothing is measured on its platform
+ */
 export async function requestOf(dir: string, only?: MeasuredPlatform): Promise<MeasureRequest> {
   return launchRequest(await readLaunch(dir), resolve(dir), only);
 }
 
 /**
- * The same from launch metadata in memory.
- * @param base the folder that its relative paths start from
+ * Returns the request that measures an image as its launch metadata starts it.
+ * @param base the folder of launch.json, which relative paths start from
+ * @param only measures only this source of registers; without it, all that the platform has
+ * @throws HalError "input" if nothing is measured on the platform
  */
 export function launchRequest(launch: Launch, base: string, only?: MeasuredPlatform): MeasureRequest {
   const file = (path: string | undefined): string | undefined => (path === undefined ? undefined : resolve(base, path));
   const { measures, kernelHeader } = platforms[launch.platform];
   const wanted = only === undefined ? measures : [only];
-  // The profile may name a file of the launching host that is not here: then the digest is not predicted, and says so.
+  // The firmware path of a profile may exist only on the launching host. Without the file, hal reports the digest as not predicted.
   const present = (path: string | undefined): string | undefined => (path !== undefined && existsSync(path) ? path : undefined);
   const firmware = present(file(launch.firmware?.path));
   const igvm = launch.firmware?.kind === "igvm" ? firmware : undefined;
@@ -36,7 +42,7 @@ export function launchRequest(launch: Launch, base: string, only?: MeasuredPlatf
     firmware: igvm === undefined ? firmware : undefined,
     igvm,
     vars: present(file(launch.firmware?.vars?.path)),
-    // Firmware that is here tells its own release.
+    // The release of a firmware file that exists here is read from the file.
     firmwareVersion:
       launch.firmware?.packageVersion ?? (firmware === undefined || igvm !== undefined ? defaults.firmwareVersion : undefined),
     kernel,

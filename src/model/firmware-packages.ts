@@ -3,13 +3,16 @@ import type { Profile } from "./generated.js";
 export type FirmwarePackage = NonNullable<NonNullable<Profile["launch"]["firmware"]>["package"]>;
 
 interface PackagedFirmware {
-  /** The file that boots a kernel directly: code and variables in one. */
+  /** The firmware file with code and variables in one. It can boot a kernel directly. */
   readonly path: string;
-  /** The first suite that has it. Stable's `ovmf` has the metadata of both TEEs; the special builds are in unstable. */
+  /**
+   * The oldest Debian suite that contains the package. The `ovmf` of stable supports SEV-SNP and TDX.
+   * Only unstable has the builds for one TEE.
+   */
   readonly suite: string;
 }
 
-/** Debian's packages of OVMF. */
+/** The Debian packages that contain OVMF. */
 export const firmwarePackages: Readonly<Record<FirmwarePackage, PackagedFirmware>> = {
   ovmf: { path: "/usr/share/ovmf/OVMF.fd", suite: "trixie" },
   "ovmf-amdsev": { path: "/usr/share/ovmf/OVMF.amdsev.fd", suite: "sid" },

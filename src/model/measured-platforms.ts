@@ -1,15 +1,15 @@
 import type { MeasuredPlatform, Platform } from "./platforms/platform.js";
 
 interface MeasuredPlatformRules {
-  /** The first state of each vCPU is measured, so the value depends on their number. */
+  /** Whether the platform measures the initial state of each vCPU. The value then depends on the number of vCPUs. */
   readonly measuresVcpus: boolean;
-  /** Digests of the initrd are needed in every bank. */
+  /** Whether the values need digests of the initrd in every bank. */
   readonly everyBank: boolean;
-  /** How QEMU treats the kernel's header where nothing but the measured platform is known. */
+  /** How QEMU handles the kernel's header if `hal measure` gets only files and no launch.json. */
   readonly kernelHeader: Platform["kernelHeader"];
 }
 
-/** What `hal measure --platform` can predict. */
+/** The choices of `hal measure --platform`. */
 export const measuredPlatforms: Readonly<Record<MeasuredPlatform, MeasuredPlatformRules>> = {
   sev: { measuresVcpus: false, everyBank: false, kernelHeader: "sev" },
   "sev-es": { measuresVcpus: true, everyBank: false, kernelHeader: "sev" },

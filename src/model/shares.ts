@@ -2,7 +2,7 @@ import type { Launch } from "./generated.js";
 
 type Share = Launch["shares"][number];
 
-/** The variable that stands for a share's directory: `env_share` → `ENV_PATH`, as in the Cocos documentation. */
+/** Returns the variable for the path of a share: `env_share` → `ENV_PATH`, as in the Cocos documentation. */
 export function shareVariable(tag: string): string {
   const stem = tag
     .replace(/_share$/, "")
@@ -11,7 +11,7 @@ export function shareVariable(tag: string): string {
   return `${/^[A-Z_]/.test(stem) ? "" : "SHARE_"}${stem}_PATH`;
 }
 
-/** The word that stands in `argv` for a share whose directory is chosen at launch. */
+/** Returns the placeholder in `argv` for the path of a share that the user chooses at launch. */
 export function placeholder(share: Pick<Share, "tag">): string {
   return `\${${shareVariable(share.tag)}}`;
 }

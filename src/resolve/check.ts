@@ -15,15 +15,19 @@ const fail = (message: string, at: Location, remedy?: string): never => {
 };
 
 const MiB = 2 ** 20;
-/** dm-integrity metadata, the zeroed first and last blocks and an ext4 need at least this. */
+/** The smallest partition that has room for dm-integrity metadata, the zeroed first and last blocks, and an ext4. */
 const MIN_RW_BYTES = 16 * MiB;
 const MIN_ROOT_BYTES = 8 * MiB;
 const MIN_SWAP_BYTES = 1 * MiB;
-/** ext4 with 4 KiB blocks and no 64-bit surprises; far above any image. */
+/** Far larger than any image, and safe for ext4 with 4 KiB blocks without its 64bit feature. */
 const MAX_PARTITION_BYTES = 8 * 2 ** 40;
 
-/** Parameters that hal itself adds, or that would undo what the image guarantees; `-` and `_` are one to kernel and systemd. */
+/**
+ * Parameters that hal sets, or that would break a guarantee of the image. Kernel and systemd treat `-` and `_` in names as equal,
+ * so the lists below contain only `_`.
+ */
 const RESERVED_PARAMETERS = ["roothash", "rdinit", "init", "root", "rootflags", "ro", "rw", "initrd", "dm_mod.create"];
+/** Parameters that give a shell to anyone at the console. */
 const DEBUG_PARAMETERS = [
   "systemd.debug_shell",
   "rd.break",
@@ -39,75 +43,77 @@ const DEBUG_PARAMETERS = [
   "systemd.unit",
   "systemd.run",
 ];
-/** What the kernel says, or whom it lets debug it, through a device of the host's. */
+/** Parameters that send kernel messages to a device of the host, or that let the host debug the kernel. */
 const CONSOLE_PARAMETERS = ["console", "earlycon", "earlyprintk", "netconsole", "kgdboc"];
+/** Values of `console` that disable it. */
 const NO_CONSOLE = ["console=null", "console=ttynull"];
 
-function features({ features, profile }: Resolved, at: (pointer: string) => Location): void {
+function checkFeatures({ features, profile }: Resolved, at: (pointer: string) => Location): void {
   const names = features.map((feature) => feature.name);
   for (const feature of features) {
     const where = at(`/features/${Math.max(0, profile.features.indexOf(feature.name))}`);
-    for (const needed of feature.requires.features) {
-      if (!names.includes(needed)) fail(`feature '${feature.name}' needs feature '${needed}'`, where, `add '${needed}' to features`);
+    for (const required of feature.requires.features) {
+      if (!names.includes(required)) fail(`feature '${feature.name}' needs feature '${required}'`, where, `add '${required}' to features`);
     }
     if (feature.requires.init !== undefined && feature.requires.init !== profile.init) {
-      fail(`feature '${feature.name}' needs init: ${feature.requires.init}, and the profile has ${profile.init}`, where);
+      fail(`feature '${feature.name}' needs init: ${feature.requires.init}, and the profile has init: ${profile.init}`, where);
     }
   }
   for (const [index, name] of profile.backends.debian.omit.entries()) {
-    // A feature that an extending profile leaves out altogether is no mistake here.
+    // The profile may have removed a feature that its parent omits, so any known feature is accepted.
     const where = at(`/backends/debian/omit/${index}`);
     if (names.includes(name) || listDocuments("feature", where.file).some((known) => known.name === name)) continue;
     const guess = nearest(name, names);
     fail(
-      `backends.debian.omit names '${name}', and no feature is called that`,
+      `backends.debian.omit contains '${name}', and no feature has this name`,
       where,
       guess === undefined ? undefined : `did you mean '${guess}'?`,
     );
   }
 }
 
-function platform({ profile, layout, platform: name }: Resolved, at: (pointer: string) => Location): void {
+function checkPlatform({ profile, layout, platform: name }: Resolved, at: (pointer: string) => Location): void {
   if (platforms[name].starts !== "enclave") return;
-  if (layout.root.type !== "ram") fail(`platform ${name} has no disk, and layout '${layout.name}' has one`, at("/layout"), "layout: ram");
-  if (profile.boot === "uki") fail(`platform ${name} starts an enclave image, not a unified kernel image`, at("/boot"), "boot: direct");
+  if (layout.root.type !== "ram")
+    fail(`platform ${name} has no disk, and layout '${layout.name}' needs one`, at("/layout"), "set layout: ram");
+  if (profile.boot === "uki") fail(`platform ${name} boots an enclave image, not a unified kernel image`, at("/boot"), "set boot: direct");
 }
 
-/** BusyBox's init would leave a unit lying there, and nobody would say so. */
-function services({ profile, units, enable, disable }: Resolved, at: (pointer: string) => Location): void {
+/** Refuses systemd units in an image whose init is BusyBox, which ignores units without a message. */
+function checkServices({ profile, units, enable, disable }: Resolved, at: (pointer: string) => Location): void {
   if (profile.init === "systemd") return;
   const [unit] = units;
-  if (unit !== undefined) fail(`${unit.name} is a systemd unit, and init is ${profile.init}`, unit.at, "init: systemd");
+  if (unit !== undefined) fail(`${unit.name} is a systemd unit, and init is ${profile.init}`, unit.at, "set init: systemd");
   for (const [key, [name]] of Object.entries({ enable, disable }))
     if (name !== undefined)
-      fail(`services.${key} names ${name}, a systemd unit, and init is ${profile.init}`, at(`/services/${key}`), "init: systemd");
+      fail(`services.${key} contains the systemd unit ${name}, and init is ${profile.init}`, at(`/services/${key}`), "set init: systemd");
 }
 
 /** Linux COMMAND_LINE_SIZE (arch/x86/include/asm/setup.h), without the NUL at its end. */
 const MAX_CMDLINE_BYTES = 2047;
 const ROOTHASH_BYTES = " roothash=".length + 64;
 
-function kernelParameters({ profile, layout, cmdline }: Resolved, at: (pointer: string) => Location): void {
+function checkKernelParameters({ profile, layout, cmdline }: Resolved, at: (pointer: string) => Location): void {
   const words = [
     ...profile.kernel.cmdline.map((word, index) => ({ word, where: at(`/kernel/cmdline/${index}`) })),
     ...layout.cmdline.map((word) => ({ word, where: at("/layout") })),
   ];
   for (const { word, where } of words) {
-    // A quote before the name is the kernel's to remove (lib/cmdline.c, next_arg).
+    // The kernel removes a quote before the name (lib/cmdline.c, next_arg).
     const [name = ""] = word.replace(/^"/, "").replace(/=.*/s, "").split('"');
-    const plain = name.replaceAll("-", "_");
+    const normalized = name.replaceAll("-", "_");
     if ((word.match(/"/g)?.length ?? 0) % 2 !== 0) fail(`kernel parameter ${word} has an unbalanced quote`, where);
     if (/[`$\\']/.test(word))
       fail(
-        `kernel parameter ${word} has a character that no launcher passes on safely`,
+        `kernel parameter ${word} contains a character that not every launcher passes on safely`,
         where,
-        "no quotes, backslashes, dollar signs or backticks",
+        "remove single quotes, backslashes, dollar signs and backticks",
       );
-    if (RESERVED_PARAMETERS.includes(plain)) fail(`kernel parameter '${name}' is hal's own to set`, where, "remove it");
-    if (DEBUG_PARAMETERS.includes(plain) && !profile.debug)
-      fail(`kernel parameter '${name}' opens the image to whoever has the console`, where, "set debug: true, for development only");
-    if (CONSOLE_PARAMETERS.includes(plain) && !NO_CONSOLE.includes(word) && !profile.debug)
-      fail(`${word} gives the console to the host`, where, "set debug: true, for development only");
+    if (RESERVED_PARAMETERS.includes(normalized)) fail(`only hal can set the kernel parameter '${name}'`, where, "remove it");
+    if (DEBUG_PARAMETERS.includes(normalized) && !profile.debug)
+      fail(`kernel parameter '${name}' gives a shell to anyone at the console`, where, "set debug: true, for development only");
+    if (CONSOLE_PARAMETERS.includes(normalized) && !NO_CONSOLE.includes(word) && !profile.debug)
+      fail(`kernel parameter ${word} gives the console to the host`, where, "set debug: true, for development only");
   }
   const bytes = cmdline.join(" ").length + (layout.root.type === "verity" ? ROOTHASH_BYTES : 0);
   if (bytes > MAX_CMDLINE_BYTES)
@@ -118,18 +124,18 @@ function kernelParameters({ profile, layout, cmdline }: Resolved, at: (pointer: 
     );
 }
 
-function sizes({ layout }: Resolved, at: (pointer: string) => Location): void {
-  const check = (what: string, size: string, least: number, pointer: string): void => {
+function checkLayout({ layout }: Resolved, at: (pointer: string) => Location): void {
+  const checkSize = (what: string, size: string, least: number, pointer: string): void => {
     const bytes = parseSize(size);
-    if (bytes < least) fail(`the ${what} has ${size}: too small`, at(pointer), `at least ${least / MiB}M`);
-    if (bytes > MAX_PARTITION_BYTES) fail(`the ${what} has ${size}: too large`, at(pointer), "at most 8T");
-    if (bytes % 4096 !== 0) fail(`the ${what} has ${size}: not a multiple of 4096 bytes`, at(pointer));
+    if (bytes < least) fail(`the ${what} is too small: ${size}`, at(pointer), `use at least ${least / MiB}M`);
+    if (bytes > MAX_PARTITION_BYTES) fail(`the ${what} is too large: ${size}`, at(pointer), "use at most 8T");
+    if (bytes % 4096 !== 0) fail(`the size of the ${what}, ${size}, is not a multiple of 4096 bytes`, at(pointer));
   };
-  if (layout.root.type === "verity") check("root partition", layout.root.size, MIN_ROOT_BYTES, "/layoutOptions/rootSize");
-  if (layout.rw !== undefined) check("read-write partition", layout.rw.size, MIN_RW_BYTES, "/layoutOptions/rwSize");
-  if (layout.swap !== undefined) check("swap partition", layout.swap.size, MIN_SWAP_BYTES, "/layoutOptions/swapSize");
+  if (layout.root.type === "verity") checkSize("root partition", layout.root.size, MIN_ROOT_BYTES, "/layoutOptions/rootSize");
+  if (layout.rw !== undefined) checkSize("read-write partition", layout.rw.size, MIN_RW_BYTES, "/layoutOptions/rwSize");
+  if (layout.swap !== undefined) checkSize("swap partition", layout.swap.size, MIN_SWAP_BYTES, "/layoutOptions/swapSize");
   if (layout.root.type === "ram" && (layout.rw !== undefined || layout.swap !== undefined))
-    fail(`layout '${layout.name}' lives in RAM and cannot have partitions`, at("/layout"));
+    fail(`layout '${layout.name}' keeps the root in RAM and cannot have partitions`, at("/layout"));
   const mounts = [
     ...layout.tmpfs.map((area) => area.path),
     ...(layout.rw?.binds ?? []),
@@ -138,50 +144,55 @@ function sizes({ layout }: Resolved, at: (pointer: string) => Location): void {
   for (const [index, path] of mounts.entries()) {
     if (mounts.indexOf(path) !== index) fail(`layout '${layout.name}' mounts ${path} twice`, at("/layout"));
     if (["/", "/etc"].includes(path) || /^\/(usr|bin|sbin|lib|lib64|dev|proc|sys|boot)(\/|$)/.test(path)) {
-      fail(`layout '${layout.name}' mounts over ${path}, which must stay verified`, at("/layout"));
+      fail(`layout '${layout.name}' mounts over ${path}, and the files there must stay verified`, at("/layout"));
     }
   }
 }
 
-function uniqueness({ files, users, units, profile }: Resolved, at: (pointer: string) => Location): void {
-  const once = <T>(items: readonly T[], key: (item: T) => string | number, what: string, where: (index: number) => Location): void => {
+function checkDuplicates({ files, users, units, profile }: Resolved, at: (pointer: string) => Location): void {
+  const refuseDuplicates = <T>(
+    items: readonly T[],
+    key: (item: T) => string | number,
+    what: string,
+    where: (index: number) => Location,
+  ): void => {
     const seen = new Set<string | number>();
     for (const [index, item] of items.entries()) {
-      if (seen.has(key(item))) fail(`${what} ${key(item)} is given twice`, where(index));
+      if (seen.has(key(item))) fail(`${what} ${key(item)} occurs twice`, where(index));
       seen.add(key(item));
     }
   };
-  once(
+  refuseDuplicates(
     files,
     (file) => file.path,
     "file",
     (index) => files[index]?.at ?? at("/files"),
   );
-  once(
+  refuseDuplicates(
     units,
     (unit) => unit.name,
     "unit",
     (index) => units[index]?.at ?? at("/services/units"),
   );
-  once(
+  refuseDuplicates(
     users,
     (user) => user.name,
     "user",
     () => at("/users"),
   );
-  once(
+  refuseDuplicates(
     users,
     (user) => user.uid,
     "user id",
     () => at("/users"),
   );
-  once(
+  refuseDuplicates(
     profile.launch.forwards,
     (forward) => forward.host,
     "launch.forwards: host port",
     (index) => at(`/launch/forwards/${index}`),
   );
-  once(
+  refuseDuplicates(
     profile.launch.shares,
     (share) => share.tag,
     "launch.shares: tag",
@@ -215,9 +226,20 @@ async function checkOverlayTree(root: string, inside: string, where: Location): 
   }
 }
 
-const checks: readonly Check[] = [platform, features, services, kernelParameters, sizes, uniqueness, overlays];
+const checks: readonly Check[] = [
+  checkPlatform,
+  checkFeatures,
+  checkServices,
+  checkKernelParameters,
+  checkLayout,
+  checkDuplicates,
+  overlays,
+];
 
-/** What a schema cannot say: that the parts of a profile fit together. Throws the first misfit, located. */
+/**
+ * Checks that the parts of a profile fit together, which a schema cannot express.
+ * @throws HalError "input" for the first contradiction, with its location
+ */
 export async function checkSemantics(resolved: Resolved): Promise<void> {
   const at = (pointer: string): Location => nearestOrigin(resolved.origins, pointer);
   for (const check of checks) await check(resolved, at);

@@ -7,7 +7,7 @@ import { nearestOrigin } from "../load/tree.js";
 import type { Feature, Profile } from "../model/generated.js";
 import type { KernelFragment, ResolvedFile, ResolvedUnit, SymbolRequest } from "../model/resolved.js";
 
-/** Who adds something to an image, the profile or one of its features, and where each value of it was written. */
+/** The profile or one of its features, as the source of parts of an image, with the location of each of its values. */
 export interface Contribution {
   readonly by: string;
   readonly origins: ReadonlyMap<string, Location>;
@@ -63,7 +63,7 @@ function refuseOwnership(from: Contribution, pointer: string): void {
   const key = ["mode", "owner", "group"].find((name) => from.origins.has(`${pointer}/${name}`));
   if (key === undefined) return;
   const at = nearestOrigin(from.origins, `${pointer}/${key}`);
-  throw new HalError("input", `a symbolic link has no ${key} of its own`, { at, remedy: `leave '${key}' out` });
+  throw new HalError("input", `a symbolic link has no ${key} of its own`, { at, remedy: `remove '${key}'` });
 }
 
 export async function readUnits(units: Profile["services"]["units"], from: Contribution, pointer: string): Promise<ResolvedUnit[]> {
@@ -80,14 +80,15 @@ export async function readText(path: string | undefined, at: Location): Promise<
   return path === undefined ? "" : new TextDecoder().decode(await readInput(path, at));
 }
 
-/** Larger files belong in an overlay, which is copied rather than held in memory. */
+/** The largest file that `files`, units, fragments and localMk can name. Larger files belong in an overlay. */
 const MAX_INPUT_BYTES = 64 * 1024 * 1024;
 
 async function readInput(path: string, at: Location): Promise<Uint8Array> {
   try {
     const info = await stat(path);
     if (!info.isFile()) throw new HalError("input", `${path} is not a regular file`, { at });
-    if (info.size > MAX_INPUT_BYTES) throw new HalError("input", `${path} is larger than 64 MiB`, { at, remedy: "put it in an overlay" });
+    if (info.size > MAX_INPUT_BYTES)
+      throw new HalError("input", `${path} is larger than 64 MiB`, { at, remedy: "move it into an overlay" });
     return new Uint8Array(await readFile(path));
   } catch (error) {
     if (error instanceof HalError) throw error;

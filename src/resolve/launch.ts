@@ -9,12 +9,12 @@ import { type PlatformName, restrictedKeys } from "../model/platforms/platform.j
 import type { Resolved } from "../model/resolved.js";
 import { shareVariable } from "../model/shares.js";
 
-/** Who gives a value that nobody wrote, by JSON pointer: `platform sev-snp`. */
+/** The source of each default value, such as `platform sev-snp`, by JSON pointer. */
 export type Defaults = ReadonlyMap<string, string>;
 
 /**
- * Fills in the values of `launch` that depend on the platform: CPU model, guest policy, and the suite of a firmware package.
- * @returns the profile, and who gave each value
+ * Fills in the values of `launch` that the schema has no default for: CPU model, guest policy, and the suite of a firmware package.
+ * @returns the profile, and the source of each value that was filled in
  */
 export function withLaunchDefaults(profile: Profile, name: PlatformName): { readonly profile: Profile; readonly defaults: Defaults } {
   const { cpuModel, policy } = platforms[name].defaults;
@@ -27,12 +27,12 @@ export function withLaunchDefaults(profile: Profile, name: PlatformName): { read
     defaults.set(`/launch/${key}`, `platform ${name}`);
   };
   fill("cpuModel", cpuModel);
-  // An IGVM file holds the policy of its guest.
+  // The guest policy of an IGVM guest is in the IGVM file.
   if (launch.igvm === undefined) fill("policy", policy);
-  const wanted = launch.firmware?.package;
-  if (wanted !== undefined && launch.firmware?.suite === undefined) {
-    given.firmware = { ...launch.firmware, suite: firmwarePackages[wanted].suite };
-    defaults.set("/launch/firmware/suite", `package ${wanted}`);
+  const packageName = launch.firmware?.package;
+  if (packageName !== undefined && launch.firmware?.suite === undefined) {
+    given.firmware = { ...launch.firmware, suite: firmwarePackages[packageName].suite };
+    defaults.set("/launch/firmware/suite", `package ${packageName}`);
   }
   return { profile: { ...profile, launch: given }, defaults };
 }
@@ -45,57 +45,57 @@ const MAX_PATH_BYTES = 4095;
 type At = (pointer: string) => Location;
 
 /**
- * Checks that the image can be launched as its profile says, before anything is built.
- * @throws HalError "input" at the setting that the platform does not have, that no launcher passes on, or that contradicts another
+ * Checks before the build that launch.json can describe the image, and that its platform can start it.
+ * @throws HalError "input", with the location of the refused setting
  */
 export function checkLaunch(resolved: Resolved): void {
   const at: At = (pointer) => nearestOrigin(resolved.origins, pointer);
-  for (const check of [allowed, judged, firmware, processors, memory, shares, texts]) check(resolved, at);
+  for (const check of [checkKeys, checkPlatformRules, checkFirmware, checkCpus, checkMemory, checkShares, checkTexts]) check(resolved, at);
 }
 
 function refuse(message: string, at: Location, remedy?: string): never {
   throw new HalError("input", message, { at, ...(remedy === undefined ? {} : { remedy }) });
 }
 
-/** A launcher would drop a setting that the platform does not have. */
-function allowed({ profile: { launch }, platform, defaults }: Resolved, at: At): void {
+/** Refuses a setting that the platform does not support, because a launcher would ignore it. */
+function checkKeys({ profile: { launch }, platform, defaults }: Resolved, at: At): void {
   for (const key of restrictedKeys) {
     const value = launch[key];
     const given = Array.isArray(value) ? value.length > 0 : value !== undefined && !defaults.has(`/launch/${key}`);
     if (!given || platforms[platform].allows.includes(key)) continue;
     const others = Object.values(platforms).flatMap(({ name, allows }) => (allows.includes(key) ? [name] : []));
-    refuse(`platform ${platform} has no launch.${key}`, at(`/launch/${key}`), `remove it; these platforms have it: ${others.join(", ")}`);
+    refuse(`platform ${platform} does not support launch.${key}`, at(`/launch/${key}`), `remove it; supported by: ${others.join(", ")}`);
   }
 }
 
-function judged({ profile: { launch, debug }, platform }: Resolved, at: At): void {
-  const objection = platforms[platform].objection(launch, debug);
-  if (objection !== undefined) refuse(objection.message, at(`/launch/${objection.key}`), objection.remedy);
+function checkPlatformRules({ profile: { launch, debug }, platform }: Resolved, at: At): void {
+  const refusal = platforms[platform].refusal(launch, debug);
+  if (refusal !== undefined) refuse(refusal.message, at(`/launch/${refusal.key}`), refusal.remedy);
 }
 
-function firmware({ profile: { launch, boot }, platform, origins }: Resolved, at: At): void {
+function checkFirmware({ profile: { launch, boot }, platform, origins }: Resolved, at: At): void {
   const { needsFirmware, flash } = platforms[platform];
   const { igvm, firmware: code } = launch;
   const where = origins.get("/launch/igvm") ?? origins.get("/launch/firmware") ?? at("/platform");
   if (igvm !== undefined && code !== undefined)
-    refuse("launch.igvm and launch.firmware exclude each other: the IGVM file holds the firmware", where, "remove one");
+    refuse("launch.igvm and launch.firmware exclude each other, because the IGVM file contains the firmware", where, "remove one");
   if (igvm === undefined && code === undefined) {
     if (needsFirmware)
       refuse(
-        `platform ${platform} needs firmware that was made for it`,
+        `platform ${platform} needs firmware that was built for it`,
         where,
-        "launch.firmware: {package: …} or {path: …}, or launch.igvm",
+        "set launch.firmware: {package: …} or {path: …}, or set launch.igvm",
       );
-    if (boot === "uki") refuse("boot: uki needs UEFI firmware", where, "launch.firmware: {package: ovmf}");
+    if (boot === "uki") refuse("boot: uki needs UEFI firmware", where, "set launch.firmware: {package: ovmf}");
   }
   if (code === undefined) return;
   if (code.vars !== undefined && !flash)
-    refuse(`platform ${platform} has no flash for a variable store`, where, "firmware in one file, without vars");
+    refuse(`platform ${platform} has no flash for a variable store`, where, "use firmware in one file, without vars");
   if (code.path === undefined && code.package === undefined)
-    refuse("launch.firmware names neither a path nor a package", where, "launch.firmware: {package: ovmf}");
+    refuse("launch.firmware contains neither a path nor a package", where, "set launch.firmware: {package: ovmf}");
 }
 
-function processors({ profile: { launch } }: Resolved, at: At): void {
+function checkCpus({ profile: { launch } }: Resolved, at: At): void {
   const { cpus, maxCpus, sockets, threads } = launch;
   if (maxCpus !== undefined && maxCpus < cpus) refuse(`launch.maxCpus is ${maxCpus}, less than cpus (${cpus})`, at("/launch/maxCpus"));
   const packages = (sockets ?? 1) * (threads ?? 1);
@@ -104,29 +104,29 @@ function processors({ profile: { launch } }: Resolved, at: At): void {
   if (all % packages !== 0) refuse(`launch.${key} is ${all}, not a multiple of sockets × threads (${packages})`, at(`/launch/${key}`));
 }
 
-function memory({ profile: { launch } }: Resolved, at: At): void {
+function checkMemory({ profile: { launch } }: Resolved, at: At): void {
   const { memory: size, maxMemory, memorySlots } = launch;
-  if (parseSize(size) < 64 * MiB) refuse(`launch.memory is ${size}: too small to boot`, at("/launch/memory"), "at least 64M");
+  if (parseSize(size) < 64 * MiB) refuse(`launch.memory is ${size}: too small to boot`, at("/launch/memory"), "use at least 64M");
   for (const [key, value] of Object.entries({ memory: size, maxMemory }))
     if (value !== undefined && parseSize(value) > MAX_MEMORY_BYTES)
       refuse(`launch.${key} is ${value}: too large`, at(`/launch/${key}`), "use at most 16T");
   if ((maxMemory === undefined) !== (memorySlots === undefined))
-    refuse("launch.maxMemory and launch.memorySlots go together", at("/launch/maxMemory"));
+    refuse("launch.maxMemory and launch.memorySlots go together", at("/launch/maxMemory"), "set both or remove both");
   if (maxMemory !== undefined && parseSize(maxMemory) < parseSize(size))
     refuse("launch.maxMemory is less than launch.memory", at("/launch/maxMemory"));
 }
 
-/** `env` and `env_share` would both be asked for as ENV_PATH. */
-function shares({ profile: { launch } }: Resolved, at: At): void {
+/** Refuses two shares with the same variable: `env` and `env_share` both use ENV_PATH. */
+function checkShares({ profile: { launch } }: Resolved, at: At): void {
   for (const [index, { tag }] of launch.shares.entries()) {
     const other = launch.shares.slice(0, index).find((before) => shareVariable(before.tag) === shareVariable(tag));
     if (other !== undefined)
-      refuse(`shares ${other.tag} and ${tag} both become the variable ${shareVariable(tag)}`, at(`/launch/shares/${index}`), "rename one");
+      refuse(`shares ${other.tag} and ${tag} use the same variable ${shareVariable(tag)}`, at(`/launch/shares/${index}`), "rename one");
   }
 }
 
 /** Refuses text that launch.json cannot contain. The schema limits every text of `launch` except paths. */
-function texts({ profile: { launch } }: Resolved, at: At): void {
+function checkTexts({ profile: { launch } }: Resolved, at: At): void {
   const refuseText = (text: string, where: Location): void => {
     if (hasControlCharacter(text))
       refuse(`${JSON.stringify(text)} contains a control character`, where, "remove newlines, tabs and other control characters");

@@ -4,43 +4,50 @@ import { findDocument } from "../load/catalog.js";
 import { load } from "../load/load.js";
 import { type MapTree, mergeTrees, toPlain, treeAt } from "../load/tree.js";
 
-/** What belongs to one file and is not handed down to the profiles that extend it. */
+/** Keys that a profile does not inherit from its parents. */
 const OWN_KEYS = new Set(["name", "description", "abstract", "extends"]);
 
-/** The merged tree of one profile file over all of its parents. A parent of several of them is there once, below all of them. */
+/**
+ * Loads a profile file and all of its ancestors, and merges them. Later values replace earlier ones, parents come before children.
+ * An ancestor that several parents extend is merged once, before all of them.
+ * @throws HalError "input", with its location, for a missing parent or profiles that extend each other in a circle
+ */
 export async function loadWithParents(file: string): Promise<MapTree> {
   const trees = new Map<string, MapTree>();
-  await loadLine(file, [], trees);
+  await loadAncestors(file, [], trees);
   const own = trees.get(file);
   const inherited = [...trees].flatMap(([path, tree]) => (path === file ? [] : [withoutOwnKeys(tree)]));
   return [...inherited, ...(own === undefined ? [] : [own])].reduce((merged, tree) => mergeTrees(merged, tree) as MapTree);
 }
 
-/** Adds a profile's file behind those of its parents, in the order in which `extends` names them. */
-async function loadLine(file: string, children: readonly string[], line: Map<string, MapTree>): Promise<void> {
+/** Adds the ancestors of a profile file to `line`, in the order of `extends`, and then the file itself. */
+async function loadAncestors(file: string, descendants: readonly string[], line: Map<string, MapTree>): Promise<void> {
   const tree = await load(file, "profile");
-  refuseOtherName(tree, file);
+  requireFileName(tree, file);
   for (const parent of parentsOf(tree)) {
     const parentFile = findDocument("profile", parent.reference, file, parent.at);
-    const chain = [...children, file];
+    const chain = [...descendants, file];
     if (chain.includes(parentFile)) {
       const names = [...chain.slice(chain.indexOf(parentFile)), parentFile].map((path) => basename(path, ".yaml"));
       throw new HalError("input", `profiles extend each other in a circle: ${names.join(" → ")}`, { at: parent.at });
     }
-    if (!line.has(parentFile)) await loadLine(parentFile, chain, line);
+    if (!line.has(parentFile)) await loadAncestors(parentFile, chain, line);
   }
   line.set(file, tree);
 }
 
-/** Names are looked up by file: one that calls itself something else would be taken for another. */
-export function refuseOtherName(tree: MapTree, file: string): void {
+/**
+ * Requires that a document has the name of its file, because references find a document by file name.
+ * @throws HalError "input" at the name
+ */
+export function requireFileName(tree: MapTree, file: string): void {
   const name = treeAt(tree, "/name");
   const kind = treeAt(tree, "/kind");
   if (name?.type !== "scalar" || basename(file).replace(/\.ya?ml$/, "") === name.value) return;
   const what = kind?.type === "scalar" ? String(kind.value).toLowerCase() : "document";
   throw new HalError("input", `the ${what} in ${basename(file)} is called '${name.value}'`, {
     at: name.at,
-    remedy: "name and file must agree",
+    remedy: "use the same name for the file and in it",
   });
 }
 

@@ -12,7 +12,7 @@ const typeGuids = {
   swap: "0657fd6d-a4ab-43c4-84e5-0933c84b4f4f",
 } as const satisfies Record<Partition["name"], string>;
 
-/** The partitions of disk.img, in disk order; none for an image that lives in RAM. */
+/** Returns the partitions of disk.img, in disk order. The root of layout ram needs no partition; only its ESP does. */
 export function partitionsOf(profileName: string, boot: Profile["boot"], layout: Layout): Partition[] {
   const partition = (name: Partition["name"], size?: string): Partition => ({
     name,
@@ -31,7 +31,7 @@ export function partitionsOf(profileName: string, boot: Profile["boot"], layout:
   ];
 }
 
-/** A UUID that is a function of a name: version 8 (RFC 9562, section 5.8) over SHA-256. */
+/** Returns the UUID of a name: version 8 (RFC 9562, section 5.8), from a SHA-256 digest. The same name gives the same UUID. */
 export function stableUuid(name: string): string {
   const bytes = createHash("sha256").update(`hal/v1/${name}`).digest().subarray(0, 16);
   bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x80;

@@ -11,21 +11,21 @@ import { checkSemantics } from "./check.js";
 import { type Contribution, kernelFragments, readFiles, readText, readUnits, requestsOf } from "./contributions.js";
 import { checkLaunch, withLaunchDefaults } from "./launch.js";
 import { withLayoutOptions } from "./layout-options.js";
-import { loadWithParents, refuseOtherName } from "./parents.js";
+import { loadWithParents, requireFileName } from "./parents.js";
 import { partitionsOf } from "./partitions.js";
 import { applySettings } from "./set-options.js";
 
 export interface ResolveOptions {
-  /** `key.path=value` from the command line, applied last. */
+  /** Values of `--set`, as `key.path=value`. They override the profile. */
   readonly set?: readonly string[];
 }
 
 /**
- * Decides everything about one image: finds the profile, merges its parents, applies `--set` and the
- * schema's defaults, folds in layout and features, reads the files it names, and checks that all fits together.
- * The only place where a default is applied.
- * @param reference a profile's name or a path to its YAML file
- * @throws HalError "input", located
+ * Resolves one image: finds the profile, merges its parents, and applies `--set` and all defaults.
+ * Then it adds layout and features, reads the files of the profile, and checks that all parts fit together.
+ * No other code applies a default.
+ * @param reference the name of a profile, or the path of its YAML file
+ * @throws HalError "input" with a location
  */
 export async function resolve(reference: string, options: ResolveOptions = {}): Promise<Resolved> {
   const file = findDocument("profile", reference, undefined, { file: reference });
@@ -35,20 +35,26 @@ export async function resolve(reference: string, options: ResolveOptions = {}): 
   const at = (pointer: string): Location => nearestOrigin(origins, pointer);
 
   if (written.abstract)
-    throw new HalError("input", `profile '${written.name}' is abstract: it is only for others to extend`, { at: at("/abstract") });
+    throw new HalError("input", `profile '${written.name}' is abstract, so only other profiles can use it`, {
+      at: at("/abstract"),
+      remedy: "extend it in a profile of your own",
+    });
   const { platform: name } = written;
   if (name === undefined)
     throw new HalError("input", `profile '${written.name}' has no platform`, {
       at: tree.at,
-      remedy: `platform: ${Object.keys(platforms).join(", ")}`,
+      remedy: `set platform to one of: ${Object.keys(platforms).join(", ")}`,
     });
   const { profile, defaults } = withLaunchDefaults(written, name);
   if (profile.layout === undefined)
-    throw new HalError("input", `profile '${profile.name}' has no layout`, { at: tree.at, remedy: "layout: hardened or ram (hal list)" });
+    throw new HalError("input", `profile '${profile.name}' has no layout`, {
+      at: tree.at,
+      remedy: "set layout to hardened or ram (see hal list)",
+    });
 
   const layoutFile = findDocument("layout", profile.layout, fileOf(at("/layout")), at("/layout"));
   const layoutTree = await load(layoutFile, "layout");
-  refuseOtherName(layoutTree, layoutFile);
+  requireFileName(layoutTree, layoutFile);
   const layout = withLayoutOptions(complete<Layout>(layoutTree, "layout"), profile, at);
 
   const features: LoadedFeature[] = [];
@@ -57,7 +63,7 @@ export async function resolve(reference: string, options: ResolveOptions = {}): 
     const featureFile = findDocument("feature", name, fileOf(where), where);
     if (features.some((loaded) => loaded.file === featureFile)) continue;
     const featureTree = await load(featureFile, "feature");
-    refuseOtherName(featureTree, featureFile);
+    requireFileName(featureTree, featureFile);
     features.push({ feature: complete<Feature>(featureTree, "feature"), file: featureFile, origins: originsOf(featureTree) });
   }
 
@@ -115,7 +121,7 @@ interface LoadedFeature {
   readonly origins: ReadonlyMap<string, Location>;
 }
 
-/** The schema's defaults of an external toolchain: ajv fills in none inside an alternative. */
+/** Fills in the schema's defaults of an external toolchain. ajv fills in no defaults inside an alternative. */
 function withToolchainDefaults(profile: Profile): Profile {
   const { toolchain } = profile.buildroot;
   if (typeof toolchain === "string") return profile;
@@ -125,12 +131,12 @@ function withToolchainDefaults(profile: Profile): Profile {
 
 const externalToolchain = { prefix: "x86_64-linux-gnu", gcc: 12, headers: "6.1", config: {} } as const;
 
-/** debug turns the console on: `quiet` and a null console would only hide what it is for. */
+/** Returns the kernel parameters. A debug image has a serial console, so `quiet` and `console=null` are removed. */
 function cmdlineOf(profile: Profile, layout: Layout): string[] {
-  const asked = profile.debug
+  const parameters = profile.debug
     ? [...profile.kernel.cmdline.filter((word) => word !== "quiet" && word !== "console=null"), "console=ttyS0"]
     : profile.kernel.cmdline;
-  return unique([...asked, ...layout.cmdline]);
+  return unique([...parameters, ...layout.cmdline]);
 }
 
 function unique<T>(items: readonly T[]): T[] {

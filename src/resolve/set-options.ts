@@ -4,7 +4,10 @@ import { parseYaml } from "../load/load.js";
 import { validate } from "../load/schema.js";
 import { type MapTree, mergeTrees, type Tree, treeAt } from "../load/tree.js";
 
-/** Applies `key.path=value`. The value is YAML, so numbers, true and [lists] work; a list or map replaces. */
+/**
+ * Applies each `key.path=value` of `--set` to a profile. A value is YAML. A list in it replaces the list of the profile.
+ * @throws HalError "input" for a setting without this form, or for a value that the schema refuses
+ */
 export function applySettings(tree: MapTree, settings: readonly string[]): MapTree {
   let result = tree;
   for (const setting of settings) {
@@ -12,10 +15,10 @@ export function applySettings(tree: MapTree, settings: readonly string[]): MapTr
     const where: Location = { file: `--set ${equals < 0 ? setting : setting.slice(0, equals)}` };
     const path = setting.slice(0, Math.max(equals, 0)).split(".");
     if (equals <= 0 || path.includes(""))
-      throw new HalError("input", "not of the form key.path=value", { at: where, remedy: "for example: --set launch.memory=4G" });
+      throw new HalError("input", "does not have the form key.path=value", { at: where, remedy: "for example: --set launch.memory=4G" });
     const text = setting.slice(equals + 1);
-    const attempt = (value: string): MapTree => {
-      // The value alone is YAML: inside a map it could bring keys of its own.
+    const applyValue = (value: string): MapTree => {
+      // Only the key `value` is used, so text that adds further keys has no effect.
       const parsed = treeAt(parseYaml(`value: ${value}`, where.file), "/value");
       if (parsed === undefined) throw new HalError("input", "has no value", { at: where });
       const nested = path.reduceRight(
@@ -29,12 +32,12 @@ export function applySettings(tree: MapTree, settings: readonly string[]): MapTr
     const quoted = JSON.stringify(text);
     const plain = parseDocument(text).contents === null || text.trim() !== text || /\n|^[&*!|>%@`]|\s#/.test(text) ? quoted : text;
     try {
-      result = attempt(plain);
+      result = applyValue(plain);
     } catch (error) {
-      // `--set buildroot.version=2026.02` is a number to YAML and text to the schema: the schema decides.
+      // YAML reads `2026.02` as a number. If the schema requires text, as for buildroot.version, the quoted value fits.
       if (!(error instanceof HalError) || plain === quoted) throw error;
       try {
-        result = attempt(quoted);
+        result = applyValue(quoted);
       } catch {
         throw error;
       }
@@ -43,14 +46,14 @@ export function applySettings(tree: MapTree, settings: readonly string[]): MapTr
   return result;
 }
 
-/** Marks every list of a `--set` value so that it replaces rather than appends. */
+/** Marks every list of a `--set` value, so that merging replaces the old list instead of appending to it. */
 function asReplacement(tree: Tree): Tree {
   if (tree.type === "list") return { ...tree, replace: true };
   if (tree.type === "scalar") return tree;
   return { ...tree, entries: new Map([...tree.entries].map(([key, entry]) => [key, { ...entry, value: asReplacement(entry.value) }])) };
 }
 
-/** Values from the command line have no line: their place is the `--set` itself. */
+/** Replaces the location of each value from the command line by the `--set` option, because it has no line. */
 function relocate(tree: Tree, where: Location): Tree {
   const place = (at: Location): Location => (at.file === where.file ? where : at);
   if (tree.type === "list") return { ...tree, at: place(tree.at), items: tree.items.map((item) => relocate(item, where)) };

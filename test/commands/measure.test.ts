@@ -27,7 +27,7 @@ beforeEach(async () => {
   await writeFile(at("launch.json"), canonicalJson(await launchOf("tdx", [], { firmware: own })));
 });
 
-/** What `hal measure DIR …` prints with `--json`. */
+/** Runs `hal measure DIR --json` and returns its output. */
 async function measured(options: object): Promise<Measurements> {
   const write = vi.spyOn(process.stdout, "write").mockReturnValue(true);
   try {
@@ -38,13 +38,13 @@ async function measured(options: object): Promise<Measurements> {
   }
 }
 
-describe("hal measure DIR, varied", () => {
-  test("the directory's firmware is of the release that launch.json names", async () => {
+describe("hal measure DIR with options", () => {
+  test("uses the firmware release of launch.json for the firmware of the directory", async () => {
     const { values } = await measured({});
     expect(values.find(({ register }) => register === "rtmr2")?.holdsFor).toMatchObject({ firmwareVersion: "2025.02-8" });
   });
 
-  test("measurements.json is written where there is none, and never with what holds for another machine", async () => {
+  test("writes measurements.json only if it is missing, and only without options", async () => {
     const file = at("measurements.json");
     await rm(file, { force: true });
     await measured({ memory: "3G" });
@@ -56,15 +56,15 @@ describe("hal measure DIR, varied", () => {
     expect(await readFile(file, "utf8")).toBe("kept");
   });
 
-  test("another firmware is not: what depends on its release is not predicted until it is told", async () => {
+  test("does not use that release for another firmware, and then needs --firmware-version", async () => {
     const { values, notPredicted } = await measured({ firmware: at("other.fd") });
     expect(new Set(values.map(({ register }) => register))).toEqual(new Set(["mrtd"]));
     expect(notPredicted).toContainEqual({ platform: "tdx", register: "rtmr2", why: expect.stringContaining("--firmware-version") });
-    const told = await measured({ firmware: at("other.fd"), firmwareVersion: "2025.08" });
-    expect(told.values.find(({ register }) => register === "rtmr2")?.holdsFor).toMatchObject({ firmwareVersion: "2025.08" });
+    const withVersion = await measured({ firmware: at("other.fd"), firmwareVersion: "2025.08" });
+    expect(withVersion.values.find(({ register }) => register === "rtmr2")?.holdsFor).toMatchObject({ firmwareVersion: "2025.08" });
   });
 
-  test("variables beside the firmware may have Secure Boot keys: then PCR 7 is not predicted, nor told of another firmware", async () => {
+  test("does not predict PCR 7 if the variables contain Secure Boot keys, except for another firmware", async () => {
     const key = Buffer.concat([guidBytes("8be4df61-93ca-11d2-aa0d-00e098032b8c"), Buffer.from("PK\0", "utf16le")]);
     await writeFile(at("vars.fd"), key);
     const firmware = { ...own, kind: "pflash", vars: { path: "vars.fd", sha256: "0".repeat(64) } };
@@ -78,35 +78,35 @@ describe("hal measure DIR, varied", () => {
     expect(await why({})).not.toEqual(keys);
   });
 
-  test("what varies a measurement is refused beside --diff, not ignored", async () => {
+  test("refuses options that change a measurement together with --diff", async () => {
     for (const option of [{ vcpus: "2" }, { memory: "2G" }, { explain: true }, { nativeZero: true }])
       await expect(measured({ diff: dir, ...option })).rejects.toMatchObject({ kind: "input", message: expect.stringContaining("--json") });
   });
 
-  test("a number of vCPUs that is given twice is measured once, in the order given", async () => {
+  test("measures each number of vCPUs once, in the order of the option", async () => {
     await writeFile(at("launch.json"), canonicalJson(await launchOf("sev-snp", [], { firmware: own })));
     const { values } = await measured({ platform: "sev-snp", vcpus: "4,1,04" });
     expect(values.map(({ holdsFor }) => holdsFor.vcpus)).toEqual([4, 1]);
     await expect(measured({ vcpus: "4097" })).rejects.toMatchObject({ kind: "input", message: expect.stringContaining("1 to 4096") });
   });
 
-  test("what stands beside a unified kernel image that --kernel names is refused, not ignored", async () => {
+  test("refuses --initrd and --cmdline if --kernel names a unified kernel image", async () => {
     const uki = { platform: "vtpm", boot: "uki-kernel", kernel: at("bzImage") };
     for (const part of [{ initrd: [at("initramfs.cpio.gz")] }, { cmdline: "quiet" }])
       await expect(measured({ ...uki, ...part })).rejects.toMatchObject({
         kind: "input",
-        message: expect.stringContaining("varies nothing"),
+        message: expect.stringContaining("has no effect"),
       });
     await expect(measured(uki)).rejects.toThrow(/no section .linux/);
   });
 
-  test("parts beside an image that has them inside are refused, not ignored", async () => {
+  test("refuses --kernel, --initrd and --cmdline for an enclave image", async () => {
     const eif = { path: "x.eif", size: 1, sha256: "0".repeat(64) };
     await writeFile(at("launch.json"), canonicalJson({ ...(await launchOf("dev")), platform: "nitro", boot: "enclave", eif }));
     for (const part of [{ kernel: at("bzImage") }, { initrd: [at("initramfs.cpio.gz")] }, { cmdline: "quiet" }])
       await expect(measured(part)).rejects.toMatchObject({
         kind: "input",
-        message: expect.stringContaining("an enclave image is measured"),
+        message: expect.stringContaining("an enclave image already contains it"),
       });
   });
 });

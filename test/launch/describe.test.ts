@@ -12,7 +12,7 @@ const shipped = ["dev", "nitro", "sev", "sev-snp", "sev-snp-ram", "tdx", "tdx-ra
 const sha256 = "f".repeat(64);
 
 describe("launch.json", () => {
-  test.each(shipped)("%s matches its schema, with and without TEE, and repeats", async (profile) => {
+  test.each(shipped)("%s: matches its schema with and without TEE, and is the same each time", async (profile) => {
     const launch = await launchOf(profile);
     validatePlain(launch, "launch", "launch.json");
     validatePlain(withoutTee(launch), "launch", "launch.json");
@@ -20,7 +20,7 @@ describe("launch.json", () => {
     expect(canonicalJson(launch)).not.toContain(process.cwd());
   });
 
-  test("names artifacts by size and digest, relative to its folder", async () => {
+  test("contains size, digest and relative path of each artifact", async () => {
     const launch = await launchOf("sev-snp");
     expect(launch.kernel).toEqual({ path: "bzImage", size: 9_000_000, sha256: "a".repeat(64) });
     expect(launch.initrd?.path).toBe("initramfs.cpio.gz");
@@ -31,7 +31,7 @@ describe("launch.json", () => {
     expect(launch.placeholders.map(({ word }) => word)).toEqual(launch.shares.map(placeholder));
   });
 
-  test("the measured firmware and its digest", async () => {
+  test("contains the measured firmware and its digest", async () => {
     const launch = await launchOf("sev-snp", [], {
       backend: "debian",
       firmware: { path: "OVMF.amdsev.fd", sha256, packageVersion: "2026.08+ds-2" },
@@ -67,11 +67,11 @@ describe("launch.json", () => {
     { profile: "tdx", set: [], values: [{ platform: "tdx", registers: ["mrtd", "rtmr1", "rtmr2"] }] },
     { profile: "nitro", set: [], values: [{ platform: "nitro", registers: ["pcr0", "pcr1", "pcr2"] }] },
     { profile: "dev", set: [], values: [] },
-  ])("$profile $set: which measurements belong to it", async ({ profile, set, values }) => {
+  ])("$profile $set: contains the registers that belong to it", async ({ profile, set, values }) => {
     expect((await launchOf(profile, set)).measurements.values).toEqual(values);
   });
 
-  test("kernel hashes only where a kernel is handed over and the firmware has a table for them", async () => {
+  test("sets kernel hashes only if QEMU gets a kernel and the firmware has a table for hashes", async () => {
     expect((await launchOf("sev-snp")).tee?.kernelHashes).toBe(true);
     expect((await launchOf("sev-snp-ram")).tee?.kernelHashes).toBeUndefined();
     expect((await launchOf("sev-snp", ["boot=uki"])).tee?.kernelHashes).toBeUndefined();
@@ -80,18 +80,18 @@ describe("launch.json", () => {
   test.each([
     { profile: "sev-snp", set: ["launch.firmware.vars=/x/VARS.fd"], message: /no flash/ },
     { profile: "sev-snp-ram", set: ["launch.firmware.path=/x"], message: /exclude each other/ },
-    { profile: "sev", set: ["launch.igvm=/x"], message: /platform sev has no launch.igvm/ },
+    { profile: "sev", set: ["launch.igvm=/x"], message: /platform sev does not support launch.igvm/ },
     { profile: "dev", set: ["platform=tdx"], message: /needs firmware/ },
     { profile: "dev", set: ["boot=uki"], message: /UEFI/ },
     { profile: "dev", set: ["launch.cpus=3", "launch.threads=2"], message: /multiple of sockets × threads/ },
     { profile: "dev", set: ["launch.maxCpus=7", "launch.threads=2"], message: /maxCpus is 7, not a multiple of sockets × threads/ },
     { profile: "dev", set: ["launch.memorySlots=1", "launch.maxMemory=17T"], message: /launch.maxMemory is 17T: too large/ },
-    { profile: "dev", set: ["launch.shares=[{tag: env}, {tag: env_share}]"], message: /both become the variable ENV_PATH/ },
+    { profile: "dev", set: ["launch.shares=[{tag: env}, {tag: env_share}]"], message: /use the same variable ENV_PATH/ },
   ])("refuses $profile $set", async ({ profile, set, message }) => {
     await expect(launchOf(profile, set)).rejects.toThrow(message);
   });
 
-  test("accepts a kernel command line as long as Linux reads, with roothash=, and none that is longer", async () => {
+  test("accepts a kernel command line of 2047 bytes with roothash=, and refuses a longer one", async () => {
     const launchWith = (last: string) =>
       launchOf("dev", [`kernel.cmdline=[${["a", "b", "c", "d", "e", "f", "g"].map((letter) => letter.repeat(256))},${last}]`]);
     const { cmdline } = await launchWith("h");
@@ -100,25 +100,25 @@ describe("launch.json", () => {
     await expect(launchWith("h".repeat(2 + room))).rejects.toThrow("the kernel command line has 2048 bytes, and Linux reads only 2047");
   });
 
-  // What a launcher would drop without a word.
+  // A launcher would ignore these settings without a message.
   test.each([
-    { profile: "tdx", set: ["launch.policy=0x1"], message: "platform tdx has no launch.policy" },
-    { profile: "sev", set: [`launch.hostData=${"A".repeat(43)}=`], message: "platform sev has no launch.hostData" },
+    { profile: "tdx", set: ["launch.policy=0x1"], message: "platform tdx does not support launch.policy" },
+    { profile: "sev", set: [`launch.hostData=${"A".repeat(43)}=`], message: "platform sev does not support launch.hostData" },
     {
       profile: "sev",
       set: ["launch.quoteGenerationSocket={cid: 2, port: 4050}"],
-      message: "platform sev has no launch.quoteGenerationSocket",
+      message: "platform sev does not support launch.quoteGenerationSocket",
     },
-    { profile: "nitro", set: ["launch.forwards=[{host: 1, guest: 2}]"], message: "platform nitro has no launch.forwards" },
-    { profile: "nitro", set: ["launch.shares=[{tag: env_share}]"], message: "platform nitro has no launch.shares" },
-    { profile: "nitro", set: ["launch.vsock.cid=3"], message: "launch.vsock.cid 3 is the parent instance's" },
-    { profile: "nitro", set: ["launch.firmware.package=ovmf"], message: "platform nitro has no launch.firmware" },
-    { profile: "sev-snp-ram", set: ["launch.policy=0x30000"], message: "QEMU takes the guest policy of an IGVM guest from the file" },
-    { profile: "sev-snp", set: ["launch.policy=0x10000"], message: "bit 17 must be one" },
+    { profile: "nitro", set: ["launch.forwards=[{host: 1, guest: 2}]"], message: "platform nitro does not support launch.forwards" },
+    { profile: "nitro", set: ["launch.shares=[{tag: env_share}]"], message: "platform nitro does not support launch.shares" },
+    { profile: "nitro", set: ["launch.vsock.cid=3"], message: "launch.vsock.cid 3 belongs to the parent instance" },
+    { profile: "nitro", set: ["launch.firmware.package=ovmf"], message: "platform nitro does not support launch.firmware" },
+    { profile: "sev-snp-ram", set: ["launch.policy=0x30000"], message: "QEMU reads the guest policy from the IGVM file" },
+    { profile: "sev-snp", set: ["launch.policy=0x10000"], message: "bit 17 must be 1" },
     { profile: "sev-snp", set: ["launch.policy=0xb0000"], message: "lets the host read and write the guest's memory" },
     { profile: "sev", set: ["launch.policy=0x4"], message: "lets the host read and write the guest's memory" },
     { profile: "sev", set: ["launch.policy=0x100000001"], message: "more than 32 bits" },
-  ])("refuses $profile $set at its place", async ({ profile, set, message }) => {
+  ])("refuses $profile $set with a location", async ({ profile, set, message }) => {
     await expect(launchOf(profile, set)).rejects.toMatchObject({
       kind: "input",
       message: expect.stringContaining(message),
@@ -126,13 +126,13 @@ describe("launch.json", () => {
     });
   });
 
-  test("a policy that opens the guest is a debug image's", async () => {
+  test("accepts a policy that lets the host debug the guest only for a debug image", async () => {
     expect((await launchOf("sev-snp", ["launch.policy=0xb0000", "debug=true"])).tee?.policy).toBe("0xb0000");
     expect((await launchOf("sev", ["launch.policy=0x4", "debug=true"])).tee?.policy).toBe("0x4");
     expect((await launchOf("sev-snp", ["launch.policy=0x30000"])).tee?.policy).toBe("0x30000");
   });
 
-  test("CPUs that come later have their place in the topology, as QEMU demands", async () => {
+  test("writes a topology that includes hotplugged CPUs, as QEMU requires", async () => {
     const launch = await launchOf("dev", ["launch.cpus=3", "launch.maxCpus=8", "launch.sockets=2", "launch.threads=2"]);
     const smp = launch.argv[launch.argv.indexOf("-smp") + 1] ?? "";
     expect(smp).toBe("cpus=3,cores=2,sockets=2,threads=2,maxcpus=8");
@@ -141,26 +141,30 @@ describe("launch.json", () => {
     expect(await runCommand({ tool: "qemu-system-x86_64", args }, quit)).toMatchObject({ exitCode: 0 });
   });
 
-  test("says which artifact is missing", async () => {
+  test("names the missing artifact", async () => {
     const resolved = await resolve("dev");
-    expect(() => describeLaunch(resolved, artifacts.hardened.slice(1), "")).toThrow(/bzImage, which is not among the artifacts/);
-    expect(() => describeLaunch(resolved, artifacts.hardened.slice(0, 2), "")).toThrow(/an initrd, which is not among/);
+    expect(() => describeLaunch(resolved, artifacts.hardened.slice(1), "")).toThrow(
+      /boots bzImage, and the output directory has no such file/,
+    );
+    expect(() => describeLaunch(resolved, artifacts.hardened.slice(0, 2), "")).toThrow(
+      /boots an initrd, and the output directory has no such file/,
+    );
   });
 });
 
 describe("without TEE", () => {
-  test("kernel, initrd, command line and disk stay; what only a TEE has goes", async () => {
+  test("keeps kernel, initrd, command line and disk, and removes the parts for a TEE", async () => {
     const launch = await launchOf("tdx");
     const plain = withoutTee(launch);
     const { kernel, initrd, cmdline, drives, cpu, shares } = launch;
     expect(plain).toMatchObject({ platform: "none", kernel, initrd, cmdline, drives, cpu, shares });
     expect(plain.net?.forwards).toEqual(launch.net?.forwards);
-    for (const gone of ["tee", "firmware"] as const) expect(plain[gone]).toBeUndefined();
+    for (const key of ["tee", "firmware"] as const) expect(plain[key]).toBeUndefined();
     expect(plain.memory.backend).toBeUndefined();
     expect(plain.machine).toEqual({ type: "q35", options: {} });
   });
 
-  test("firmware stays where it boots the disk", async () => {
+  test("keeps firmware that boots the disk", async () => {
     expect(withoutTee(await launchOf("tdx", ["boot=uki"])).firmware?.path).toBe("/usr/share/ovmf/OVMF.fd");
   });
 });

@@ -20,25 +20,25 @@ import { launchOf } from "./fixture.js";
 const run = promisify(execFile);
 const shares = { env_share: "/env", certs_share: "/certs" };
 
-/** A folder whose name is special to QEMU, the shell, XML, systemd and sed alike. */
+/** A folder name with characters that are special to QEMU, the shell, XML, systemd and sed. */
 const HOSTILE = `a,b;c d'e"f$HOME\`g\`&<h>#i%j\\k=l,,{m}`;
 
 let dir: string;
 beforeAll(async () => {
   dir = join(await mkdtemp(join(tmpdir(), "hal-launch-")), HOSTILE);
   await mkdir(join(dir, "bin"), { recursive: true });
-  // Records its words, one a line, as the real program would receive them.
+  // Prints each of its arguments on one line.
   await writeFile(join(dir, "bin", "qemu-system-x86_64"), '#!/bin/sh\nprintf "%s\\n" "$@"\n');
   await chmod(join(dir, "bin", "qemu-system-x86_64"), 0o755);
 });
 afterAll(() => rm(join(dir, ".."), { recursive: true, force: true }));
 
 describe("shell", () => {
-  test("starts the very command of launch.json, with the variables filled in", async () => {
+  test("starts the command of launch.json, with the values of the variables", async () => {
     const launch = await launchOf("sev-snp-ram");
     const script = join(dir, "start.sh");
     await writeFile(script, shellScript(launch));
-    const share = join(dir, "en,v"); // a comma must reach QEMU doubled
+    const share = join(dir, "en,v"); // QEMU must receive this comma doubled.
     await mkdir(share, { recursive: true });
     const { stdout } = await run("sh", [script], {
       env: { PATH: `${join(dir, "bin")}:${process.env.PATH}`, ENV_PATH: share, CERTS_PATH: dir },
@@ -47,7 +47,7 @@ describe("shell", () => {
     expect(stdout.trimEnd().split("\n")).toEqual(qemuArgv(launch, { shares: doubled }).slice(1));
   });
 
-  test("runs in the image's folder, wherever it is called from", async () => {
+  test("runs in the image's folder from any working directory", async () => {
     const launch = await launchOf("dev");
     const script = join(dir, "pwd.sh");
     await writeFile(join(dir, "bin", "qemu-system-x86_64"), "#!/bin/sh\npwd\n");
@@ -62,7 +62,7 @@ describe("shell", () => {
   });
 
   test.each([["dash"], ["bash"], ["bash", "--posix"], ["busybox", "sh"]])(
-    "%s %s reads it alike, whatever the paths hold",
+    "%s %s: runs the same command for any characters in paths",
     async (shell, ...more) => {
       const launch = await launchOf("sev-snp-ram");
       const script = join(dir, "hostile.sh");
@@ -81,7 +81,7 @@ describe("shell", () => {
     },
   );
 
-  test("says which share has no directory", async () => {
+  test("stops and names the share that has no directory", async () => {
     const script = join(dir, "missing.sh");
     await writeFile(script, shellScript(await launchOf("sev-snp-ram")));
     await expect(run("sh", [script], { env: { PATH: process.env.PATH ?? "", ENV_PATH: dir } })).rejects.toMatchObject({
@@ -89,7 +89,7 @@ describe("shell", () => {
     });
   });
 
-  test.each(["sev-snp", "sev-snp-ram", "tdx-ram", "sev", "dev"])("%s passes shellcheck", async (profile) => {
+  test.each(["sev-snp", "sev-snp-ram", "tdx-ram", "sev", "dev"])("%s: passes shellcheck", async (profile) => {
     const { stdout, exitCode } = await runCommand(
       { tool: "shellcheck", args: ["-s", "sh", "-"] },
       { input: shellScript(await launchOf(profile)), allowFailure: true },
@@ -134,12 +134,12 @@ describe("libvirt", () => {
     await expectValid(profile, newerSchema ?? "");
   });
 
-  test("the schema is really applied", async () => {
+  test("xmllint rejects an element that the schema does not have", async () => {
     const xml = libvirtXml(await launchOf("dev")).replace("<memory ", "<memroy ");
     expect(await libvirtErrors(xml, schema)).not.toBe("");
   });
 
-  test("virtiofs, vsock, flash with variables", async () => {
+  test("writes virtiofs, vsock and flash with variables", async () => {
     const launch = await launchOf("sev", [
       "boot=uki",
       "launch.firmware.path=/fw/CODE.fd",
@@ -154,7 +154,7 @@ describe("libvirt", () => {
     expect(xml).not.toContain("<kernel>");
   });
 
-  test("escapes what XML would read", async () => {
+  test("escapes the special characters of XML", async () => {
     const launch: Launch = { ...(await launchOf("dev")), cmdline: `a="<&>'b" ]]> &amp;` };
     const xml = libvirtXml(launch, { base: dir });
     const read = async (path: string) =>
@@ -164,7 +164,7 @@ describe("libvirt", () => {
     expect(await libvirtErrors(xml, schema)).toBe("");
   });
 
-  test("refuses what XML cannot hold, and shares without a directory", async () => {
+  test("refuses characters that XML cannot contain, and shares without a directory", async () => {
     expect(() => libvirtXml({ ...minimal(), cmdline: "a\u0001b" })).toThrow(/XML cannot hold/);
     expect(() => libvirtXml({ ...minimal(), cmdline: "a\ud800b" })).toThrow(/XML cannot hold/);
     expect(() => libvirtXml({ ...minimal(), shares: [{ tag: "x", type: "9p", variable: "X_PATH" }] })).toThrow(/share x has no directory/);
@@ -172,7 +172,7 @@ describe("libvirt", () => {
 });
 
 describe("cocos-env", () => {
-  test("kernel boot", async () => {
+  test("writes the settings of kernel boot", async () => {
     const text = cocosEnvironment(await launchOf("sev-snp-ram"), { base: "/etc/cocos" });
     expect(text).toContain(
       "MANAGER_QEMU_DISK_IMG_KERNEL_FILE=/etc/cocos/bzImage\nMANAGER_QEMU_DISK_IMG_ROOTFS_FILE=/etc/cocos/rootfs.cpio.gz\n",
@@ -182,24 +182,24 @@ describe("cocos-env", () => {
     expect(text).toContain("MANAGER_QEMU_IGVM_FILE=/etc/cocos/coconut-qemu.igvm\n");
   });
 
-  test("what only some managers have, or none, is said in a comment", async () => {
+  test("writes a comment for each option that some or all managers do not support", async () => {
     const text = cocosEnvironment(await launchOf("tdx-ram"));
     expect(text).toContain("MANAGER_QEMU_VSOCK_GUEST_CID=6\n");
-    expect(text).toMatch(/^# vsock: only managers from before August 2025/m);
+    expect(text).toMatch(/^# vsock: only releases of Cocos Manager before August 2025/m);
     expect(text).toMatch(/^# The manager has no setting for: -no-reboot, -monitor unix:monitor$/m);
     expect(text).toContain("MANAGER_QEMU_MACHINE=q35,kernel_irqchip=split,hpet=off\n");
     const none = cocosEnvironment(await launchOf("dev", ["boot=uki", "launch.firmware.package=ovmf"]));
-    expect(none).toMatch(/^# Firmware: OVMF in flash, the manager's own default, and not \/usr\/share\/ovmf\/OVMF.fd.$/m);
+    expect(none).toMatch(/^# Firmware: the manager starts its default OVMF from flash, instead of \/usr\/share\/ovmf\/OVMF.fd.$/m);
     expect(none).not.toContain("OVMF_FILE");
   });
 
-  test("disk boot", async () => {
+  test("writes the settings of disk boot", async () => {
     const text = cocosEnvironment(await launchOf("tdx", ["boot=uki"]));
     expect(text).toContain("MANAGER_QEMU_ENABLE_DISK=true\nMANAGER_QEMU_SRC_DISK_FILE=disk.qcow2\n");
     expect(text).not.toContain("KERNEL");
   });
 
-  test("only names that the manager has", async () => {
+  test("writes only names that the manager reads", async () => {
     const known = new Set(managerSettings);
     for (const [profile, set] of [
       ["sev-snp-ram", []],
@@ -213,7 +213,7 @@ describe("cocos-env", () => {
     }
   });
 
-  test("the shell and systemd read back what was written", async () => {
+  test("the shell reads back the same values", async () => {
     const launch = { ...(await launchOf("tdx-ram")), cmdline: `a="b c" $d \`e\` \\f 'g' #h` };
     const file = join(dir, "manager.env");
     await writeFile(file, cocosEnvironment(launch, { base: dir }));
@@ -227,16 +227,16 @@ describe("cocos-env", () => {
   });
 
   test.each([
-    { profile: "sev-snp", set: [], message: /either a kernel or a disk/ },
-    { profile: "sev-snp-ram", set: ["launch.forwards=[{host: 1, guest: 2}, {host: 3, guest: 4}]"], message: /forwards one port/ },
+    { profile: "sev-snp", set: [], message: /from a kernel or from a disk/ },
+    { profile: "sev-snp-ram", set: ["launch.forwards=[{host: 1, guest: 2}, {host: 3, guest: 4}]"], message: /forwards only one port/ },
     { profile: "tdx-ram", set: ["launch.quoteGenerationSocket.cid=3"], message: /context id 2/ },
-    { profile: "nitro", set: [], message: /no Nitro enclaves/ },
+    { profile: "nitro", set: [], message: /cannot start a Nitro enclave/ },
     { profile: "sev", set: ["boot=uki"], message: /from flash with a variable store/ },
-    { profile: "sev", set: ["layout=ram"], message: /neither kernel hashes nor a policy/ },
-    { profile: "tdx-ram", set: ["launch.shares=[{tag: data}]"], message: /no data over 9p/ },
-    { profile: "tdx-ram", set: ["launch.shares=[{tag: env_share, type: virtiofs}]"], message: /no env_share over virtiofs/ },
-    { profile: "tdx-ram", set: ["launch.threads=2"], message: /cores of one thread/ },
-    { profile: "sev-snp-ram", set: ["launch.igvm=/a,b/coconut.igvm"], message: /it doubles no commas/ },
+    { profile: "sev", set: ["layout=ram"], message: /neither kernel hashes nor a guest policy/ },
+    { profile: "tdx-ram", set: ["launch.shares=[{tag: data}]"], message: /cannot share data over 9p/ },
+    { profile: "tdx-ram", set: ["launch.shares=[{tag: env_share, type: virtiofs}]"], message: /cannot share env_share over virtiofs/ },
+    { profile: "tdx-ram", set: ["launch.threads=2"], message: /one thread per core/ },
+    { profile: "sev-snp-ram", set: ["launch.igvm=/a,b/coconut.igvm"], message: /it does not double commas/ },
   ])("refuses $profile $set", async ({ profile, set, message }) => {
     const launch = await launchOf(profile, set);
     expect(() => cocosEnvironment(launch)).toThrow(message);
@@ -257,7 +257,7 @@ describe("nitro-cli", () => {
     const launch = await launchOf("nitro", ["launch.memory=256M"]);
     const withEif = (size: number) => nitroArgv({ ...launch, eif: { path: "nitro.eif", size, sha256: "e".repeat(64) } });
     expect(withEif(64 * 2 ** 20)).toContain("256");
-    expect(() => withEif(64 * 2 ** 20 + 1)).toThrow("the enclave has 256 MiB, and nitro-cli demands 4 times its EIF: 260 MiB");
+    expect(() => withEif(64 * 2 ** 20 + 1)).toThrow("the enclave has 256 MiB of memory, and nitro-cli requires 4 times its EIF: 260 MiB");
   });
 
   test("refuses an image without an EIF", async () => {
@@ -267,7 +267,7 @@ describe("nitro-cli", () => {
 });
 
 describe("hostile text", () => {
-  test("QEMU opens exactly the files that were meant", async () => {
+  test("QEMU opens the intended files", async () => {
     const { net: _net, ...launch } = withoutTee(
       await launchOf("sev", ["layout=hardened", "launch.memory=128M", "launch.maxCpus=4", "launch.memorySlots=1", "launch.maxMemory=256M"]),
     );
@@ -282,7 +282,7 @@ describe("hostile text", () => {
       shares: { env_share: dir, certs_share: dir },
       extra: ["-S", "-qmp", "stdio"],
     });
-    const words = argv.slice(1).filter((_word, index, all) => !removed(all, index));
+    const words = argv.slice(1).filter((_word, index, all) => !loadsKernel(all, index));
     const input = '{"execute":"qmp_capabilities"}\n{"execute":"query-block"}\n{"execute":"quit"}\n';
     const { stdout, stderr, exitCode } = await runCommand(
       { tool: "qemu-system-x86_64", args: words },
@@ -292,14 +292,14 @@ describe("hostile text", () => {
     expect(stdout).toContain(JSON.stringify(join(dir, "disk.img")).slice(1, -1));
   });
 
-  test.each(["a\nb", "a\u0000b", "a\u007fb", "a\u001b[2Jb"])("refuses control characters: %j", (text) => {
+  test.each(["a\nb", "a\u0000b", "a\u007fb", "a\u001b[2Jb"])("every format refuses control characters: %j", (text) => {
     expect(() => qemuArgv({ ...minimal(), cmdline: text })).toThrow(HalError);
     expect(() => shellScript({ ...minimal(), cmdline: text })).toThrow(HalError);
     expect(() => cocosEnvironment({ ...minimal(), cmdline: text })).toThrow(HalError);
     expect(() => libvirtXml({ ...minimal(), cmdline: text })).toThrow(HalError);
   });
 
-  test("a colon in a relative path is no protocol", () => {
+  test("QEMU does not read a colon in a relative path as a protocol", () => {
     expect(
       qemuArgv({
         ...minimal(),
@@ -309,8 +309,8 @@ describe("hostile text", () => {
   });
 });
 
-/** A kernel of zeros is not one: QEMU must not get as far as loading it. */
-function removed(words: readonly string[], index: number): boolean {
+/** Whether a word belongs to an option that loads a kernel. The test has no valid kernel, so QEMU must not load one. */
+function loadsKernel(words: readonly string[], index: number): boolean {
   const loads = ["-kernel", "-initrd", "-append"];
   return loads.includes(words[index] ?? "") || loads.includes(words[index - 1] ?? "");
 }
@@ -336,7 +336,7 @@ function minimal(): Launch {
   };
 }
 
-/** The names in Cocos Manager's manager/qemu/config.go (2026-07) and, for releases that had SEV or read the TEE from here, the README's. */
+/** The names in Cocos Manager's manager/qemu/config.go (2026-07). The names for SEV and the TEE are from the README of older releases. */
 const managerSettings =
   `MEMORY_SIZE MEMORY_SLOTS MAX_MEMORY OVMF_CODE_IF OVMF_CODE_FORMAT OVMF_CODE_UNIT OVMF_CODE_FILE OVMF_CODE_READONLY OVMF_VERSION
   OVMF_VARS_IF OVMF_VARS_FORMAT OVMF_VARS_UNIT OVMF_VARS_FILE NETDEV_ID HOST_FWD_AGENT GUEST_FWD_AGENT VIRTIO_NET_PCI_DISABLE_LEGACY

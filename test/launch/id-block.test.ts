@@ -38,7 +38,7 @@ beforeAll(async () => {
   text = await print();
 });
 
-/** launch.json of the files in `dir`. */
+/** The launch.json for the files in `dir`. */
 async function described(profile = "sev-snp", set: readonly string[] = []): Promise<Launch> {
   const digest = (name: string) => sha256(readFileSync(at(name)));
   const launch = await launchOf(profile, set, { firmware: { path: "firmware.fd", sha256: digest("firmware.fd") } });
@@ -50,7 +50,7 @@ async function described(profile = "sev-snp", set: readonly string[] = []): Prom
 const property = (name: string): string => new RegExp(`[ ,']${name}=([^, ']+)`).exec(text)?.[1] ?? "";
 const bytesOf = (name: string) => Buffer.from(property(name), "base64");
 
-/** Whether OpenSSL accepts {R, S} at an offset of ID_AUTH (little-endian, 72 bytes each) as this key's signature of some bytes. */
+/** Whether OpenSSL verifies the signature {R, S} at an offset of ID_AUTH. Both numbers have 72 bytes, little-endian. */
 function verifies(publicKey: string, auth: Buffer, offset: number, signed: Uint8Array): boolean {
   const integer = (start: number) =>
     `INTEGER:0x${Buffer.from(auth.subarray(start, start + 72))
@@ -62,12 +62,12 @@ function verifies(publicKey: string, auth: Buffer, offset: number, signed: Uint8
   return spawnSync("openssl", ["dgst", "-sha384", "-verify", publicKey, "-signature", "signature", "signed"], { cwd: dir }).status === 0;
 }
 
-/** X ‖ Y of a public key, big-endian: the end of its DER. */
+/** X ‖ Y of a public key, big-endian. These are the last bytes of its DER form. */
 const point = (name: string) => openssl("ec", "-pubin", "-in", name, "-outform", "DER").subarray(-96);
 
 // Offsets: AMD SEV-SNP ABI 56860 revision 1.55, tables "Structure of the ID Block" and "ID Authentication Information Structure".
 describe("hal run --id-key", () => {
-  test("gives QEMU an ID block of the predicted digest and the policy that it launches with", async () => {
+  test("gives QEMU an ID block with the predicted digest and the launch policy", async () => {
     const block = bytesOf("id-block");
     const { values } = toMeasurements(await measure(await requestOf(dir, "sev-snp")));
     expect(block.length).toBe(0x60);
@@ -76,7 +76,7 @@ describe("hal run --id-key", () => {
     expect(block.readBigUInt64LE(0x58)).toBe(BigInt(property("policy")));
   });
 
-  test("signs it: OpenSSL verifies both signatures with the public key files", () => {
+  test("signs the ID block, so that OpenSSL verifies both signatures", () => {
     const block = bytesOf("id-block");
     const auth = bytesOf("id-auth");
     expect(auth.length).toBe(0x1000);
@@ -91,7 +91,7 @@ describe("hal run --id-key", () => {
   test.each([
     ["id.pub", 0x240],
     ["author.pub", 0x880],
-  ])("has the key of %s where the processor takes its digest from", (name, offset) => {
+  ])("contains the key of %s at the offset where the processor reads it", (name, offset) => {
     const key = Buffer.alloc(0x404);
     key.writeUInt32LE(2, 0);
     const xy = point(name);
@@ -103,7 +103,7 @@ describe("hal run --id-key", () => {
     expect(digest(bytesOf("id-auth").subarray(offset, offset + 0x404))).toBe(digest(key));
   });
 
-  test("prints the same each time, also for libvirt", async () => {
+  test("prints the same command each time, and the same ID block for libvirt", async () => {
     expect(await print()).toBe(text);
     const { text: xml } = await runImage(dir, {
       ...options("libvirt"),
@@ -128,13 +128,13 @@ describe("hal run --id-key", () => {
     ["encrypted.pem", /is encrypted/],
     ["encrypted8.pem", /is encrypted/],
     ["missing.pem", /cannot be read: ENOENT/],
-  ])("refuses the key %s, and names the file", async (name, message) => {
+  ])("refuses the key %s, and names its file", async (name, message) => {
     const refused = { kind: "input", message: expect.stringMatching(message), at: { file: at(name) } };
     await expect(signed({ idKeys: { idKey: at(name) } })).rejects.toMatchObject(refused);
     await expect(signed({ idKeys: { idKey: at("id.pem"), authorKey: at(name) } })).rejects.toMatchObject(refused);
   });
 
-  test("signs for no file but the one that was built", async () => {
+  test("refuses to sign for a file that changed after the build", async () => {
     for (const name of ["bzImage", "initramfs.cpio.gz", "firmware.fd"]) {
       const before = readFileSync(at(name));
       writeFileSync(at(name), Buffer.concat([before, Buffer.from("!")]));
@@ -144,18 +144,18 @@ describe("hal run --id-key", () => {
     expect((await signed()).text).toContain("id-block=");
   });
 
-  // QEMU backends/igvm.c, qigvm_handle_policy: the file's policy and ID block take the place of the command line's.
-  test("refuses an IGVM guest, whose ID block QEMU would drop, and a disk, which the digest does not cover", async () => {
+  // In QEMU's backends/igvm.c, qigvm_handle_policy replaces policy and ID block of the command line by those of the file.
+  test("refuses an IGVM guest, because QEMU ignores its ID block, and a disk, because the digest does not cover it", async () => {
     await withLaunch(await launchOf("sev-snp-ram", [], { firmware: { path: "firmware.fd", sha256: sha256("") } }), async () => {
-      await expect(signed()).rejects.toThrow(/from the file, and drops/);
+      await expect(signed()).rejects.toThrow(/from the IGVM file, and ignores/);
     });
     await withLaunch(await described("sev-snp", ["boot=uki"]), async () => {
-      await expect(signed()).rejects.toThrow(/every disk pass/);
+      await expect(signed()).rejects.toThrow(/start any disk/);
     });
   });
 
-  test("is no option that is silently without effect", async () => {
-    await expect(signed({ withoutTee: true })).rejects.toThrow(/--platform none has none/);
+  test("is refused together with options that would make it useless", async () => {
+    await expect(signed({ withoutTee: true })).rejects.toThrow(/--platform none starts an ordinary machine/);
     const asked = { accel: "auto", print: true, format: "qemu", share: [], signal: new AbortController().signal } as const;
     await expect(run(dir, { ...asked, authorKey: at("author.pem") })).rejects.toThrow(/--author-key signs the key of an ID block/);
     await expect(run(dir, { ...asked, idKey: at("id.pem"), json: true })).rejects.toThrow(/--json prints launch.json as it is/);

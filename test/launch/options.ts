@@ -1,7 +1,8 @@
 /**
- * A QEMU command line as the set of devices and options that it asks for, in whatever order and spelling:
- * repeated `-machine` merge, on is true, JSON is its value, `memory-encryption` is the old name of
- * `confidential-guest-support` (QEMU 11 says so itself), and the name that links a 9p device to its directory is replaced by the mount tag.
+ * Returns the sorted options of a QEMU command line, so that equal machines have equal lists.
+ * Merges repeated `-machine` options, writes `on` as `true`, and sorts the keys of JSON values.
+ * Writes `memory-encryption` as `confidential-guest-support`, the new name in QEMU 11.
+ * Replaces the id that links a 9p device to its directory by the mount tag.
  */
 export function meaning(argv: readonly string[]): string[] {
   const machine = new Map<string, string>();
@@ -40,7 +41,7 @@ export function meaning(argv: readonly string[]): string[] {
 
 const machineKeys: Readonly<Record<string, string>> = { "": "type", "memory-encryption": "confidential-guest-support" };
 
-/** Options whose value is one text. */
+/** Options whose value is not a list. */
 const plain = new Set(["-kernel", "-initrd", "-append", "-bios", "-cpu"]);
 const switches: Readonly<Record<string, string>> = { on: "true", off: "false" };
 

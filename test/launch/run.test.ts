@@ -3,7 +3,7 @@ import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { bootsKernel } from "../../src/launch/kvm.js";
-import { chooseAccel, cpuFor, type RunImageOptions, runImage } from "../../src/launch/run.js";
+import { chooseAccel, chooseCpu, type RunImageOptions, runImage } from "../../src/launch/run.js";
 import { withoutTee } from "../../src/launch/without-tee.js";
 import { canonicalJson } from "../../src/lib/digest.js";
 import { placeholder } from "../../src/model/shares.js";
@@ -26,7 +26,7 @@ const options = (more: Partial<RunImageOptions> = {}): RunImageOptions => ({
 });
 
 describe("hal run", () => {
-  test("--print gives the command with the paths of this folder", async () => {
+  test("--print returns the command with the paths of the output directory", async () => {
     const { text } = await runImage(dir, options({ shares: { env_share: "/env" } }));
     expect(text).toContain(`-kernel ${dir}/bzImage`);
     expect(text).toContain("path=/env");
@@ -34,30 +34,30 @@ describe("hal run", () => {
     expect(text).toContain("-enable-kvm");
   });
 
-  test("--print says which words of the command are for the reader to fill in", async () => {
+  test("--print notes each placeholder that the user must replace", async () => {
     const notes: string[] = [];
     await runImage(dir, options({ shares: { env_share: "/env" }, note: (text) => notes.push(text) }));
-    expect(notes).toEqual(["${CERTS_PATH} stands for the directory of share certs_share: --share certs_share=PATH"]);
+    expect(notes).toEqual(["replace ${CERTS_PATH} by the directory of share certs_share, or add --share certs_share=PATH"]);
     notes.length = 0;
     await runImage(dir, options({ format: "shell", note: (text) => notes.push(text) }));
     expect(notes).toEqual([]);
   });
 
-  test("--platform none --accel tcg leaves the TEE out and needs no KVM", async () => {
+  test("--platform none --accel tcg starts without TEE and without KVM", async () => {
     const { text } = await runImage(dir, options({ withoutTee: true, accel: "tcg" }));
     expect(text).not.toMatch(/sev|igvm|memfd|enable-kvm/);
     expect(text).toContain("-accel tcg,thread=single");
     expect(text).toContain("-cpu max,-cx16");
   });
 
-  test("a TEE without KVM says what to do instead", async () => {
+  test("refuses a TEE without KVM, and names the remedy", async () => {
     await expect(runImage(dir, options({ print: false, accel: "tcg" }))).rejects.toMatchObject({
       kind: "input",
       remedy: expect.stringContaining("--platform none"),
     });
   });
 
-  test("what launch.json starts must be there before anything is started", async () => {
+  test("refuses to start if a file of launch.json is missing", async () => {
     const start = options({ print: false, accel: "tcg", withoutTee: true });
     await expect(runImage(dir, start)).rejects.toMatchObject({ kind: "input", at: { file: join(dir, "bzImage") } });
     await writeFile(join(dir, "bzImage"), "");
@@ -65,7 +65,7 @@ describe("hal run", () => {
     await rm(join(dir, "bzImage"));
   });
 
-  test("an enclave where there is no nitro-cli says where to get it", async () => {
+  test("refuses an enclave without nitro-cli, and names the package", async () => {
     const other = await mkdtemp(join(tmpdir(), "hal-run-test-"));
     const { kernel: _kernel, initrd: _initrd, ...launch } = await launchOf("nitro");
     await writeFile(join(other, "launch.json"), canonicalJson(launch));
@@ -79,12 +79,12 @@ describe("hal run", () => {
 
   test.each([
     { shares: { other: "/x" }, message: /no share other/ },
-    { shares: { env_share: `/x/${placeholder({ tag: "env_share" })}` }, message: /stands for a variable/ },
+    { shares: { env_share: `/x/${placeholder({ tag: "env_share" })}` }, message: /starts a variable/ },
   ])("refuses $shares", async ({ shares, message }) => {
     await expect(runImage(dir, options({ shares }))).rejects.toThrow(message);
   });
 
-  test("a folder without launch.json, and a launch.json that somebody changed", async () => {
+  test("refuses a folder without launch.json, and a launch.json that does not match its schema", async () => {
     await expect(runImage(tmpdir(), options())).rejects.toMatchObject({ kind: "input" });
     const other = await mkdtemp(join(tmpdir(), "hal-run-test-"));
     const launch = await launchOf("dev");
@@ -102,12 +102,12 @@ describe("hal run", () => {
 });
 
 describe("accelerator", () => {
-  test("auto is not KVM where nothing boots under it, and the answer is kept", async () => {
+  test("auto selects TCG if the kernel does not boot under KVM, and caches the result", async () => {
     const cache = await mkdtemp(join(tmpdir(), "hal-cache-"));
     const before = process.env.HAL_CACHE;
     process.env.HAL_CACHE = cache;
     try {
-      const kernel = join(dir, "bzImage"); // of the fixture: no kernel
+      const kernel = join(dir, "bzImage"); // The fixture contains no real kernel.
       expect(await bootsKernel(kernel, "tcg")).toBe(false);
       expect(await chooseAccel("auto", kernel)).toBe("tcg");
       expect(await chooseAccel("auto", kernel)).toBe("tcg"); // from the cache
@@ -119,7 +119,7 @@ describe("accelerator", () => {
     expect(await chooseAccel("kvm", join(dir, "bzImage"))).toBe("kvm");
   });
 
-  test("a cache that cannot be written keeps nobody from starting", async () => {
+  test("auto works without a writable cache", async () => {
     const before = process.env.HAL_CACHE;
     process.env.HAL_CACHE = join(dir, "launch.json/cache");
     try {
@@ -130,11 +130,11 @@ describe("accelerator", () => {
     }
   });
 
-  test("TCG has no host model; KVM without TEE takes the host's", async () => {
+  test("TCG uses the CPU model max, and KVM without TEE uses host", async () => {
     const tdx = withoutTee(await launchOf("tdx"));
-    expect((await cpuFor(tdx, "tcg")).cpuModel).toMatch(/^max(,-cx16)?$/);
-    expect((await cpuFor(tdx, "tcg")).cpus).toBe(Math.min(4, availableParallelism()));
-    expect((await cpuFor(tdx, "kvm")).cpuModel).toBe("host");
-    expect(await cpuFor(await launchOf("sev-snp"), "kvm")).toEqual({});
+    expect((await chooseCpu(tdx, "tcg")).cpuModel).toMatch(/^max(,-cx16)?$/);
+    expect((await chooseCpu(tdx, "tcg")).cpus).toBe(Math.min(4, availableParallelism()));
+    expect((await chooseCpu(tdx, "kvm")).cpuModel).toBe("host");
+    expect(await chooseCpu(await launchOf("sev-snp"), "kvm")).toEqual({});
   });
 });

@@ -3,7 +3,7 @@ import { qemuArgv } from "../../src/launch/qemu.js";
 import { launchOf } from "./fixture.js";
 import { meaning } from "./options.js";
 
-/** The words of the Cocos documentation (seeds 003 and 004), as its shell would split them. */
+/** Splits a command line of the Cocos documentation (seeds 003 and 004) into words, as a shell does. */
 const shellWords = (text: string): string[] =>
   [...text.matchAll(/'([^']*)'|"([^"]*)"|([^\s'"]+)/g)].map((match) => match[1] ?? match[2] ?? match[3] ?? "");
 
@@ -18,10 +18,10 @@ const manager = `
   -device virtio-net-pci,disable-legacy=on,iommu_platform=true,netdev=vmnic,romfile=
   -nographic -monitor pty`;
 
-/** The same under SEV. */
+/** The same machine with SEV. */
 const managerSev = `${manager} -object sev-guest,id=sev0,cbitpos=51,reduced-phys-bits=1 -machine memory-encryption=sev0`;
 
-/** Cocos, "AMD SEV-SNP": direct boot with COCONUT-SVSM's IGVM file. */
+/** Cocos, "AMD SEV-SNP": direct boot with the IGVM file of COCONUT-SVSM. */
 const snp = `
   -enable-kvm -cpu EPYC-v4 -machine q35 -smp 4,maxcpus=16 -m 8G,slots=5,maxmem=30G
   -netdev user,id=vmnic,hostfwd=tcp::7022-:7002
@@ -49,7 +49,7 @@ const tdx = `
 
 const shares = { env_share: "/env", certs_share: "/certs" };
 
-/** Seed 003 boots a disk through flash firmware in two parts, keeps what the guest writes, and shares nothing. */
+/** Seed 003 boots a disk with flash firmware in two parts, keeps the writes of the guest, and has no shares. */
 const asManager = [
   "boot=uki",
   "launch.firmware.path=/usr/share/OVMF/OVMF_CODE.fd",
@@ -67,7 +67,7 @@ describe("the command lines of the Cocos documentation, option by option", () =>
   ])("$name", async ({ profile, set, seed }) => {
     const launch = await launchOf(profile, set);
     const [tool, ...argv] = qemuArgv(launch, { shares });
-    // Paths are the profile's and the image's; disk.img is raw, where the documentation boots Ubuntu's qcow2.
+    // Paths are those of the profile and the image. disk.img is raw, and the documentation boots a qcow2 image.
     const expected = seed
       .replace("img/OVMF_VARS.fd", "/img/OVMF_VARS.fd")
       .replace("DISK", "disk.img")

@@ -5,7 +5,7 @@ import { profile, workspace } from "../load/workspace.js";
 
 const child = (name: string, more: string): string => `apiVersion: hal/v1\nkind: Profile\nname: ${name}\n${more}\n`;
 
-/** The profile `p` of a repository. */
+/** Resolves the profile `p` of a repository. */
 async function resolved(files: Readonly<Record<string, string>>, set: readonly string[] = []) {
   return resolve(join(await workspace(files), "p.yaml"), { set });
 }
@@ -17,19 +17,19 @@ describe("extends", () => {
     "b.yaml": child("b", "extends: ./old.yaml\nusers: [{name: b, uid: 1002}]"),
   };
 
-  test("a grandparent of two parents is there once, below both", async () => {
+  test("merges a common ancestor of two parents once, before both", async () => {
     const { profile, layout } = await resolved({ ...family, "p.yaml": child("p", "extends: [./a.yaml, ./b.yaml]") });
     expect(profile.users.map(({ name }) => name)).toEqual(["u", "a", "b"]);
     expect(profile.launch.forwards).toHaveLength(1);
-    expect(layout.name).toBe("ram"); // b says nothing about it: what a says is not undone by what b inherits
+    expect(layout.name).toBe("ram"); // b has no layout of its own, so the layout of a wins over the one that b inherits.
   });
 
-  test("a parent that another parent has too", async () => {
+  test("merges a parent once if another parent extends it too", async () => {
     const { profile } = await resolved({ ...family, "p.yaml": child("p", "extends: [./old.yaml, ./a.yaml]") });
     expect(profile.users.map(({ name }) => name)).toEqual(["u", "a"]);
   });
 
-  test("the later parent has the last word, and !replace replaces what all earlier ones have", async () => {
+  test("the later parent wins, and !replace replaces the lists of all earlier ones", async () => {
     const files = { ...family, "b.yaml": child("b", "extends: ./old.yaml\nlayout: hardened\nusers: !replace [{name: b, uid: 1002}]") };
     const { profile, layout } = await resolved({ ...files, "p.yaml": child("p", "extends: [./a.yaml, ./b.yaml]") });
     expect(profile.users.map(({ name }) => name)).toEqual(["b"]);
@@ -37,7 +37,7 @@ describe("extends", () => {
   });
 });
 
-test("a feature that the parent has, and leaves out with debian, may be gone", async () => {
+test("a profile can remove a feature that its parent omits with debian", async () => {
   const text = child("p", "extends: sev-snp\nfeatures: !replace [docker]");
   const { debianOmitted, features } = await resolved({ "p.yaml": text });
   expect(features.map(({ name }) => name)).toEqual(["docker"]);

@@ -1,25 +1,29 @@
-import type { LaunchSettings, Objection } from "./platform.js";
+import type { LaunchRefusal } from "./platform.js";
 
 interface PolicyRules {
-  /** Width of the policy. */
+  /** The width of the policy. */
   readonly bits: bigint;
   readonly bitsRemedy?: string;
-  /** The policy lets the host debug the guest. */
-  readonly debug: (policy: bigint) => boolean;
+  /** Whether a policy lets the host debug the guest. */
+  readonly allowsDebug: (policy: bigint) => boolean;
   readonly debugRemedy: string;
-  /** The profile says `debug: true`. */
+  /** Whether the profile contains `debug: true`. */
   readonly debugImage: boolean;
-  /** What else the processor refuses. */
-  readonly refusal?: (policy: bigint) => { readonly what: string; readonly remedy: string } | undefined;
+  /** Why the processor refuses a policy: the rest of a sentence that starts with `launch.policy`. */
+  readonly processorRefusal?: (policy: bigint) => { readonly what: string; readonly remedy: string } | undefined;
 }
 
-/** What is wrong with an AMD guest policy. A policy that lets the host read the guest is for debug images. */
-export function guestPolicy(text: string, rules: PolicyRules): (Objection & { readonly key: keyof LaunchSettings }) | undefined {
+/**
+ * Returns why hal refuses an AMD guest policy; undefined if it accepts it. Only a debug image may have a policy that lets the host
+ * debug the guest.
+ * @param text hexadecimal, such as `0x30000`
+ */
+export function policyRefusal(text: string, rules: PolicyRules): LaunchRefusal | undefined {
   const policy = BigInt(text);
   const refuse = (what: string, remedy: string) => ({ key: "policy" as const, message: `launch.policy ${text} ${what}`, remedy });
-  if (policy >> rules.bits !== 0n) return refuse(`has more than ${rules.bits} bits`, rules.bitsRemedy ?? "a shorter policy");
-  const refusal = rules.refusal?.(policy);
-  if (refusal !== undefined) return refuse(refusal.what, refusal.remedy);
-  if (!rules.debug(policy) || rules.debugImage) return undefined;
+  if (policy >> rules.bits !== 0n) return refuse(`has more than ${rules.bits} bits`, rules.bitsRemedy ?? "use a shorter policy");
+  const refused = rules.processorRefusal?.(policy);
+  if (refused !== undefined) return refuse(refused.what, refused.remedy);
+  if (!rules.allowsDebug(policy) || rules.debugImage) return undefined;
   return refuse("lets the host read and write the guest's memory through the processor's debugging commands", rules.debugRemedy);
 }

@@ -1,10 +1,10 @@
 import { q35, x86 } from "./machine.js";
 import type { Platform } from "./platform.js";
 
-/** The context id of the parent instance, as the enclave sees it (AWS Nitro Enclaves user guide, "nitro-cli run-enclave"). */
+/** The vsock context id of the parent instance (AWS Nitro Enclaves user guide, "nitro-cli run-enclave"). */
 const PARENT_CID = 3;
 
-/** AWS Nitro Enclaves. An enclave has one virtual device, its vsock. */
+/** AWS Nitro Enclaves. The only virtual device of an enclave is a vsock. */
 export const nitro: Platform = {
   name: "nitro",
   confidential: true,
@@ -18,13 +18,13 @@ export const nitro: Platform = {
   flash: false,
   needsFirmware: false,
   allows: [],
-  objection: ({ vsock }) =>
+  refusal: ({ vsock }) =>
     vsock?.cid === PARENT_CID
-      ? { key: "vsock", message: `launch.vsock.cid ${PARENT_CID} is the parent instance's`, remedy: "4 or more" }
+      ? { key: "vsock", message: `launch.vsock.cid ${PARENT_CID} belongs to the parent instance`, remedy: "use 4 or more" }
       : undefined,
   tee: undefined,
   cocos: {
-    objection: () => ({ message: "Cocos Manager starts no Nitro enclaves", remedy: "--format nitro-cli" }),
+    refusal: () => ({ message: "Cocos Manager cannot start a Nitro enclave", remedy: "use --format nitro-cli" }),
     settings: () => ({}),
     startsFromFlash: false,
   },

@@ -1,7 +1,7 @@
 import { modernVirtio, q35, x86 } from "./machine.js";
 import type { Platform } from "./platform.js";
 
-/** An ordinary virtual machine, for development. A profile of any TEE can be tried on it, so it accepts their settings. */
+/** An ordinary virtual machine, for development. It accepts the settings of TEEs, so that it can start their profiles. */
 export const none: Platform = {
   name: "none",
   confidential: false,
@@ -15,10 +15,10 @@ export const none: Platform = {
   flash: true,
   needsFirmware: false,
   allows: ["firmware", "forwards", "hostData", "monitors", "policy", "quoteGenerationSocket", "shares"],
-  objection: () => undefined,
+  refusal: () => undefined,
   tee: undefined,
   cocos: {
-    objection: () => undefined,
+    refusal: () => undefined,
     settings: () => ({ ENABLE_SEV_SNP: false, ENABLE_TDX: false }),
     startsFromFlash: true,
   },

@@ -1,22 +1,27 @@
 import type { EventLogKind } from "../../codecs/eventlog.js";
 import type { Launch, Measurements, Profile } from "../generated.js";
 
-/** A platform's name, as a profile writes it. */
+/** The name of a platform, as a profile writes it. */
 export type PlatformName = NonNullable<Profile["platform"]>;
 
-/** Who reports a register, as measurements.json names it: a platform, a variant of one (`sev-es`), or a vTPM. */
+/** The source of a register, as measurements.json names it: a platform, a variant of one (`sev-es`), or a vTPM. */
 export type MeasuredPlatform = Measurements["values"][number]["platform"];
 
 export type LaunchSettings = Profile["launch"];
 export type Tee = NonNullable<Launch["tee"]>;
 
-/** Why something cannot be done, and what to do instead. */
-export interface Objection {
+/** Why hal refuses something, and what the user can do instead. */
+export interface Refusal {
   readonly message: string;
   readonly remedy: string;
 }
 
-/** Keys of `launch` that only some platforms have. */
+/** A refused value of `launch`, with its key. */
+export interface LaunchRefusal extends Refusal {
+  readonly key: keyof LaunchSettings;
+}
+
+/** Keys of `launch` that only some platforms support. */
 export const restrictedKeys = [
   "firmware",
   "forwards",
@@ -29,7 +34,7 @@ export const restrictedKeys = [
 ] as const;
 type RestrictedKey = (typeof restrictedKeys)[number];
 
-/** A QEMU `-object`: written as `TYPE,key=value,…`, or as JSON where a value is itself an object. */
+/** An `-object` of QEMU. `form` selects its syntax: `TYPE,key=value,…`, or JSON, which a value that is itself an object needs. */
 export interface QemuObject {
   readonly type: string;
   readonly form: "options" | "json";
@@ -37,7 +42,7 @@ export interface QemuObject {
 }
 type QemuValue = string | number | boolean | undefined | Readonly<Record<string, string>>;
 
-/** libvirt's `<launchSecurity>` (libvirt.org/formatdomain.html, "Launch Security"); an element without text is empty. */
+/** libvirt's `<launchSecurity>` element (libvirt.org/formatdomain.html, "Launch Security"). The text "" makes an empty element. */
 export interface LaunchSecurity {
   readonly attributes: Readonly<Record<string, string | undefined>>;
   readonly elements: Readonly<Record<string, string | number | undefined>>;
@@ -46,80 +51,86 @@ export interface LaunchSecurity {
 /** Settings of Cocos Manager without their prefix `MANAGER_QEMU_` (manager/qemu/config.go). */
 export type CocosSettings = Readonly<Record<string, string | number | boolean | undefined>>;
 
-/** What Cocos Manager makes of a guest of this platform. */
+/** How Cocos Manager starts a guest of one platform. */
 export interface CocosRules {
-  /** Why the manager would start another guest than launch.json describes. */
-  readonly objection: (launch: Launch) => Objection | undefined;
+  /** Why the manager would start a different guest than launch.json describes; undefined if it would not. */
+  readonly refusal: (launch: Launch) => Refusal | undefined;
   readonly settings: (tee: Launch["tee"]) => CocosSettings;
-  /** The manager starts it from flash with a variable store, and from no other firmware. */
+  /** The manager starts the guest only from flash with a variable store. */
   readonly startsFromFlash: boolean;
-  /** A comment line for the operator. */
+  /** A comment for the operator, without `#`. */
   readonly note?: string;
 }
 
-/** The TEE of a platform in the words of each launcher. */
+/** How each launcher configures the TEE of one platform. */
 export interface TeeRules {
   /**
-   * The TEE object of launch.json.
-   * @param kernelHashes the firmware checks kernel, initrd and command line against hashes that are measured
+   * Returns the TEE object of launch.json.
+   * @param kernelHashes whether the firmware checks kernel, initrd and command line against measured hashes
    */
   readonly describe: (settings: LaunchSettings, kernelHashes: boolean) => Tee;
   readonly qemu: (tee: Tee) => QemuObject;
-  readonly libvirt: (tee: Tee) => LaunchSecurity | Objection;
-  /** The processor checks a signed ID block over this digest; `policy` holds where launch.json has none. */
+  readonly libvirt: (tee: Tee) => LaunchSecurity | Refusal;
+  /**
+   * How to sign an ID block; undefined if the processor checks none. The signature covers the launch digest of `digestOf`.
+   * `policy` is the guest policy if launch.json contains none.
+   */
   readonly idBlock: { readonly digestOf: MeasuredPlatform; readonly policy: string } | undefined;
 }
 
-/** The attestation evidence of a platform, and which of its fields holds each register. */
+/** The attestation evidence of a platform, and the field of it that contains each register. */
 export interface EvidenceRules {
   readonly kind: string;
   readonly fields: Readonly<Record<string, string>>;
 }
 
 /**
- * Everything that hal knows about one platform. A platform is one file in this folder and one row in index.ts; no other
- * code asks for a platform by name.
+ * Everything that hal knows about one platform. Each platform has one file in this folder and one row in index.ts.
+ * No other code compares the name of a platform.
  */
 export interface Platform {
   readonly name: PlatformName;
-  /** Hardware keeps the host out of the guest's memory. */
+  /** Whether hardware protects the guest's memory from the host. */
   readonly confidential: boolean;
-  /** `machine`: QEMU starts a kernel or a disk. `enclave`: a hypervisor starts an enclave image file and nothing else. */
+  /** `machine`: QEMU boots a kernel or a disk. `enclave`: a hypervisor boots an enclave image file. */
   readonly starts: "machine" | "enclave";
-  /** QEMU's program for the platform's architecture. */
+  /** The program of QEMU for the platform's architecture. */
   readonly emulator: string;
-  /** Values of `launch` that `resolve` fills in where the profile has none. */
+  /** Values of `launch` that `resolve` fills in if the profile has none. */
   readonly defaults: { readonly cpuModel: string; readonly policy?: string };
   readonly machine: Launch["machine"];
-  /** Options of the memfd backend: what the TEE's private memory is taken from. */
+  /** The memfd backend that provides the TEE's private memory; undefined if the platform uses ordinary memory. */
   readonly memory: Launch["memory"]["backend"];
   readonly virtio: Launch["virtio"];
   readonly net: { readonly id: string; readonly rom?: boolean };
-  /** QEMU accepts flash with a variable store. */
+  /** Whether QEMU accepts firmware in flash with a variable store. */
   readonly flash: boolean;
-  /** It starts only with firmware that was made for it. */
+  /** Whether the platform starts only with firmware that was built for it. */
   readonly needsFirmware: boolean;
-  /** The restricted keys that it has. */
+  /** The restricted keys of `launch` that the platform supports. */
   readonly allows: readonly RestrictedKey[];
-  /** What is wrong with a value of `launch` on this platform. */
-  readonly objection: (settings: LaunchSettings, debug: boolean) => (Objection & { readonly key: keyof LaunchSettings }) | undefined;
-  /** Undefined for a platform without a TEE object. */
+  /**
+   * Why the platform refuses a value of `launch`, and the key of that value; undefined if it refuses none.
+   * @param debug whether the profile contains `debug: true`
+   */
+  readonly refusal: (settings: LaunchSettings, debug: boolean) => LaunchRefusal | undefined;
+  /** Undefined if the platform has no TEE object. */
   readonly tee: TeeRules | undefined;
   readonly cocos: CocosRules;
   /**
-   * What QEMU does to the setup header of a kernel given by `-kernel`: fills it in (`plain`), leaves it alone (`sev`), or
-   * leaves it alone since QEMU 10.2 (`tdx`).
+   * How QEMU handles the setup header of a kernel given by `-kernel`. `plain`: QEMU fills it in. `sev`: QEMU does not change it.
+   * `tdx`: QEMU does not change it since release 10.2.
    */
   readonly kernelHeader: "plain" | "sev" | "tdx";
-  /** What `hal measure` predicts for it. */
+  /** The sources of registers that `hal measure` predicts for the platform. */
   readonly measures: readonly MeasuredPlatform[];
-  /** The registers that belong to one launch. */
+  /** The registers that one launch reports. */
   readonly registers: (tee: Launch["tee"], firmware: Launch["firmware"]) => Launch["measurements"]["values"];
-  /** The firmware's event log, and who reports the registers that it explains; undefined where there is none. */
+  /** The firmware's event log, and the source of the registers that it explains; undefined if the firmware writes none. */
   readonly eventLog: { readonly kind: EventLogKind; readonly of: MeasuredPlatform } | undefined;
   readonly evidence: EvidenceRules | undefined;
-  /** Why no image for it may be released. */
+  /** Why hal releases no image for the platform; undefined if it does. */
   readonly unreleasable: string | undefined;
-  /** What to do instead where no register covers what the firmware boots from a disk; undefined where one does. */
+  /** A remedy if no register covers the disk that the firmware boots; undefined if a register covers it. */
   readonly unmeasuredDisk: (settings: LaunchSettings) => string | undefined;
 }

@@ -1,13 +1,13 @@
-import { guestPolicy } from "./guest-policy.js";
+import { policyRefusal } from "./guest-policy.js";
 import { modernVirtio, q35, x86 } from "./machine.js";
 import type { Platform } from "./platform.js";
 
 /** AMD SEV-SNP ABI 56860, section 4.3 (Guest Policy). */
 const policyBits = { debug: 1n << 19n, reservedOne: 1n << 17n } as const;
-/** QEMU's own (qapi/qom.json, SevSnpGuestProperties: policy). */
+/** QEMU's default (qapi/qom.json, SevSnpGuestProperties: policy). */
 const defaultPolicy = "0x30000";
 
-/** AMD SEV-SNP. The machine is that of the Cocos documentation, option by option. */
+/** AMD SEV-SNP. The machine has exactly the options of the Cocos documentation. */
 export const sevSnp: Platform = {
   name: "sev-snp",
   confidential: true,
@@ -15,30 +15,30 @@ export const sevSnp: Platform = {
   emulator: x86,
   defaults: { cpuModel: "EPYC-v4", policy: defaultPolicy },
   machine: q35,
-  // Private memory must be shared memory that can be discarded (QEMU docs/system/i386/amd-memory-encryption.rst).
+  // The TEE's private memory needs a shared memory backend that can discard pages (QEMU docs/system/i386/amd-memory-encryption.rst).
   memory: { id: "ram1", options: { share: true, prealloc: false, reserve: false } },
   virtio: modernVirtio,
   net: { id: "vmnic", rom: false },
   flash: false,
   needsFirmware: true,
   allows: ["firmware", "forwards", "hostData", "igvm", "monitors", "policy", "shares"],
-  objection: ({ policy, igvm }, debug) => {
+  refusal: ({ policy, igvm }, debug) => {
     if (policy === undefined) return undefined;
-    // QEMU backends/igvm.c, qigvm_handle_policy: the file's own policy replaces the command line's.
+    // In QEMU's backends/igvm.c, qigvm_handle_policy replaces the policy of the command line by that of the file.
     if (igvm !== undefined)
       return {
         key: "policy",
-        message: "QEMU takes the guest policy of an IGVM guest from the file and ignores launch.policy",
+        message: "QEMU reads the guest policy from the IGVM file and ignores launch.policy",
         remedy: "remove launch.policy",
       };
-    return guestPolicy(policy, {
+    return policyRefusal(policy, {
       bits: 64n,
-      debug: (value) => (value & policyBits.debug) !== 0n,
+      allowsDebug: (value) => (value & policyBits.debug) !== 0n,
       debugRemedy: "clear bit 19, or set debug: true",
       debugImage: debug,
-      refusal: (value) =>
+      processorRefusal: (value) =>
         (value & policyBits.reservedOne) === 0n
-          ? { what: "is refused by the processor: bit 17 must be one", remedy: `QEMU's own policy is ${defaultPolicy}` }
+          ? { what: "is refused by the processor, because bit 17 must be 1", remedy: `remove it, or use QEMU's default ${defaultPolicy}` }
           : undefined,
     });
   },
@@ -86,8 +86,10 @@ export const sevSnp: Platform = {
     idBlock: { digestOf: "sev-snp", policy: defaultPolicy },
   },
   cocos: {
-    objection: ({ firmware }) =>
-      firmware?.kind === "igvm" ? undefined : { message: "Cocos Manager starts SEV-SNP guests from an IGVM file", remedy: "launch.igvm" },
+    refusal: ({ firmware }) =>
+      firmware?.kind === "igvm"
+        ? undefined
+        : { message: "Cocos Manager starts SEV-SNP guests only from an IGVM file", remedy: "set launch.igvm" },
     settings: (tee) => ({
       ENABLE_SEV_SNP: true,
       ENABLE_TDX: false,
@@ -103,7 +105,7 @@ export const sevSnp: Platform = {
   measures: ["sev-snp", "vtpm"],
   registers: (_tee, firmware) => [
     { platform: "sev-snp", registers: ["launchDigest"] },
-    // COCONUT-SVSM in the IGVM file has a vTPM; plain OVMF has none that the host does not control.
+    // COCONUT-SVSM in the IGVM file provides a vTPM. With plain OVMF, the host controls the vTPM.
     ...(firmware?.kind === "igvm" ? [{ platform: "vtpm" as const, registers: ["pcr4", "pcr9"] }] : []),
   ],
   eventLog: { kind: "tpm", of: "vtpm" },

@@ -1,13 +1,13 @@
-import { guestPolicy } from "./guest-policy.js";
+import { policyRefusal } from "./guest-policy.js";
 import { modernVirtio, q35, x86 } from "./machine.js";
 import type { Platform } from "./platform.js";
 
-/** AMD SEV API 55766, section 3 (Guest Policy). Bit 2 asks for SEV-ES: the registers are encrypted too. */
+/** AMD SEV API 55766, section 3 (Guest Policy). Bit 2 selects SEV-ES, which also encrypts the CPU registers. */
 const policyBits = { noDebug: 1n << 0n, encryptedState: 1n << 2n } as const;
-/** QEMU's own (qapi/qom.json, SevGuestProperties: policy): no debugging by the host. */
+/** QEMU's default (qapi/qom.json, SevGuestProperties: policy). The host cannot debug the guest. */
 const defaultPolicy = "0x1";
 
-/** AMD SEV and SEV-ES. The machine is that of Cocos Manager, option by option. */
+/** AMD SEV and SEV-ES. The machine has exactly the options of Cocos Manager. */
 export const sev: Platform = {
   name: "sev",
   confidential: true,
@@ -21,13 +21,13 @@ export const sev: Platform = {
   flash: true,
   needsFirmware: true,
   allows: ["firmware", "forwards", "monitors", "policy", "shares"],
-  objection: ({ policy }, debug) =>
+  refusal: ({ policy }, debug) =>
     policy === undefined
       ? undefined
-      : guestPolicy(policy, {
+      : policyRefusal(policy, {
           bits: 32n,
-          bitsRemedy: "0x1, or 0x5 for SEV-ES",
-          debug: (value) => (value & policyBits.noDebug) === 0n,
+          bitsRemedy: "use 0x1, or 0x5 for SEV-ES",
+          allowsDebug: (value) => (value & policyBits.noDebug) === 0n,
           debugRemedy: "set bit 0, or set debug: true",
           debugImage: debug,
         }),
@@ -58,16 +58,16 @@ export const sev: Platform = {
     idBlock: undefined,
   },
   cocos: {
-    objection: ({ tee, firmware }) => {
+    refusal: ({ tee, firmware }) => {
       if (tee?.kernelHashes || tee?.policy !== undefined)
         return {
-          message: "Cocos Manager gives SEV guests neither kernel hashes nor a policy",
-          remedy: "boot: uki, without launch.policy",
+          message: "Cocos Manager sets neither kernel hashes nor a guest policy for SEV",
+          remedy: "set boot: uki, and remove launch.policy",
         };
       if (firmware?.kind === "bios")
         return {
-          message: "Cocos Manager starts a SEV guest from flash with a variable store",
-          remedy: "launch.firmware: {path: …/OVMF_CODE.fd, vars: …/OVMF_VARS.fd}",
+          message: "Cocos Manager starts SEV guests only from flash with a variable store",
+          remedy: "set launch.firmware: {path: …/OVMF_CODE.fd, vars: …/OVMF_VARS.fd}",
         };
       return undefined;
     },
@@ -80,7 +80,7 @@ export const sev: Platform = {
       SEV_REDUCED_PHYS_BITS: tee?.reducedPhysBits,
     }),
     startsFromFlash: true,
-    note: "SEV without SNP: only managers from before its removal (COCOS-456) read these.",
+    note: "Cocos Manager removed SEV (COCOS-456). Only older releases read these settings.",
   },
   kernelHeader: "sev",
   measures: ["sev", "sev-es"],

@@ -1,10 +1,10 @@
 import { x86 } from "./machine.js";
 import type { Platform } from "./platform.js";
 
-/** Where Cocos Manager looks for the quote generation service. */
+/** The vsock context id at which Cocos Manager expects the quote generation service. */
 const COCOS_QUOTE_CID = 2;
 
-/** Intel TDX. The machine is that of the Cocos documentation, option by option. */
+/** Intel TDX. The machine has exactly the options of the Cocos documentation. */
 export const tdx: Platform = {
   name: "tdx",
   confidential: true,
@@ -12,14 +12,14 @@ export const tdx: Platform = {
   emulator: x86,
   defaults: { cpuModel: "host" },
   machine: { type: "q35", options: { kernel_irqchip: "split", hpet: "off" }, nodefaults: true, noReboot: true },
-  // Private memory must be shared memory that can be discarded (QEMU docs/system/i386/tdx.rst).
+  // The TEE's private memory needs a shared memory backend that can discard pages (QEMU docs/system/i386/tdx.rst).
   memory: { id: "mem0", options: {} },
   virtio: undefined,
   net: { id: "nic0_td" },
   flash: false,
   needsFirmware: true,
   allows: ["firmware", "forwards", "monitors", "quoteGenerationSocket", "shares"],
-  objection: () => undefined,
+  refusal: () => undefined,
   tee: {
     describe: ({ quoteGenerationSocket }) => ({
       type: "tdx",
@@ -36,17 +36,17 @@ export const tdx: Platform = {
     }),
     libvirt: (tee) => ({
       attributes: { type: "tdx" },
-      // libvirt reaches the quote generation service through its Unix socket, not through vsock.
+      // libvirt connects to the quote generation service through a Unix socket, not through vsock.
       elements: tee.quoteGenerationSocket === undefined ? {} : { quoteGenerationService: "" },
     }),
     idBlock: undefined,
   },
   cocos: {
-    objection: ({ tee }) =>
+    refusal: ({ tee }) =>
       tee?.quoteGenerationSocket !== undefined && tee.quoteGenerationSocket.cid !== COCOS_QUOTE_CID
         ? {
-            message: `Cocos Manager looks for the quote generation service at context id ${COCOS_QUOTE_CID}`,
-            remedy: `launch.quoteGenerationSocket.cid: ${COCOS_QUOTE_CID}`,
+            message: `Cocos Manager expects the quote generation service at context id ${COCOS_QUOTE_CID}`,
+            remedy: `set launch.quoteGenerationSocket.cid: ${COCOS_QUOTE_CID}`,
           }
         : undefined,
     settings: (tee) => ({
