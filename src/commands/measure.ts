@@ -33,8 +33,8 @@ interface Options {
 }
 
 /**
- * `hal measure`: predicts the registers that the hardware will report. It measures an output directory, an output directory with
- * some values replaced by options, or files that options name. With `--diff`, it compares two output directories instead.
+ * `hal measure`: predicts the registers that the hardware will report. It measures an output directory, or files that options name.
+ * Options can also replace values of the directory. With `--diff`, the command compares two output directories instead.
  * Modules that read an output directory also load the schemas. hal imports them only for a directory, to start faster for files.
  * @throws HalError "input" for missing or contradictory options, and for files that cannot be measured
  */
@@ -156,7 +156,7 @@ function parseVcpus(text: string): number[] {
 }
 
 /**
- * Completes a request for files that options name. Values without an option are those of launch.json by default.
+ * Completes a request for files that options name. Missing values get the defaults of launch.json.
  * @throws HalError "input" if the platform, or a required number of vCPUs, is missing
  */
 function requestForFiles(given: Partial<MeasureRequest>): MeasureRequest {

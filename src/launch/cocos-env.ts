@@ -10,7 +10,7 @@ export interface CocosOptions {
 }
 
 /**
- * Returns the `MANAGER_QEMU_*` settings of Cocos Manager (manager/qemu/config.go) for an image, as lines of its EnvironmentFile.
+ * Returns the `MANAGER_QEMU_*` settings of Cocos Manager (manager/qemu/config.go) for an image, as an EnvironmentFile of systemd.
  * They select kernel boot if the launcher loads the kernel, and disk boot if the firmware boots the disk.
  * The manager itself selects the TEE, the host's port for the agent, and the shared directories.
  * An option without a setting becomes a comment if the guest also runs without it.
@@ -95,7 +95,7 @@ function firmwareSettings(launch: Launch, base: string | undefined): CocosSettin
   const { firmware } = launch;
   if (firmware === undefined || (firmware.kind === "bios" && cocosRules(launch).startsFromFlash)) return {};
   const path = pathFrom(base, firmware.path);
-  // The manager uses this setting as a file name and in an option list of QEMU. Doubled commas are right only in the list.
+  // The manager uses this setting as a file name and in an option list of QEMU. Only the list needs doubled commas.
   if (firmware.kind !== "bios" && path.includes(","))
     throw new HalError("input", `Cocos Manager cannot pass the path ${path} to QEMU, because it does not double commas`, {
       remedy: "use a path without commas",
@@ -128,7 +128,7 @@ function comments(launch: Launch): string[] {
 
 /**
  * Returns one line of the EnvironmentFile. systemd (systemd.exec(5)) and the shell read double quotes in the same way.
- * Inside them, both accept a backslash before a backslash, a double quote, `$` and a backtick.
+ * Inside double quotes, a backslash escapes itself, a double quote, `$` and a backtick.
  * @throws HalError "input" if the value contains a control character
  */
 function assignment(name: string, value: string): string {

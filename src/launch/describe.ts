@@ -28,7 +28,7 @@ export interface DescribeOptions {
 
 /**
  * Returns launch.json: everything that a launcher needs to start the image, and the reference measurements that belong to it.
- * It refuses no setting, because `resolve` already checked them all.
+ * The function refuses no setting, because `resolve` already checked them all.
  * @param artifacts name, size in bytes and SHA-256 of every file of the output directory
  * @param cmdline the complete kernel command line, with `roothash=` if the root is verified
  * @throws HalError "input" if the artifacts lack a file that the image boots, or if an enclave has too little memory for its EIF
@@ -106,13 +106,13 @@ export function describeLaunch(
 /**
  * Returns the command that starts an image on its own platform: nitro-cli for an enclave, else QEMU.
  * Without a base in the options, the command must run in the folder of launch.json.
- * @throws HalError "input" as `nitroArgv` and `qemuArgv`
+ * @throws HalError "input" for the same reasons as `nitroArgv` and `qemuArgv`
  */
 export function launchArgv(launch: Omit<Launch, "argv">, options: QemuOptions = {}): readonly string[] {
   return launch.boot === "enclave" ? nitroArgv(launch, options) : qemuArgv(launch, options);
 }
 
-/** Returns the settings without a guest policy that is only a default. QEMU then uses its own default policy, which is the same. */
+/** Removes a guest policy that `resolve` filled in. The command line then contains no policy, and QEMU uses the same default. */
 function withoutDefaultPolicy({ profile: { launch }, defaults }: Resolved): Profile["launch"] {
   const { policy, ...rest } = launch;
   return policy === undefined || defaults.has("/launch/policy") ? rest : { ...rest, policy };

@@ -9,7 +9,7 @@ export type Accel = "kvm" | "tcg";
 
 /**
  * The CPU model for TCG before QEMU 8.1: every feature except cmpxchg16b.
- * There, Linux 6.12 and later crashes at random in that instruction (measured with QEMU 7.2).
+ * With QEMU 7.2, Linux 6.12 and later crashed at random in that instruction.
  */
 export const carefulTcgCpu = "max,-cx16";
 
@@ -56,8 +56,8 @@ export function qemuArgv(launch: Described, options: QemuOptions = {}): readonly
 }
 
 /**
- * TCG runs with one thread. Linux patches its own code while it boots.
- * With one thread per CPU, TCG sometimes still runs the temporary breakpoint, and Linux stops with `Oops: int3`.
+ * TCG runs all CPUs in one thread. Linux replaces parts of its own code while it boots, and sets a breakpoint meanwhile.
+ * With one thread per CPU, a CPU can run a breakpoint that is already removed. Linux then stops with `Oops: int3`.
  * This happened in 1 of 60 boots with QEMU 7.2.
  */
 const accelerator: Part = (_launch, { accel = "kvm" }) => (accel === "kvm" ? ["-enable-kvm"] : ["-accel", "tcg,thread=single"]);

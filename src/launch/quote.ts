@@ -17,7 +17,7 @@ function doubleCommas(text: string): string {
 }
 
 /**
- * Returns the path of a file of launch.json as the launcher needs it.
+ * Returns the path that a launcher gets for a file of launch.json.
  * QEMU reads a colon in the first part of a relative path as a protocol (`nbd:…`). A leading `./` prevents this.
  * @param base the folder of launch.json; undefined if the launcher runs in it
  */

@@ -86,14 +86,14 @@ export async function runImage(dir: string, options: RunImageOptions): Promise<R
 
 /**
  * Returns the accelerator to use. `auto` selects KVM if KVM boots Linux, else TCG.
- * @param kernel path of a bzImage that the test of KVM boots
+ * @param kernel path of a bzImage, which hal boots to test KVM
  */
 export async function chooseAccel(wanted: "auto" | Accel, kernel: string): Promise<Accel> {
   if (wanted !== "auto") return wanted;
   return (await kvmWorks(kernel)) ? "kvm" : "tcg";
 }
 
-/** Returns the CPU model and count that replace those of launch.json, for an accelerator on this host. Empty if none must change. */
+/** Returns the CPU model and count that replace those of launch.json, for an accelerator on this host. The result is empty if they fit. */
 export async function chooseCpu(launch: Launch, accel: Accel): Promise<Pick<QemuOptions, "cpuModel" | "cpus">> {
   // More emulated CPUs than host CPUs only slow the guest down.
   if (accel === "tcg")
@@ -106,7 +106,7 @@ export async function chooseCpu(launch: Launch, accel: Accel): Promise<Pick<Qemu
 
 /**
  * Returns the CPU model for TCG: all features (`max`), because old releases of QEMU lack the names of newer models.
- * @param version of QEMU. Before 8.1, or if it is unknown, the model leaves out a feature that crashes there.
+ * @param version of QEMU; undefined if unknown. Before 8.1, and for an unknown version, the model lacks the feature that crashes.
  */
 function tcgCpuModel(version: readonly [number, number] | undefined): string {
   const [major, minor] = version ?? [0, 0];
@@ -148,7 +148,7 @@ function notePlaceholders(launch: Launch, { shares, note }: RunImageOptions): vo
 
 /**
  * Removes the devices that this host cannot provide, and notes each one.
- * @throws HalError "input" if a guest of a TEE lacks the directory of a share: such a guest starts with all its devices or not at all
+ * @throws HalError "input" if a guest of a TEE lacks the directory of a share, because such a guest starts only with all devices
  */
 function withoutMissingDevices(launch: Launch, { shares, note }: RunImageOptions): Launch {
   const missing = launch.shares.filter((share) => share.path === undefined && shares[share.tag] === undefined);

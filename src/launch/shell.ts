@@ -10,7 +10,7 @@ type Share = Launch["shares"][number];
  * Returns a POSIX shell script that starts an image.
  * The script runs in the folder of the artifacts: `$HAL_IMAGE_DIR`, else `base`, else the folder of the script.
  * It reads the path of each share from a variable (`ENV_PATH`), and stops if that variable is not set.
- * @throws HalError "input" for a launch.json that the launcher cannot start, as `launchArgv`
+ * @throws HalError "input" for the same reasons as `launchArgv`
  */
 export function shellScript(launch: Launch, options: QemuOptions = {}): string {
   const { base, ...rest } = options;
@@ -22,7 +22,7 @@ export function shellScript(launch: Launch, options: QemuOptions = {}): string {
     `# Starts the image of profile ${launch.profile} on platform ${launch.platform}.`,
     "set -eu",
     ...unsetShares.flatMap(readVariable),
-    // dash and bash read quotes inside "${NAME:-…}" differently, so the default has a variable.
+    // The default path has its own variable, because dash and bash read quotes inside "${NAME:-…}" differently.
     `image=${base === undefined ? '$(dirname -- "$0")' : shellQuote(base)}`,
     'cd -- "${HAL_IMAGE_DIR:-$image}"',
     `exec ${optionLines(argv, unsetShares).join(" \\\n  ")}`,
@@ -32,7 +32,7 @@ export function shellScript(launch: Launch, options: QemuOptions = {}): string {
 
 /**
  * Shell lines that read the path of a share. They make it absolute, because the script changes its folder, and double its commas
- * for QEMU. `$(…)` removes newlines at the end of a path, so the lines add a dot before it and remove the dot after it.
+ * for QEMU. `$(…)` removes newlines at the end of its output, so the lines first append a dot and remove it afterwards.
  * They do not use realpath(1): POSIX has it only since 2024, and BusyBox's version does not accept `--`.
  */
 function readVariable(share: Share): string[] {

@@ -51,13 +51,9 @@ export async function signLaunch(launch: Launch, base: string, keys: IdKeyFiles)
 /** Refuses an image that the launch digest does not cover, because the processor checks the ID block against that digest only. */
 function refuseUncoveredImage({ boot, firmware }: Launch): void {
   if (firmware?.kind === "igvm") {
-    throw new HalError(
-      "input",
-      "QEMU reads guest policy and ID block of an IGVM guest from the IGVM file, and ignores those of its command line",
-      {
-        remedy: "add the ID block when you build the IGVM file, or replace launch.igvm by launch.firmware",
-      },
-    );
+    throw new HalError("input", "QEMU reads the guest policy and the ID block from the IGVM file, and ignores those of the command line", {
+      remedy: "add the ID block when you build the IGVM file, or replace launch.igvm by launch.firmware",
+    });
   }
   if (boot === "disk") {
     throw new HalError("input", "the launch digest does not cover the disk, so the processor would start any disk with this ID block", {
@@ -66,7 +62,7 @@ function refuseUncoveredImage({ boot, firmware }: Launch): void {
   }
 }
 
-/** Refuses a kernel, initrd or firmware that differs from the file that hal built, so that hal signs nothing else. */
+/** Refuses a kernel, initrd or firmware that differs from the file of the build. hal must sign nothing else. */
 async function requireBuiltFiles({ kernel, initrd, firmware }: Launch, base: string): Promise<void> {
   for (const described of [kernel, initrd, firmware]) {
     if (described?.sha256 === undefined) continue;

@@ -122,7 +122,7 @@ function kernelCauses(a: Side, b: Side): string[] {
   return JSON.stringify(kernels(a)) === JSON.stringify(kernels(b)) ? [] : [`  package ${kernels(a).join(", ")} → ${kernels(b).join(", ")}`];
 }
 
-/** The root hash on the command line depends on every file of the root. If it differs, packages and rendered files are the reasons. */
+/** The root hash on the command line depends on every file of the root. If it differs, the reasons are packages and rendered files. */
 function cmdlineCauses(a: Side, b: Side): string[] {
   const words = ({ launch }: Side) => new Set((launch.cmdline ?? "").split(" "));
   const [left, right] = [words(a), words(b)];

@@ -1,24 +1,24 @@
 import type { Location } from "../lib/errors.js";
 import type { Feature, Layout, Profile } from "./generated.js";
 
-/** A Kconfig symbol that somebody asked for, and where. */
+/** A Kconfig symbol that a profile, a feature or hal requests, and the location of the request. */
 export interface SymbolRequest {
   readonly symbol: string;
   /** As a .config writes it: `y`, `m`, `n` (meaning `# X is not set`), a number, or a string in quotes. */
   readonly value: string;
   readonly at: Location;
-  /** Who asks, for messages: `profile sev-snp`, `feature docker`, `hal (init: systemd)`. */
+  /** The source of the request, for messages: `profile sev-snp`, `feature docker`, `hal (init: systemd)`. */
   readonly by: string;
 }
 
-/** A kernel configuration fragment: hal's own, a feature's, or a file of the user's. */
+/** A kernel configuration fragment of hal, of a feature, or of the user. */
 export interface KernelFragment {
   /** File name without extension: `base`, `hardening`, `platform`, `feature-docker`, `profile`, `site-1-NAME`. */
   readonly name: string;
   readonly requests: readonly SymbolRequest[];
 }
 
-/** A single file of the image, its bytes read. */
+/** One file of the image, with its contents. */
 export interface ResolvedFile {
   readonly path: string;
   readonly content: Uint8Array;
@@ -42,14 +42,14 @@ export interface Partition {
   readonly name: "esp" | "root" | "verity" | "rw" | "swap";
   /** Discoverable Partitions Specification type GUID, lower case. */
   readonly type: string;
-  /** PARTUUID, lower case; a function of the profile's name and the partition's. */
+  /** PARTUUID, lower case, computed from the names of the profile and the partition. */
   readonly uuid: string;
-  /** Bytes; undefined where the image file decides (verity, esp). */
+  /** Bytes; undefined if the size of the image file decides (verity, esp). */
   readonly size: number | undefined;
 }
 
 /**
- * One image, fully decided: what every later stage reads. Nothing downstream sees YAML or applies a default.
+ * One resolved image: the input of every later stage. No later stage reads YAML or applies a default.
  * Features are already folded into the lists; paths are absolute.
  */
 export interface Resolved {
@@ -65,12 +65,12 @@ export interface Resolved {
   readonly cmdline: readonly string[];
   readonly buildrootRequests: readonly SymbolRequest[];
   readonly kernelFragments: readonly KernelFragment[];
-  /** Make text of the user's own, for Buildroot to read before all packages. */
+  /** Make text from the user, which Buildroot reads before all packages. */
   readonly localMk: string;
   readonly modules: readonly string[];
   readonly debianPackages: readonly string[];
   readonly debianKernel: "cloud" | "generic";
-  /** Features that the debian backend leaves out, as the profile allows. */
+  /** Features that the profile lets the debian backend omit. */
   readonly debianOmitted: readonly string[];
   readonly overlays: readonly string[];
   readonly files: readonly ResolvedFile[];
@@ -78,9 +78,9 @@ export interface Resolved {
   readonly units: readonly ResolvedUnit[];
   readonly enable: readonly string[];
   readonly disable: readonly string[];
-  /** Who gives a value that nobody wrote and that is not the schema's default, by JSON pointer: `platform sev-snp`. */
+  /** The source of each default that is not in the schema, such as `platform sev-snp`, by JSON pointer. */
   readonly defaults: ReadonlyMap<string, string>;
-  /** Where a value of the profile came from, by JSON pointer (`/launch/memory`). */
+  /** The location of each value of the profile, by JSON pointer (`/launch/memory`). */
   readonly origins: ReadonlyMap<string, Location>;
 }
 

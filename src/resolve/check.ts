@@ -19,7 +19,7 @@ const MiB = 2 ** 20;
 const MIN_RW_BYTES = 16 * MiB;
 const MIN_ROOT_BYTES = 8 * MiB;
 const MIN_SWAP_BYTES = 1 * MiB;
-/** Far larger than any image, and safe for ext4 with 4 KiB blocks without its 64bit feature. */
+/** Far larger than any image. ext4 with 4 KiB blocks supports this size without its 64bit feature. */
 const MAX_PARTITION_BYTES = 8 * 2 ** 40;
 
 /**
@@ -60,7 +60,7 @@ function checkFeatures({ features, profile }: Resolved, at: (pointer: string) =>
     }
   }
   for (const [index, name] of profile.backends.debian.omit.entries()) {
-    // The profile may have removed a feature that its parent omits, so any known feature is accepted.
+    // A parent can omit a feature that this profile removes, so the name of any known feature is accepted.
     const where = at(`/backends/debian/omit/${index}`);
     if (names.includes(name) || listDocuments("feature", where.file).some((known) => known.name === name)) continue;
     const guess = nearest(name, names);
@@ -79,7 +79,7 @@ function checkPlatform({ profile, layout, platform: name }: Resolved, at: (point
   if (profile.boot === "uki") fail(`platform ${name} boots an enclave image, not a unified kernel image`, at("/boot"), "set boot: direct");
 }
 
-/** Refuses systemd units in an image whose init is BusyBox, which ignores units without a message. */
+/** Refuses systemd units in an image with BusyBox's init, because that ignores them without a message. */
 function checkServices({ profile, units, enable, disable }: Resolved, at: (pointer: string) => Location): void {
   if (profile.init === "systemd") return;
   const [unit] = units;

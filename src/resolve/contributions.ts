@@ -7,7 +7,7 @@ import { nearestOrigin } from "../load/tree.js";
 import type { Feature, Profile } from "../model/generated.js";
 import type { KernelFragment, ResolvedFile, ResolvedUnit, SymbolRequest } from "../model/resolved.js";
 
-/** The profile or one of its features, as the source of parts of an image, with the location of each of its values. */
+/** The profile or feature that adds something to an image, and the location of each of its values. */
 export interface Contribution {
   readonly by: string;
   readonly origins: ReadonlyMap<string, Location>;

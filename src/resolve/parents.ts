@@ -8,8 +8,8 @@ import { type MapTree, mergeTrees, toPlain, treeAt } from "../load/tree.js";
 const OWN_KEYS = new Set(["name", "description", "abstract", "extends"]);
 
 /**
- * Loads a profile file and all of its ancestors, and merges them. Later values replace earlier ones, parents come before children.
- * An ancestor that several parents extend is merged once, before all of them.
+ * Loads a profile file and all of its ancestors, and merges them. Later values replace earlier ones.
+ * Parents come before their children. An ancestor of several parents is merged once, before all of them.
  * @throws HalError "input", with its location, for a missing parent or profiles that extend each other in a circle
  */
 export async function loadWithParents(file: string): Promise<MapTree> {
@@ -20,8 +20,8 @@ export async function loadWithParents(file: string): Promise<MapTree> {
   return [...inherited, ...(own === undefined ? [] : [own])].reduce((merged, tree) => mergeTrees(merged, tree) as MapTree);
 }
 
-/** Adds the ancestors of a profile file to `line`, in the order of `extends`, and then the file itself. */
-async function loadAncestors(file: string, descendants: readonly string[], line: Map<string, MapTree>): Promise<void> {
+/** Adds the ancestors of a profile file to `ordered`, in the order of `extends`, and then the file itself. */
+async function loadAncestors(file: string, descendants: readonly string[], ordered: Map<string, MapTree>): Promise<void> {
   const tree = await load(file, "profile");
   requireFileName(tree, file);
   for (const parent of parentsOf(tree)) {
@@ -31,9 +31,9 @@ async function loadAncestors(file: string, descendants: readonly string[], line:
       const names = [...chain.slice(chain.indexOf(parentFile)), parentFile].map((path) => basename(path, ".yaml"));
       throw new HalError("input", `profiles extend each other in a circle: ${names.join(" → ")}`, { at: parent.at });
     }
-    if (!line.has(parentFile)) await loadAncestors(parentFile, chain, line);
+    if (!ordered.has(parentFile)) await loadAncestors(parentFile, chain, ordered);
   }
-  line.set(file, tree);
+  ordered.set(file, tree);
 }
 
 /**

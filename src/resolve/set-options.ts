@@ -34,7 +34,7 @@ export function applySettings(tree: MapTree, settings: readonly string[]): MapTr
     try {
       result = applyValue(plain);
     } catch (error) {
-      // YAML reads `2026.02` as a number. If the schema requires text, as for buildroot.version, the quoted value fits.
+      // YAML reads `2026.02` as a number, but the schema requires text for buildroot.version. The quoted value is text.
       if (!(error instanceof HalError) || plain === quoted) throw error;
       try {
         result = applyValue(quoted);
@@ -53,7 +53,7 @@ function asReplacement(tree: Tree): Tree {
   return { ...tree, entries: new Map([...tree.entries].map(([key, entry]) => [key, { ...entry, value: asReplacement(entry.value) }])) };
 }
 
-/** Replaces the location of each value from the command line by the `--set` option, because it has no line. */
+/** Sets the location of each value from the command line to its `--set` option, because the value has no line. */
 function relocate(tree: Tree, where: Location): Tree {
   const place = (at: Location): Location => (at.file === where.file ? where : at);
   if (tree.type === "list") return { ...tree, at: place(tree.at), items: tree.items.map((item) => relocate(item, where)) };

@@ -14,8 +14,8 @@ interface PolicyRules {
 }
 
 /**
- * Returns why hal refuses an AMD guest policy; undefined if it accepts it. Only a debug image may have a policy that lets the host
- * debug the guest.
+ * Returns why hal refuses an AMD guest policy; undefined if it accepts the policy.
+ * Only a debug image can have a policy that lets the host debug the guest.
  * @param text hexadecimal, such as `0x30000`
  */
 export function policyRefusal(text: string, rules: PolicyRules): LaunchRefusal | undefined {

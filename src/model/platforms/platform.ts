@@ -34,7 +34,7 @@ export const restrictedKeys = [
 ] as const;
 type RestrictedKey = (typeof restrictedKeys)[number];
 
-/** An `-object` of QEMU. `form` selects its syntax: `TYPE,key=value,…`, or JSON, which a value that is itself an object needs. */
+/** An `-object` of QEMU. `form` selects its syntax: `TYPE,key=value,…` or JSON. A value that is an object needs JSON. */
 export interface QemuObject {
   readonly type: string;
   readonly form: "options" | "json";
@@ -129,7 +129,7 @@ export interface Platform {
   /** The firmware's event log, and the source of the registers that it explains; undefined if the firmware writes none. */
   readonly eventLog: { readonly kind: EventLogKind; readonly of: MeasuredPlatform } | undefined;
   readonly evidence: EvidenceRules | undefined;
-  /** Why hal releases no image for the platform; undefined if it does. */
+  /** Why hal refuses to release images for the platform; undefined if it releases them. */
   readonly unreleasable: string | undefined;
   /** A remedy if no register covers the disk that the firmware boots; undefined if a register covers it. */
   readonly unmeasuredDisk: (settings: LaunchSettings) => string | undefined;

@@ -111,5 +111,5 @@ export const sevSnp: Platform = {
   eventLog: { kind: "tpm", of: "vtpm" },
   unreleasable: undefined,
   evidence: { kind: "SEV-SNP attestation report", fields: { launchDigest: "MEASUREMENT" } },
-  unmeasuredDisk: ({ igvm }) => (igvm === undefined ? "boot: direct, or launch.igvm, which has a vTPM" : undefined),
+  unmeasuredDisk: ({ igvm }) => (igvm === undefined ? "set boot: direct, or launch.igvm with a vTPM" : undefined),
 };

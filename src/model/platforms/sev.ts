@@ -93,5 +93,5 @@ export const sev: Platform = {
   eventLog: { kind: "tpm", of: "vtpm" },
   unreleasable: undefined,
   evidence: { kind: "LAUNCH_MEASURE response", fields: { launchDigest: "the digest (GCTX.LD) under the MEASURE field" } },
-  unmeasuredDisk: () => "boot: direct",
+  unmeasuredDisk: () => "set boot: direct",
 };
