@@ -60,7 +60,7 @@ async function printDifferences(dir: string | undefined, other: string, options:
   const remedy = "run: hal measure OUT/A --diff OUT/B";
   if (dir === undefined) throw new HalError("input", "--diff needs two output directories", { remedy });
   if (options.explain || Object.keys(requestedValues(options)).length > 0)
-    throw new HalError("input", "--diff compares the written measurements and accepts no other option than --json", { remedy });
+    throw new HalError("input", "--diff compares two measurements.json files, and only --json can be used with it", { remedy });
   const differences = await (await import("../measure/diff.js")).diffOutputs(dir, other);
   if (options.json) printJson(differences);
   else print(differences.length === 0 ? "no register differs" : differenceText(differences));
@@ -79,8 +79,9 @@ async function requestForDirectory(dir: string, platform: MeasuredPlatform | und
 }
 
 /**
- * Replaces values of an output directory by those of the options. A firmware file from the options also removes the release and the
- * variables of the directory's firmware. A unified kernel image that QEMU starts contains its command line, so that is removed too.
+ * Replaces values of an output directory by those of the options. A firmware file from the options also removes the release and
+ * the variables of the directory's firmware. With `--boot uki-kernel`, the unified kernel image contains its command line, so the
+ * command line of the directory is removed.
  */
 function replaceValues({ firmwareVersion, vars, cmdline, ...own }: MeasureRequest, given: Partial<MeasureRequest>): MeasureRequest {
   const release =
@@ -96,7 +97,7 @@ function replaceValues({ firmwareVersion, vars, cmdline, ...own }: MeasureReques
  * An enclave image and a unified kernel image already contain all three.
  */
 function refuseIgnoredParts({ platforms, eif, boot, uki }: MeasureRequest, given: Partial<MeasureRequest>): void {
-  // Without --uki, --kernel names the unified kernel image. Only a vTPM ignores the other parts: for SEV, QEMU hashes them.
+  // Without --uki, --kernel names the unified kernel image, and a vTPM measures nothing else. For SEV, QEMU hashes the other parts too.
   const kernelIsUki = boot === "uki-kernel" && uki === undefined && platforms.includes("vtpm");
   const parts = { "--kernel": kernelIsUki ? undefined : given.kernel, "--initrd": given.initrds?.[0], "--cmdline": given.cmdline };
   const [option] = Object.entries(parts).find(([, value]) => value !== undefined) ?? [];

@@ -11,9 +11,9 @@ export interface CocosOptions {
 
 /**
  * Returns the `MANAGER_QEMU_*` settings of Cocos Manager (manager/qemu/config.go) for an image, as an EnvironmentFile of systemd.
- * They select kernel boot if the launcher loads the kernel, and disk boot if the firmware boots the disk.
+ * They select disk boot if launch.json has `boot: disk`, and kernel boot otherwise.
  * The manager itself selects the TEE, the host's port for the agent, and the shared directories.
- * An option without a setting becomes a comment if the guest also runs without it.
+ * A QEMU option for which the manager has no setting becomes a comment, if the guest also runs without that option.
  * @throws HalError "input" if the manager would start a different guest than launch.json describes
  */
 export function cocosEnvironment(launch: Launch, options: CocosOptions = {}): string {
@@ -107,6 +107,7 @@ function firmwareSettings(launch: Launch, base: string | undefined): CocosSettin
 
 function comments(launch: Launch): string[] {
   const { note, startsFromFlash } = cocosRules(launch);
+  const replaced = launch.firmware === undefined ? "" : `, instead of ${launch.firmware.path}`;
   const dropped = [...(launch.machine.noReboot ? ["-no-reboot"] : []), ...launch.monitors.slice(1).map((monitor) => `-monitor ${monitor}`)];
   return [
     `# Cocos Manager settings for the image of profile ${launch.profile} on platform ${launch.platform}.`,
@@ -115,9 +116,7 @@ function comments(launch: Launch): string[] {
       ? []
       : ["# vsock: only releases of Cocos Manager before August 2025 read MANAGER_QEMU_VSOCK_GUEST_CID."]),
     ...(startsFromFlash && launch.firmware?.kind !== "pflash"
-      ? [
-          `# Firmware: the manager starts its default OVMF from flash${launch.firmware === undefined ? "" : `, instead of ${launch.firmware.path}`}.`,
-        ]
+      ? [`# Firmware: the manager starts its default OVMF from flash${replaced}.`]
       : []),
     ...(dropped.length === 0 ? [] : [`# The manager has no setting for: ${dropped.join(", ")}`]),
     ...(launch.boot === "disk"

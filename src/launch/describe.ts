@@ -6,7 +6,7 @@ import { firmwarePackages } from "../model/firmware-packages.js";
 import type { Launch, Profile } from "../model/generated.js";
 import { platforms } from "../model/platforms/index.js";
 import type { Platform } from "../model/platforms/platform.js";
-import type { Resolved } from "../model/resolved.js";
+import type { Resolved, ResolvedProfile } from "../model/resolved.js";
 import { placeholder, shareVariable } from "../model/shares.js";
 import { nitroArgv } from "./nitro-cli.js";
 import { type QemuOptions, qemuArgv } from "./qemu.js";
@@ -68,7 +68,7 @@ export function describeLaunch(
     debug: profile.debug,
     boot,
     machine: platform.machine,
-    cpu: cpuOf(settings, platform),
+    cpu: cpuOf(settings),
     memory: memoryOf(settings, platform),
     ...(firmware === undefined ? {} : { firmware }),
     ...(boot === "direct" ? { kernel: required(kernel, files.kernel), initrd: required(initrd, "an initrd") } : {}),
@@ -93,7 +93,7 @@ export function describeLaunch(
       holdsFor: {
         ...(firmware?.sha256 === undefined ? {} : { firmware: firmware.sha256 }),
         vcpus: settings.cpus,
-        cpuModel: settings.cpuModel ?? platform.defaults.cpuModel,
+        cpuModel: settings.cpuModel,
         memory: parseSize(settings.memory),
         ...(tee?.guestFeatures === undefined ? {} : { guestFeatures: tee.guestFeatures }),
       },
@@ -118,13 +118,13 @@ function withoutDefaultPolicy({ profile: { launch }, defaults }: Resolved): Prof
   return policy === undefined || defaults.has("/launch/policy") ? rest : { ...rest, policy };
 }
 
-function cpuOf(settings: Profile["launch"], platform: Platform): Launch["cpu"] {
+function cpuOf(settings: ResolvedProfile["launch"]): Launch["cpu"] {
   const { sockets, threads, cpus, maxCpus } = settings;
   const packages = (sockets ?? 1) * (threads ?? 1);
   // The topology of QEMU contains all CPUs, also those that are added later.
   const all = maxCpus ?? cpus;
   return {
-    model: settings.cpuModel ?? platform.defaults.cpuModel,
+    model: settings.cpuModel,
     count: cpus,
     ...(maxCpus === undefined ? {} : { max: maxCpus }),
     ...(sockets === undefined && threads === undefined

@@ -10,7 +10,7 @@ import { type Accel, carefulTcgCpu } from "./qemu.js";
 /** Under KVM, a kernel without a root filesystem panics within two seconds. */
 const PROBE_MILLISECONDS = 20_000;
 
-/** The CPU models of ordinary guests. The probe uses the same, because nested KVM failed in tests while it set up `host`. */
+/** The CPU models of ordinary guests. The probe uses them too, because nested KVM failed in tests while it set up `host`. */
 const cpus: Readonly<Record<Accel, string>> = { kvm: "host", tcg: carefulTcgCpu };
 
 interface ProbeResult {
@@ -20,9 +20,9 @@ interface ProbeResult {
 }
 
 /**
- * Reports whether KVM boots Linux on this host. hal boots a kernel to find out, because a working /dev/kvm is no proof:
- * a nested host without hardware virtualization opens it and runs some instructions.
- * It then stops at the first instruction that it cannot emulate. hal caches the result until the next boot of the host.
+ * Reports whether KVM boots Linux on this host. hal boots a kernel to find out, because an open /dev/kvm is no proof.
+ * On a nested host without hardware virtualization, a guest starts and runs some instructions.
+ * It then stops at the first instruction that the host cannot emulate. hal caches the result until the next boot of the host.
  * @param kernel path of a bzImage
  */
 export async function kvmWorks(kernel: string): Promise<boolean> {

@@ -3,7 +3,7 @@ import type { Launch } from "../model/generated.js";
 import { pathFrom, refuseControlCharacters } from "./quote.js";
 
 const MiB = 2 ** 20;
-/** nitro-cli requires that an enclave has this many times more memory than the size of its EIF (aws-nitro-enclaves-cli, resource_manager.rs). */
+/** nitro-cli requires this many times the size of the EIF as memory (aws-nitro-enclaves-cli, resource_manager.rs). */
 const MEMORY_PER_EIF = 4;
 
 /**

@@ -26,7 +26,7 @@ export interface RunImageOptions {
   readonly shares: Readonly<Record<string, string>>;
   /** SEV-SNP: keys that sign an ID block, so that the processor refuses any other image. */
   readonly idKeys?: IdKeyFiles;
-  /** Stops the virtual machine. */
+  /** Stops the virtual machine when it aborts. */
   readonly signal?: AbortSignal;
   /** Receives each message for the user before the image starts. */
   readonly note: (text: string) => void;
@@ -93,7 +93,10 @@ export async function chooseAccel(wanted: "auto" | Accel, kernel: string): Promi
   return (await kvmWorks(kernel)) ? "kvm" : "tcg";
 }
 
-/** Returns the CPU model and count that replace those of launch.json, for an accelerator on this host. The result is empty if they fit. */
+/**
+ * Returns the CPU model and count for an accelerator on this host, where they must differ from launch.json.
+ * The result is empty if launch.json fits.
+ */
 export async function chooseCpu(launch: Launch, accel: Accel): Promise<Pick<QemuOptions, "cpuModel" | "cpus">> {
   // More emulated CPUs than host CPUs only slow the guest down.
   if (accel === "tcg")
@@ -105,8 +108,9 @@ export async function chooseCpu(launch: Launch, accel: Accel): Promise<Pick<Qemu
 }
 
 /**
- * Returns the CPU model for TCG: all features (`max`), because old releases of QEMU lack the names of newer models.
- * @param version of QEMU; undefined if unknown. Before 8.1, and for an unknown version, the model lacks the feature that crashes.
+ * Returns the CPU model for TCG. It has all features of TCG, because old releases of QEMU lack the names of newer CPUs.
+ * Before QEMU 8.1, one feature is left out (see `carefulTcgCpu`).
+ * @param version of QEMU; undefined if unknown, which is treated as older than 8.1
  */
 function tcgCpuModel(version: readonly [number, number] | undefined): string {
   const [major, minor] = version ?? [0, 0];
@@ -129,7 +133,7 @@ function refuseUnknownShares(launch: Launch, shares: Readonly<Record<string, str
   for (const [tag, path] of Object.entries(shares)) {
     if (!tags.includes(tag))
       throw new HalError("input", `the image has no share ${tag}`, {
-        remedy: tags.length === 0 ? "remove --share: the image has no shares" : `use one of: ${tags.join(", ")}`,
+        remedy: tags.length === 0 ? "remove --share" : `use one of: ${tags.join(", ")}`,
       });
     if (path.includes("${"))
       throw new HalError("input", `the path of share ${tag} contains \${, which starts a variable in launch.json`, {
@@ -140,10 +144,10 @@ function refuseUnknownShares(launch: Launch, shares: Readonly<Record<string, str
 
 /** Notes each placeholder of the printed command that the user must replace. */
 function notePlaceholders(launch: Launch, { shares, note }: RunImageOptions): void {
-  for (const share of launch.shares.filter(({ tag, path }) => path === undefined && shares[tag] === undefined))
-    note(
-      `replace \${${share.variable}} by the ${share.type === "9p" ? "directory" : "virtiofsd socket"} of share ${share.tag}, or add --share ${share.tag}=PATH`,
-    );
+  for (const { tag, type, variable } of launch.shares.filter(({ tag, path }) => path === undefined && shares[tag] === undefined)) {
+    const meaning = type === "9p" ? "directory" : "virtiofsd socket";
+    note(`replace \${${variable}} by the ${meaning} of share ${tag}, or add --share ${tag}=PATH`);
+  }
 }
 
 /**

@@ -119,7 +119,8 @@ function causes(part: string, a: Side, b: Side): string[] {
 
 function kernelCauses(a: Side, b: Side): string[] {
   const kernels = ({ manifest }: Side) => manifest.packages.filter(isKernel).map(({ name, version }) => `${name} ${version}`);
-  return JSON.stringify(kernels(a)) === JSON.stringify(kernels(b)) ? [] : [`  package ${kernels(a).join(", ")} → ${kernels(b).join(", ")}`];
+  const [left, right] = [kernels(a).join(", "), kernels(b).join(", ")];
+  return left === right ? [] : [`  package ${left} → ${right}`];
 }
 
 /** The root hash on the command line depends on every file of the root. If it differs, the reasons are packages and rendered files. */

@@ -48,6 +48,9 @@ export interface Partition {
   readonly size: number | undefined;
 }
 
+/** A profile with all defaults, also those of the platform. */
+export type ResolvedProfile = Profile & { readonly launch: { readonly cpuModel: string } };
+
 /**
  * One resolved image: the input of every later stage. No later stage reads YAML or applies a default.
  * Features are already folded into the lists; paths are absolute.
@@ -55,7 +58,7 @@ export interface Partition {
 export interface Resolved {
   readonly name: string;
   /** The merged profile with all defaults; `hal show` prints it. */
-  readonly profile: Profile;
+  readonly profile: ResolvedProfile;
   /** The layout with the profile's layoutOptions applied. */
   readonly layout: Layout;
   readonly features: readonly Feature[];

@@ -6,7 +6,7 @@ import { firmwarePackages } from "../model/firmware-packages.js";
 import type { Profile } from "../model/generated.js";
 import { platforms } from "../model/platforms/index.js";
 import { type PlatformName, restrictedKeys } from "../model/platforms/platform.js";
-import type { Resolved } from "../model/resolved.js";
+import type { Resolved, ResolvedProfile } from "../model/resolved.js";
 import { shareVariable } from "../model/shares.js";
 
 /** The source of each default value, such as `platform sev-snp`, by JSON pointer. */
@@ -16,25 +16,26 @@ export type Defaults = ReadonlyMap<string, string>;
  * Fills in the values of `launch` that the schema has no default for: CPU model, guest policy, and the suite of a firmware package.
  * @returns the profile, and the source of each value that was filled in
  */
-export function withLaunchDefaults(profile: Profile, name: PlatformName): { readonly profile: Profile; readonly defaults: Defaults } {
-  const { cpuModel, policy } = platforms[name].defaults;
+export function withLaunchDefaults(
+  profile: Profile,
+  name: PlatformName,
+): { readonly profile: ResolvedProfile; readonly defaults: Defaults } {
+  const platform = platforms[name].defaults;
   const { launch } = profile;
   const defaults = new Map<string, string>();
-  const given = { ...launch };
-  const fill = <K extends "cpuModel" | "policy">(key: K, value: string | undefined): void => {
-    if (value === undefined || given[key] !== undefined) return;
-    given[key] = value;
-    defaults.set(`/launch/${key}`, `platform ${name}`);
-  };
-  fill("cpuModel", cpuModel);
+  const whole = { ...launch, cpuModel: launch.cpuModel ?? platform.cpuModel };
+  if (launch.cpuModel === undefined) defaults.set("/launch/cpuModel", `platform ${name}`);
   // The guest policy of an IGVM guest is in the IGVM file.
-  if (launch.igvm === undefined) fill("policy", policy);
+  if (launch.policy === undefined && launch.igvm === undefined && platform.policy !== undefined) {
+    whole.policy = platform.policy;
+    defaults.set("/launch/policy", `platform ${name}`);
+  }
   const packageName = launch.firmware?.package;
   if (packageName !== undefined && launch.firmware?.suite === undefined) {
-    given.firmware = { ...launch.firmware, suite: firmwarePackages[packageName].suite };
+    whole.firmware = { ...launch.firmware, suite: firmwarePackages[packageName].suite };
     defaults.set("/launch/firmware/suite", `package ${packageName}`);
   }
-  return { profile: { ...profile, launch: given }, defaults };
+  return { profile: { ...profile, launch: whole }, defaults };
 }
 
 const MiB = 2 ** 20;
@@ -50,7 +51,7 @@ type At = (pointer: string) => Location;
  */
 export function checkLaunch(resolved: Resolved): void {
   const at: At = (pointer) => nearestOrigin(resolved.origins, pointer);
-  for (const check of [checkKeys, checkPlatformRules, checkFirmware, checkCpus, checkMemory, checkShares, checkTexts]) check(resolved, at);
+  for (const check of [checkKeys, checkPlatformRules, checkFirmware, checkCpus, checkMemory, checkShares, checkPaths]) check(resolved, at);
 }
 
 function refuse(message: string, at: Location, remedy?: string): never {
@@ -125,17 +126,18 @@ function checkShares({ profile: { launch } }: Resolved, at: At): void {
   }
 }
 
-/** Refuses text that launch.json cannot contain. The schema limits every text of `launch` except paths. */
-function checkTexts({ profile: { launch } }: Resolved, at: At): void {
-  const refuseText = (text: string, where: Location): void => {
+/** Refuses paths that launch.json cannot contain. The schema already restricts every other text of `launch`. */
+function checkPaths({ profile: { launch } }: Resolved, at: At): void {
+  const refusePath = (text: string, where: Location): void => {
     if (hasControlCharacter(text))
-      refuse(`${JSON.stringify(text)} contains a control character`, where, "remove newlines, tabs and other control characters");
-    if (text.includes("${")) refuse(`${text} contains \${, which starts a variable in launch.json`, where, "rename the file or directory");
+      refuse(`the path ${JSON.stringify(text)} contains a control character`, where, "remove newlines, tabs and other control characters");
+    if (text.includes("${"))
+      refuse(`the path ${text} contains \${, which starts a variable in launch.json`, where, "rename the file or directory");
     if (Buffer.byteLength(text) > MAX_PATH_BYTES)
       refuse(`the path ${text.slice(0, 40)}… is too long`, where, `use at most ${MAX_PATH_BYTES} bytes`);
   };
   const visit = (value: unknown, pointer: string): void => {
-    if (typeof value === "string") refuseText(value, at(pointer));
+    if (typeof value === "string") refusePath(value, at(pointer));
     if (typeof value === "object" && value !== null) for (const [key, part] of Object.entries(value)) visit(part, `${pointer}/${key}`);
   };
   visit(launch, "/launch");
