@@ -7,7 +7,7 @@ import type { Launch, Profile } from "../model/generated.js";
 import { platforms } from "../model/platforms/index.js";
 import type { Platform } from "../model/platforms/platform.js";
 import type { Resolved, ResolvedProfile } from "../model/resolved.js";
-import { placeholder, shareVariable } from "../model/shares.js";
+import { pathKind, placeholder, shareVariable } from "../model/shares.js";
 import { nitroArgv } from "./nitro-cli.js";
 import { type QemuOptions, qemuArgv } from "./qemu.js";
 
@@ -85,7 +85,7 @@ export function describeLaunch(
       .filter((share) => share.path === undefined)
       .map((share) => ({
         word: placeholder(share),
-        means: `${share.type === "9p" ? "directory" : "virtiofsd socket"} of share ${share.tag}`,
+        means: `${pathKind(share)} of share ${share.tag}`,
       })),
     measurements: {
       file: files.measurements,

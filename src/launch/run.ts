@@ -8,6 +8,7 @@ import { HalError } from "../lib/errors.js";
 import { findTool, formatCommand, runCommand, runInteractive } from "../lib/tools.js";
 import type { Launch } from "../model/generated.js";
 import { ordinary, platforms } from "../model/platforms/index.js";
+import { pathKind } from "../model/shares.js";
 import { type FormatName, formats } from "./formats.js";
 import { kvmWorks } from "./kvm.js";
 import { nitroArgv } from "./nitro-cli.js";
@@ -142,12 +143,15 @@ function refuseUnknownShares(launch: Launch, shares: Readonly<Record<string, str
   }
 }
 
+/** Returns the shares without a path, in launch.json and from the caller. */
+function missingShares(launch: Launch, shares: Readonly<Record<string, string>>): Launch["shares"] {
+  return launch.shares.filter(({ tag, path }) => path === undefined && shares[tag] === undefined);
+}
+
 /** Notes each placeholder of the printed command that the user must replace. */
 function notePlaceholders(launch: Launch, { shares, note }: RunImageOptions): void {
-  for (const { tag, type, variable } of launch.shares.filter(({ tag, path }) => path === undefined && shares[tag] === undefined)) {
-    const meaning = type === "9p" ? "directory" : "virtiofsd socket";
-    note(`replace \${${variable}} by the ${meaning} of share ${tag}, or add --share ${tag}=PATH`);
-  }
+  for (const share of missingShares(launch, shares))
+    note(`replace \${${share.variable}} by the ${pathKind(share)} of share ${share.tag}, or add --share ${share.tag}=PATH`);
 }
 
 /**
@@ -155,7 +159,7 @@ function notePlaceholders(launch: Launch, { shares, note }: RunImageOptions): vo
  * @throws HalError "input" if a guest of a TEE lacks the directory of a share, because such a guest starts only with all devices
  */
 function withoutMissingDevices(launch: Launch, { shares, note }: RunImageOptions): Launch {
-  const missing = launch.shares.filter((share) => share.path === undefined && shares[share.tag] === undefined);
+  const missing = missingShares(launch, shares);
   const flags = missing.map((share) => `--share ${share.tag}=DIR`).join(" ");
   if (platforms[launch.platform].confidential) {
     if (missing.length > 0)

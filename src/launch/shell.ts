@@ -1,6 +1,6 @@
 import { shellQuote } from "../lib/tools.js";
 import type { Launch } from "../model/generated.js";
-import { placeholder } from "../model/shares.js";
+import { pathKind, placeholder } from "../model/shares.js";
 import { launchArgv } from "./describe.js";
 import type { QemuOptions } from "./qemu.js";
 
@@ -37,9 +37,8 @@ export function shellScript(launch: Launch, options: QemuOptions = {}): string {
  */
 function readVariable(share: Share): string[] {
   const { variable } = share;
-  const meaning = share.type === "9p" ? `directory of share ${share.tag}` : `virtiofsd socket of share ${share.tag}`;
   return [
-    `case \${${variable}:?${meaning}} in /*) ;; *) ${variable}=$PWD/$${variable} ;; esac`,
+    `case \${${variable}:?${pathKind(share)} of share ${share.tag}} in /*) ;; *) ${variable}=$PWD/$${variable} ;; esac`,
     `${variable}=$(printf '%s.' "$${variable}" | sed 's/,/,,/g')`,
     `${variable}=\${${variable}%.}`,
   ];

@@ -13,7 +13,7 @@ const defaults = { qemuVersion: "10.0", firmwareVersion: "2025.02" } as const;
 
 /**
  * Returns the request that measures an output directory as its launch.json starts it.
- * @param only measures only this source of registers; without it, all that the platform has
+ * @param only measures only this source of registers; without it, all sources of the platform
  * @throws HalError "input" if launch.json is missing or invalid, or if nothing is measured on its platform
  */
 export async function requestOf(dir: string, only?: MeasuredPlatform): Promise<MeasureRequest> {
@@ -23,7 +23,7 @@ export async function requestOf(dir: string, only?: MeasuredPlatform): Promise<M
 /**
  * Returns the request that measures an image as its launch metadata starts it.
  * @param base the folder of launch.json, which relative paths start from
- * @param only measures only this source of registers; without it, all that the platform has
+ * @param only measures only this source of registers; without it, all sources of the platform
  * @throws HalError "input" if nothing is measured on the platform
  */
 export function launchRequest(launch: Launch, base: string, only?: MeasuredPlatform): MeasureRequest {

@@ -6,8 +6,8 @@ interface PackagedFirmware {
   /** The firmware file with code and variables in one. It can boot a kernel directly. */
   readonly path: string;
   /**
-   * The oldest Debian suite that contains the package. The `ovmf` of stable supports SEV-SNP and TDX.
-   * Only unstable has the builds for one TEE.
+   * The first Debian suite whose package supports SEV-SNP or TDX. The `ovmf` of stable supports both.
+   * Only unstable contains the other two packages.
    */
   readonly suite: string;
 }

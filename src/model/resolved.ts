@@ -53,7 +53,7 @@ export type ResolvedProfile = Profile & { readonly launch: { readonly cpuModel: 
 
 /**
  * One resolved image: the input of every later stage. No later stage reads YAML or applies a default.
- * Features are already folded into the lists; paths are absolute.
+ * The lists already contain the parts of all features. Paths are absolute.
  */
 export interface Resolved {
   readonly name: string;

@@ -15,3 +15,8 @@ export function shareVariable(tag: string): string {
 export function placeholder(share: Pick<Share, "tag">): string {
   return `\${${shareVariable(share.tag)}}`;
 }
+
+/** Returns what the user gives as the path of a share. */
+export function pathKind({ type }: Pick<Share, "type">): "directory" | "virtiofsd socket" {
+  return type === "9p" ? "directory" : "virtiofsd socket";
+}

@@ -12,7 +12,7 @@ const typeGuids = {
   swap: "0657fd6d-a4ab-43c4-84e5-0933c84b4f4f",
 } as const satisfies Record<Partition["name"], string>;
 
-/** Returns the partitions of disk.img, in disk order. An image with its root in RAM has only an ESP, for boot: uki. */
+/** Returns the partitions of disk.img, in disk order. An image with its root in RAM has no partition, except an ESP for boot: uki. */
 export function partitionsOf(profileName: string, boot: Profile["boot"], layout: Layout): Partition[] {
   const partition = (name: Partition["name"], size?: string): Partition => ({
     name,
