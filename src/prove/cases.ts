@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import { withSystemdOptions } from "../codecs/efi-variables.js";
 import { runCommand } from "../lib/tools.js";
 import { firmwarePackages } from "../model/firmware-packages.js";
-import { VictimDisk } from "./damage.js";
+import { DamagedDisk } from "./damage.js";
 import { foreignLuks2 } from "./foreign-luks2.js";
 import { BLOCK, fileBlock, hashBlock, rootInodeBlock } from "./locate.js";
 import type { Subject } from "./subject.js";
@@ -39,7 +39,7 @@ export interface HostileCase {
   readonly needs?: "rw" | "swap" | "integrity";
   /** What of the host it needs that the others do not. */
   readonly tool?: string;
-  damage(subject: Subject, disk: VictimDisk, scratch: string): Promise<Tampering>;
+  damage(subject: Subject, disk: DamagedDisk, scratch: string): Promise<Tampering>;
 }
 
 const INIT = "/sbin/init";
@@ -54,7 +54,7 @@ const ENTRY_GUIDS = 32;
 const rootImage = (subject: Subject): string => join(subject.dir, "rootfs.ext4");
 
 /** Flips a bit of the root partition at a block that early boot or the start of init must read. */
-async function flipRoot(disk: VictimDisk, block: number): Promise<Tampering> {
+async function flipRoot(disk: DamagedDisk, block: number): Promise<Tampering> {
   await disk.flip("root", block * BLOCK + 17);
   return {};
 }
@@ -194,7 +194,7 @@ export const cases: readonly HostileCase[] = [
     damage: async (subject, disk, scratch) => {
       const twin = join(scratch, "twin.img");
       await runCommand({ tool: "cp", args: ["--sparse=always", "--reflink=auto", disk.path, twin] });
-      await new VictimDisk(twin).flip("root", (await fileBlock(rootImage(subject), INIT)) * BLOCK);
+      await new DamagedDisk(twin).flip("root", (await fileBlock(rootImage(subject), INIT)) * BLOCK);
       return { extra: secondDisk(resolve(twin)) };
     },
   },

@@ -3,7 +3,7 @@ import { HalError } from "../lib/errors.js";
 import { Gpt, type GptEntry } from "./gpt.js";
 
 /** A raw disk with a GPT, to be damaged. Every change is on disk when its promise resolves. */
-export class VictimDisk {
+export class DamagedDisk {
   readonly path: string;
 
   constructor(path: string) {

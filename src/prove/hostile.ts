@@ -4,7 +4,7 @@ import { nearest } from "../lib/nearest.js";
 import { findTool, missingTool } from "../lib/tools.js";
 import { type BootRecord, boot, SHELL_ANSWER } from "./boot.js";
 import { casesFor, type HostileCase, type Outcome } from "./cases.js";
-import { VictimDisk } from "./damage.js";
+import { DamagedDisk } from "./damage.js";
 import { type Check, type Evidence, judge, spoken } from "./expect.js";
 import { addParameter, copyDrives, inScratch, type ProveOptions, plan, probedCmdline, probedInitrd } from "./prove.js";
 import { last } from "./report.js";
@@ -49,7 +49,7 @@ export async function suffer(subject: Subject, hostile: HostileCase, options: Pr
     const drives = await copyDrives(subject, scratch);
     const [path] = Object.values(drives);
     if (path === undefined) throw new HalError("input", `image '${subject.promises.name}' has no disk to damage`);
-    const change = await hostile.damage(subject, new VictimDisk(path), scratch);
+    const change = await hostile.damage(subject, new DamagedDisk(path), scratch);
     const base = plan(subject, options);
     // The image is silent; the failure line is for whoever looks at the kernel's console, so this boot has one.
     const cmdline = addParameter(probedCmdline(change.cmdline ?? subject.launch.cmdline, options), "console=ttyS0");

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { findTool, runCommand } from "../../src/lib/tools.js";
-import { VictimDisk } from "../../src/prove/damage.js";
+import { DamagedDisk } from "../../src/prove/damage.js";
 import { foreignLuks2 } from "../../src/prove/foreign-luks2.js";
 import { Gpt } from "../../src/prove/gpt.js";
 import { BLOCK, fileBlock, hashBlock, rootInodeBlock } from "../../src/prove/locate.js";
@@ -27,12 +27,12 @@ beforeAll(async () => {
 });
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
-async function fresh(name: string): Promise<VictimDisk> {
+async function fresh(name: string): Promise<DamagedDisk> {
   disk = join(dir, name);
   await writeFile(disk, "");
   await truncate(disk, 16 * MIB);
   await runCommand({ tool: "sfdisk", args: ["--quiet", disk] }, { input: table });
-  return new VictimDisk(disk);
+  return new DamagedDisk(disk);
 }
 
 const sfdisk = async (): Promise<string> => (await runCommand({ tool: "sfdisk", args: ["--dump", disk] })).stdout;
