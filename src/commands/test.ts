@@ -8,10 +8,10 @@ import { duration, runPlan } from "../lib/progress.js";
 import { note, print, printJson } from "../lib/terminal.js";
 import { formatCommand } from "../lib/tools.js";
 import { ordinary, platforms } from "../model/platforms/index.js";
-import { chooseCases, sufferAll, type Verdict } from "../prove/hostile.js";
+import { readSubject, type Subject } from "../prove/image.js";
 import { PARALLEL_BOOTS, prove } from "../prove/prove.js";
 import { proveTpm } from "../prove/prove-tpm.js";
-import { readSubject, type Subject } from "../prove/subject.js";
+import { chooseCases, sufferAll, type Verdict } from "../prove/run-cases.js";
 import { checkTable, figureLine } from "../prove/table.js";
 
 interface Options {

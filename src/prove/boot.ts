@@ -5,8 +5,8 @@ import { type Accel, carefulTcgCpu, qemuArgv } from "../launch/qemu.js";
 import { HalError } from "../lib/errors.js";
 import { runCommand } from "../lib/tools.js";
 import type { Launch } from "../model/generated.js";
+import { type Facts, last, parseFacts } from "./facts.js";
 import { type Ending, Monitor, open } from "./qmp.js";
-import { type Facts, last, parseFacts } from "./report.js";
 
 /** One boot of an image, perhaps a damaged one. */
 export interface BootPlan {

@@ -16,10 +16,10 @@ import { type MeasureRequest, readNamed } from "../measure/request.js";
 import { firmwarePackages } from "../model/firmware-packages.js";
 import type { Launch } from "../model/generated.js";
 import { divergences, unexplained } from "../verify/eventlog-compare.js";
-import type { Check } from "./expect.js";
+import type { Check } from "./checks/evaluate.js";
+import type { Subject } from "./image.js";
 import { copyDrives, inScratch, type ProveOptions } from "./prove.js";
-import type { Subject } from "./subject.js";
-import { compareTpm, readTpm, type TpmBootFiles, type TpmReading } from "./tpm.js";
+import { compareTpm, readTpm, type TpmBootFiles, type TpmReading } from "./read-tpm.js";
 import { replaceOnDisk, ukiWithTpmProbe, withTpmProbe } from "./tpm-probe.js";
 
 const GiB = 2 ** 30;

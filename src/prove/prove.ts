@@ -5,11 +5,11 @@ import type { Accel } from "../launch/qemu.js";
 import { HalError } from "../lib/errors.js";
 import { runCommand } from "../lib/tools.js";
 import { type BootPlan, type BootRecord, boot } from "./boot.js";
-import { type Check, type Figures, figures, judge, spoken } from "./expect.js";
+import { type Check, type Figures, figures, judge, spoken } from "./checks/evaluate.js";
+import { last } from "./facts.js";
+import type { Subject } from "./image.js";
 import { type ProbeSettings, probeArchive, withProbe } from "./probe.js";
-import { last } from "./report.js";
-import { scanDisk } from "./scan.js";
-import type { Subject } from "./subject.js";
+import { scanDisk } from "./scan-disk.js";
 
 export interface ProveOptions {
   readonly accel: Accel;

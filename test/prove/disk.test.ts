@@ -7,9 +7,9 @@ import { findTool, runCommand } from "../../src/lib/tools.js";
 import { DamagedDisk } from "../../src/prove/damage.js";
 import { foreignLuks2 } from "../../src/prove/foreign-luks2.js";
 import { Gpt } from "../../src/prove/gpt.js";
-import { BLOCK, fileBlock, hashBlock, rootInodeBlock } from "../../src/prove/locate.js";
+import { BLOCK, fileBlock, hashBlock, rootInodeBlock } from "../../src/prove/locate-blocks.js";
 import { MARKER } from "../../src/prove/probe.js";
-import { scanDisk } from "../../src/prove/scan.js";
+import { scanDisk } from "../../src/prove/scan-disk.js";
 
 const MIB = 2 ** 20;
 const RW_UUID = "04322ecb-0b68-8885-8f92-6db290898601";

@@ -3,10 +3,10 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { newc } from "../../src/codecs/cpio.js";
 import { chooseAccel } from "../../src/launch/run.js";
-import { chooseCases, suffer } from "../../src/prove/hostile.js";
+import { readSubject, type Subject } from "../../src/prove/image.js";
 import { withProbe } from "../../src/prove/probe.js";
 import { inScratch, prove } from "../../src/prove/prove.js";
-import { readSubject, type Subject } from "../../src/prove/subject.js";
+import { chooseCases, suffer } from "../../src/prove/run-cases.js";
 import { skipEach } from "../skip-each.js";
 
 /** An output directory of `hal build --profile dev`; the proof must fail on it once its early boot is replaced by this. */

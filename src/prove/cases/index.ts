@@ -1,12 +1,12 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { withSystemdOptions } from "../codecs/efi-variables.js";
-import { runCommand } from "../lib/tools.js";
-import { firmwarePackages } from "../model/firmware-packages.js";
-import { DamagedDisk } from "./damage.js";
-import { foreignLuks2 } from "./foreign-luks2.js";
-import { BLOCK, fileBlock, hashBlock, rootInodeBlock } from "./locate.js";
-import type { Subject } from "./subject.js";
+import { withSystemdOptions } from "../../codecs/efi-variables.js";
+import { runCommand } from "../../lib/tools.js";
+import { firmwarePackages } from "../../model/firmware-packages.js";
+import { DamagedDisk } from "../damage.js";
+import { foreignLuks2 } from "../foreign-luks2.js";
+import type { Subject } from "../image.js";
+import { BLOCK, fileBlock, hashBlock, rootInodeBlock } from "../locate-blocks.js";
 
 /** What a hostile host changes besides the bytes of the disk. */
 export interface Tampering {

@@ -1,5 +1,5 @@
-import { formatSize, parseSize } from "../lib/size.js";
-import { OFFERED_UUID, SHELL_ANSWER } from "./boot.js";
+import { formatSize, parseSize } from "../../lib/size.js";
+import { OFFERED_UUID, SHELL_ANSWER } from "../boot.js";
 import {
   all,
   attempt,
@@ -13,9 +13,9 @@ import {
   mountAt,
   processes,
   targetOf,
-} from "./report.js";
-import type { DiskFindings } from "./scan.js";
-import type { Promises } from "./subject.js";
+} from "../facts.js";
+import type { Promises } from "../image.js";
+import type { DiskFindings } from "../scan-disk.js";
 
 /** One promise and what was found. */
 export interface Check {

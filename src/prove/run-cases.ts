@@ -3,13 +3,13 @@ import { HalError } from "../lib/errors.js";
 import { nearest } from "../lib/nearest.js";
 import { findTool, missingTool } from "../lib/tools.js";
 import { type BootRecord, boot, SHELL_ANSWER } from "./boot.js";
-import { casesFor, type HostileCase, type Outcome } from "./cases.js";
+import { casesFor, type HostileCase, type Outcome } from "./cases/index.js";
+import { type Check, type Evidence, judge, spoken } from "./checks/evaluate.js";
 import { DamagedDisk } from "./damage.js";
-import { type Check, type Evidence, judge, spoken } from "./expect.js";
+import { last } from "./facts.js";
+import type { Subject } from "./image.js";
 import { addParameter, copyDrives, inScratch, type ProveOptions, plan, probedCmdline, probedInitrd } from "./prove.js";
-import { last } from "./report.js";
-import { scanDisk } from "./scan.js";
-import type { Subject } from "./subject.js";
+import { scanDisk } from "./scan-disk.js";
 
 /** How one damaged copy fared. */
 export interface Verdict {

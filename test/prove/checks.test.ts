@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Layout } from "../../src/model/generated.js";
 import { OFFERED_UUID } from "../../src/prove/boot.js";
-import { type Evidence, figures, judge, spoken } from "../../src/prove/expect.js";
-import { listeners, mountAt, parseFacts } from "../../src/prove/report.js";
-import type { Promises } from "../../src/prove/subject.js";
+import { type Evidence, figures, judge, spoken } from "../../src/prove/checks/evaluate.js";
+import { listeners, mountAt, parseFacts } from "../../src/prove/facts.js";
+import type { Promises } from "../../src/prove/image.js";
 
 // What the probe said in a boot of profile dev, debian backend.
 const recorded = await readFile(join(import.meta.dirname, "recorded/busybox.txt"), "utf8");
