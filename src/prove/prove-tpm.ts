@@ -16,7 +16,7 @@ import { type MeasureRequest, readNamed } from "../measure/request.js";
 import { firmwarePackages } from "../model/firmware-packages.js";
 import type { Launch } from "../model/generated.js";
 import { divergences, unexplained } from "../verify/eventlog-compare.js";
-import type { Check } from "./checks/evaluate.js";
+import type { Check } from "./checks/index.js";
 import type { Subject } from "./image.js";
 import { copyDrives, inScratch, type ProveOptions } from "./prove.js";
 import { compareTpm, readTpm, type TpmBootFiles, type TpmReading } from "./read-tpm.js";

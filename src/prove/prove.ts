@@ -5,7 +5,7 @@ import type { Accel } from "../launch/qemu.js";
 import { HalError } from "../lib/errors.js";
 import { runCommand } from "../lib/tools.js";
 import { type BootPlan, type BootRecord, boot } from "./boot.js";
-import { type Check, type Figures, figures, judge, spoken } from "./checks/evaluate.js";
+import { type Check, type Figures, figures, judge, spoken } from "./checks/index.js";
 import { last } from "./facts.js";
 import type { Subject } from "./image.js";
 import { type ProbeSettings, probeArchive, withProbe } from "./probe.js";

@@ -4,7 +4,7 @@ import { nearest } from "../lib/nearest.js";
 import { findTool, missingTool } from "../lib/tools.js";
 import { type BootRecord, boot, SHELL_ANSWER } from "./boot.js";
 import { casesFor, type HostileCase, type Outcome } from "./cases/index.js";
-import { type Check, type Evidence, judge, spoken } from "./checks/evaluate.js";
+import { type Check, type Evidence, judge, spoken } from "./checks/index.js";
 import { DamagedDisk } from "./damage.js";
 import { last } from "./facts.js";
 import type { Subject } from "./image.js";

@@ -1,7 +1,7 @@
 import { printable } from "../lib/errors.js";
 import { formatSize } from "../lib/size.js";
 import { table } from "../lib/terminal.js";
-import type { Check, Figures } from "./checks/evaluate.js";
+import type { Check, Figures } from "./checks/index.js";
 
 /** Checks as a table: a mark, the name, what was found; and what was expected where that is something else. */
 export function checkTable(checks: readonly Check[]): string {

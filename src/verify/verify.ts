@@ -8,7 +8,7 @@ import { formatError, HalError } from "../lib/errors.js";
 import { requestOf } from "../measure/from-bundle.js";
 import { measure, toMeasurements } from "../measure/measure.js";
 import type { Launch, Manifest, Measurements } from "../model/generated.js";
-import { verifyBoot } from "./boot.js";
+import { verifyBoot } from "./boot-image.js";
 import type { Finding } from "./finding.js";
 import { verifyRoot } from "./root.js";
 

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Layout } from "../../src/model/generated.js";
 import { OFFERED_UUID } from "../../src/prove/boot.js";
-import { type Evidence, figures, judge, spoken } from "../../src/prove/checks/evaluate.js";
+import { type Evidence, figures, judge, spoken } from "../../src/prove/checks/index.js";
 import { listeners, mountAt, parseFacts } from "../../src/prove/facts.js";
 import type { Promises } from "../../src/prove/image.js";
 

@@ -7,7 +7,7 @@ import { enclaveParts } from "../../src/build/eif.js";
 import { newc } from "../../src/codecs/cpio.js";
 import { writeEif } from "../../src/codecs/eif-write.js";
 import type { Launch, Manifest } from "../../src/model/generated.js";
-import { verifyBoot } from "../../src/verify/boot.js";
+import { verifyBoot } from "../../src/verify/boot-image.js";
 import { buildPe } from "../codecs/build-pe.js";
 
 const kernel = buildPe([{ name: ".text", data: Buffer.from("kernel") }]);
