@@ -1,13 +1,14 @@
 import { HalError, type Location } from "../../lib/errors.js";
 
-/** A line of Buildroot's users table (Buildroot manual, "Makeuser syntax documentation"). */
+/** A line of a Buildroot users table (Buildroot manual, "Makeuser syntax documentation"). */
 export interface Account {
   readonly name: string;
-  /** -1 and -2: the next free system or user id. */
+  /** -1: the next free system id; -2: the next free user id. */
   readonly uid: number;
   readonly group: string;
+  /** -1 and -2 as in `uid`. */
   readonly gid: number;
-  /** crypt(5) text; `-` is no password. */
+  /** A hash of crypt(5); `-` locks the password. */
   readonly password: string;
   readonly home: string;
   readonly shell: string;
@@ -16,7 +17,7 @@ export interface Account {
   readonly at: Location;
 }
 
-/** The four account files of /etc, as text. */
+/** The contents of the four account files in /etc. */
 export interface AccountFiles {
   readonly passwd: string;
   readonly group: string;
@@ -25,8 +26,9 @@ export interface AccountFiles {
 }
 
 /**
- * Reads a users table.
- * @throws HalError "input" at the line that cannot be read
+ * Parses a users table.
+ * @param file its path, for errors
+ * @throws HalError "input" at a line with invalid fields or a plain-text password
  */
 export function parseUsersTable(text: string, file: string): readonly Account[] {
   const accounts: Account[] = [];
@@ -38,9 +40,9 @@ export function parseUsersTable(text: string, file: string): readonly Account[] 
       throw new HalError("input", "not a line of a users table: NAME UID GROUP GID PASSWORD HOME SHELL GROUPS COMMENT", { at });
     }
     if (password.startsWith("=") || password.startsWith("!=")) {
-      throw new HalError("input", `the password of '${name}' is plain text, which gets a new salt at every build`, {
+      throw new HalError("input", `the password of '${name}' is plain text; its hash would differ in every build`, {
         at,
-        remedy: "give its hash, as mkpasswd makes it",
+        remedy: "write its hash, for example from mkpasswd",
       });
     }
     const list = groups === "-" ? [] : groups.split(",");
@@ -60,6 +62,7 @@ export function parseUsersTable(text: string, file: string): readonly Account[] 
   return accounts;
 }
 
+/** The ids, first and last, that -1 and -2 choose from (Buildroot support/scripts/mkusers). */
 const AUTOMATIC: Readonly<Record<number, readonly [number, number]>> = { [-1]: [100, 999], [-2]: [1000, 1999] };
 
 type Row = string[];
@@ -75,6 +78,7 @@ function text(table: readonly Row[]): string {
   return table.map((row) => `${row.join(":")}\n`).join("");
 }
 
+/** The wanted id; for -1 and -2 the first free one in the table. */
 function number(wanted: number, table: readonly Row[], at: Location): number {
   const range = AUTOMATIC[wanted];
   if (range === undefined) return wanted;
@@ -84,8 +88,9 @@ function number(wanted: number, table: readonly Row[], at: Location): number {
 }
 
 /**
- * Adds accounts to the account files. Passwords are written as given, without a date of change: it would be a clock.
- * @throws HalError "input" for an account or group that Debian has with another id
+ * Adds accounts to the account files, and replaces an account with the same name. The date of the last password change stays empty, because
+ * it would differ in every build.
+ * @throws HalError "input" for an id that Debian uses for another account, and for an account or group that has another id in Debian
  */
 export function addAccounts(accounts: readonly Account[], files: AccountFiles): AccountFiles {
   const passwd = rows(files.passwd);
@@ -134,7 +139,7 @@ export function addAccounts(accounts: readonly Account[], files: AccountFiles): 
   return { passwd: text(passwd), group: text(group), shadow: text(shadow), gshadow: text(gshadow) };
 }
 
-/** Puts a row in the place of the one with the same name, or at the end. */
+/** Replaces the row with the same name, or adds the row at the end. */
 function put(table: Row[], row: Row): void {
   const index = table.findIndex((found) => found[0] === row[0]);
   if (index >= 0) table[index] = row;

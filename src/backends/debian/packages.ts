@@ -7,8 +7,8 @@ interface Implied {
 }
 
 /**
- * What an image needs beyond Debian's essential packages and what its profile and features name.
- * docs/debian-backend.md shows this table.
+ * Packages that an image needs in addition to Debian's essential packages and to those of its profile and features.
+ * docs/debian-backend.md contains this table.
  */
 const implied: readonly Implied[] = [
   { why: "loads the kernel modules", when: () => true, packages: ["kmod"] },
@@ -19,16 +19,16 @@ const implied: readonly Implied[] = [
     packages: ["dbus", "systemd", "systemd-sysv", "udev"],
   },
   {
-    why: "opens the verified root, the encrypted partition and swap",
+    why: "opens the verified root",
     when: ({ layout }) => layout.root.type === "verity",
     packages: ["cryptsetup-bin"],
   },
   {
-    why: "makes the filesystem of the encrypted partition",
+    why: "encrypts and formats the read-write partition",
     when: ({ layout }) => layout.rw !== undefined,
     packages: ["cryptsetup-bin", "e2fsprogs"],
   },
-  { why: "opens encrypted swap", when: ({ layout }) => layout.swap !== undefined, packages: ["cryptsetup-bin"] },
+  { why: "encrypts swap", when: ({ layout }) => layout.swap !== undefined, packages: ["cryptsetup-bin"] },
   {
     why: "login on the console of a debug image",
     when: ({ profile }) => profile.debug && profile.init === "systemd",
@@ -37,25 +37,28 @@ const implied: readonly Implied[] = [
   { why: "remote login", when: ({ profile }) => profile.ssh, packages: ["openssh-server"] },
 ];
 
-/** Packages that are asked for by name: the profile's, its features' and the implied ones, sorted. */
+/** The packages to install: those of the profile and its features, and the implied ones; sorted, without duplicates. */
 export function rootPackages(resolved: Resolved): readonly string[] {
   const more = implied.filter(({ when }) => when(resolved)).flatMap(({ packages }) => packages);
   return [...new Set([...resolved.debianPackages, ...more])].sort();
 }
 
-/** Debian's kernel meta package of a flavour. */
+/** The name of Debian's kernel metapackage for a flavour. */
 export function kernelPackage(flavour: Resolved["debianKernel"]): string {
   return flavour === "cloud" ? "linux-image-cloud-amd64" : "linux-image-amd64";
 }
 
-/** A tool of HOST_DIR/bin: where its package has it, and what keeps it from reading the host's own configuration. */
+/** A tool in HOST_DIR/bin. */
 export interface TreeTool {
+  /** The Debian package that contains it. */
   readonly package: string;
+  /** Its path in the tools tree. */
   readonly path: string;
+  /** Its names in HOST_DIR/bin. */
   readonly names: readonly string[];
-  /** Variables whose value is a path inside the tools tree. */
+  /** Environment variables with paths in the tools tree, so that the tool reads no configuration of the host. */
   readonly env?: Readonly<Record<string, string>>;
-  /** The interpreter that runs it, for a script. */
+  /** For a script: the path of its interpreter in the tools tree. */
   readonly interpreter?: string;
 }
 
@@ -96,12 +99,12 @@ const forUki: readonly TreeTool[] = [
   },
 ];
 
-/** The tools that HOST_DIR/bin has for an image. */
+/** The tools in HOST_DIR/bin for an image. */
 export function treeTools(resolved: Resolved): readonly TreeTool[] {
   return resolved.profile.boot === "uki" ? [...always, ...forUki] : always;
 }
 
-/** The packages of the tools tree, sorted. */
+/** The packages of the tools tree, sorted, without duplicates. */
 export function toolPackages(resolved: Resolved): readonly string[] {
   const more = resolved.profile.boot === "uki" ? ["python3", "systemd-boot-efi"] : [];
   return [...new Set([...treeTools(resolved).map((tool) => tool.package), ...more])].sort();
