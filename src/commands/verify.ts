@@ -15,24 +15,25 @@ interface Options {
   readonly uki?: string;
 }
 
-/** Recomputes every claim about an output directory, or holds an event log against the prediction; exit 5 when one does not hold. */
+/**
+ * Recomputes every claim of an output directory, or compares an event log with the prediction.
+ * @throws HalError "check" when a claim is false, "input" for a directory without a manifest
+ */
 export async function verify(dir: string, options: Options): Promise<void> {
   const { eventlog } = options;
   const findings =
     eventlog === undefined
       ? await verifyOutput(dir)
       : await verifyEventLog(dir, { ...options, eventlog, withoutTee: Boolean(options.platform) });
-  const wrong = findings.filter((finding) => !finding.ok);
+  const failed = findings.filter((finding) => !finding.ok).length;
   if (options.json) printJson(findings);
-  else
-    print(
-      table(
-        findings.map(({ what, ok, expected, found }) => [
-          ok ? "ok" : "FAIL",
-          what,
-          shortDigests(ok ? (found ?? "") : `expected ${expected}, found ${found}`),
-        ]),
-      ),
-    );
-  if (wrong.length > 0) throw new HalError("check", `${wrong.length} of ${findings.length} claims do not hold`, { at: { file: dir } });
+  else {
+    const rows = findings.map(({ what, ok, expected, found }) => [
+      ok ? "ok" : "FAIL",
+      what,
+      shortDigests(ok ? (found ?? "") : `${found}; expected: ${expected}`),
+    ]);
+    print(`${table(rows)}\n${findings.length - failed} of ${findings.length} checks passed`);
+  }
+  if (failed > 0) throw new HalError("check", `${failed} of ${findings.length} checks failed`, { at: { file: dir } });
 }

@@ -15,7 +15,7 @@ import { measure } from "../measure/measure.js";
 import { type MeasureRequest, readNamed } from "../measure/request.js";
 import { firmwarePackages } from "../model/firmware-packages.js";
 import type { Launch } from "../model/generated.js";
-import { divergences, unexplained } from "../verify/eventlog-compare.js";
+import { firstDivergences, registerMismatches } from "../verify/eventlog-compare.js";
 import type { Check } from "./checks/index.js";
 import type { Subject } from "./image.js";
 import { copyDrives, inScratch, type ProveOptions } from "./prove.js";
@@ -100,7 +100,7 @@ export async function proveTpm(subject: Subject, { accel, signal, save, boot }: 
 function logCheck(reading: TpmReading, predicted: readonly RegisterValue[]): Check {
   const log = readEventLog(reading.eventLog, "binary_bios_measurements", "tpm");
   const given = log.banks.flatMap((bank) => (reading.banks[bank] ?? []).map((value, index) => ({ register: `pcr${index}`, bank, value })));
-  const wrong = [...unexplained(log, given), ...divergences(log, predicted).map(({ what }) => what)];
+  const wrong = [...registerMismatches(log, given), ...firstDivergences(log, predicted).map(({ what }) => what)];
   const expected = `${log.events.length} events that yield the TPM's values and are the predicted ones`;
   return { name: "event log", ok: wrong.length === 0, expected, found: wrong[0] ?? expected };
 }

@@ -1,41 +1,54 @@
 import { type EventLog, replay } from "../codecs/eventlog.js";
 import { type Bank, bankSizes } from "../lib/banks.js";
 import type { RegisterValue } from "../measure/events.js";
+import type { Prediction } from "../measure/request.js";
 
-/** Where what was logged and what was predicted part. */
+/** The first event of a register that differs from the prediction. */
 export interface Divergence {
   readonly register: string;
-  /** In which the two digests differ. */
+  /** The banks in which the digests differ. */
   readonly banks: readonly Bank[];
-  /** Position among the register's events, from 1. */
+  /** Position among the events of the register, from 1. */
   readonly position: number;
   /** One sentence. */
   readonly what: string;
-  /** A digest in one bank, `sha256 HEX`, or that there is none. */
+  /** A digest in one bank, `sha256 HEX`, or `no event`. */
   readonly predicted: string;
   readonly logged: string;
 }
 
-/** Linux IMA extends it, and keeps a log of its own. */
-const imaRegister = "pcr10";
-/** These start with all bits set until a dynamic launch resets them (TCG PC Client Platform TPM Profile 3.7.1). */
-const dynamicRegisters: ReadonlySet<string> = new Set([17, 18, 19, 20, 21, 22].map((index) => `pcr${index}`));
+/** Linux IMA extends this register, and has its own log. */
+const IMA_REGISTER = "pcr10";
+/** Every bit of these PCRs is 1 until a dynamic launch resets them (TCG PC Client Platform TPM Profile 3.7.1). */
+const DYNAMIC_REGISTERS: ReadonlySet<string> = new Set([17, 18, 19, 20, 21, 22].map((index) => `pcr${index}`));
 
-/** Registers whose replayed value is not the given one: the log does not belong to those values, or was tampered with. */
-export function unexplained(log: EventLog, given: readonly Pick<RegisterValue, "register" | "bank" | "value">[]): readonly string[] {
+/** The predicted values with the events that give each of them. */
+export function predictedRegisters({ values }: Prediction): RegisterValue[] {
+  return values.map(({ register, bank, value, steps }) => ({ register, bank: bank as Bank, value, steps: steps() }));
+}
+
+/**
+ * Replays the log and compares the result with reported values. A difference means that the log is not the one of these values, or that
+ * somebody changed it.
+ * @returns one sentence for each register that differs
+ */
+export function registerMismatches(
+  log: EventLog,
+  reported: readonly Pick<RegisterValue, "register" | "bank" | "value">[],
+): readonly string[] {
   const replayed = new Map(log.banks.map((bank) => [bank, replay(log, bank)]));
-  return given.flatMap(({ register, bank, value }) => {
-    if (register === imaRegister) return [];
+  return reported.flatMap(({ register, bank, value }) => {
+    if (register === IMA_REGISTER) return [];
     const values = replayed.get(bank);
     if (values === undefined) return [`the log has no digests for ${register} in ${bank}`];
-    const found = values.get(register) ?? (dynamicRegisters.has(register) ? "ff" : "00").repeat(bankSizes[bank]);
-    const held = value.toLowerCase();
-    return found === held ? [] : [`${register} in ${bank}: the log yields ${found}, but the register holds ${held}`];
+    const computed = values.get(register) ?? (DYNAMIC_REGISTERS.has(register) ? "ff" : "00").repeat(bankSizes[bank]);
+    const found = value.toLowerCase();
+    return computed === found ? [] : [`${register} in ${bank}: the log replays to ${computed}, but the reported value is ${found}`];
   });
 }
 
-/** The first event of each register that is not the predicted one, in the order of the log; empty when everything is as predicted. */
-export function divergences(log: EventLog, predicted: readonly RegisterValue[]): readonly Divergence[] {
+/** The first event of each register that differs from the prediction, in the order of the log. */
+export function firstDivergences(log: EventLog, predicted: readonly RegisterValue[]): readonly Divergence[] {
   const byRegister = new Map<string, RegisterValue[]>();
   for (const value of predicted) {
     if (log.banks.includes(value.bank)) byRegister.set(value.register, [...(byRegister.get(value.register) ?? []), value]);
@@ -54,9 +67,9 @@ function firstDivergence(log: EventLog, register: string, values: readonly Regis
     if (shown === undefined) continue;
     const { bank } = shown;
     const step = shown.steps[index];
-    const actual = event === undefined ? "the log ends" : `the log has ${event.what}`;
-    const origin = step?.from === undefined ? "" : `, which comes from ${step.from}`;
-    const expected = step === undefined ? "no further event was predicted" : `predicted was ${step.what}${origin}`;
+    const actual = event === undefined ? "the log ends" : `the log contains ${event.what}`;
+    const origin = step?.from === undefined ? "" : ` from ${step.from}`;
+    const expected = step === undefined ? "no further event is predicted" : `the prediction is ${step.what}${origin}`;
     return {
       register,
       banks: wrong.map((value) => value.bank),

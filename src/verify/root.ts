@@ -1,20 +1,31 @@
 import { type FileHandle, open, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { parameterValues } from "../codecs/cmdline.js";
 import { gptSize, readGpt } from "../codecs/gpt.js";
 import { BLOCK, hashTree, readSuperblock } from "../codecs/verity.js";
 import type { Launch, Manifest } from "../model/generated.js";
 import type { Finding } from "./finding.js";
 
 /**
- * That what is measured stands for what can be looked at: the root hash on the command line is that of rootfs.ext4, and the disk holds
- * this root and its hash tree. Nothing for an image without a verified root.
+ * The root hash on a command line: 64 hex digits. Early boot reads the text after the last `roothash=`, quotes and all
+ * (templates/board/hal/init.verity.hbs).
+ * @returns undefined unless `roothash=` occurs exactly once, so that no other reader can find another hash
+ */
+export function rootHashOf(cmdline: string): string | undefined {
+  const [value, ...more] = parameterValues(cmdline, "roothash");
+  const occurrences = cmdline.split("roothash=").length - 1;
+  return more.length === 0 && occurrences === 1 && value !== undefined && /^[0-9a-f]{64}$/.test(value) ? value : undefined;
+}
+
+/**
+ * Checks that the root hash on the command line is the one of rootfs.ext4, and that the disk contains this root and its hash tree. Returns
+ * nothing for an image without a verified root.
  */
 export async function verifyRoot(dir: string, manifest: Manifest, launch: Launch): Promise<Finding[]> {
   const has = (name: string): boolean => manifest.artifacts.some((entry) => entry.name === name);
-  const stated = /(?:^| )roothash=([0-9a-f]+)/.exec(launch.cmdline)?.[1];
   if (!has("rootfs.ext4")) {
-    if (stated === undefined) return [];
-    return [{ what: "roothash= on the command line", ok: false, expected: "rootfs.ext4 beside it", found: "no root among the artifacts" }];
+    if (!launch.cmdline.includes("roothash=")) return [];
+    return [{ what: "roothash= on the command line", ok: false, expected: "rootfs.ext4", found: "no root among the artifacts" }];
   }
   const root = join(dir, "rootfs.ext4");
   const verity = await readFile(join(dir, "rootfs.verity"));
@@ -23,18 +34,19 @@ export async function verifyRoot(dir: string, manifest: Manifest, launch: Launch
   const recorded = (await readFile(join(dir, "rootfs.roothash"), "utf8")).trimEnd();
   const blocks = BigInt((manifest.artifacts.find(({ name }) => name === "rootfs.ext4")?.size ?? 0) / BLOCK);
   const findings = [
-    finding("roothash= on the command line is that of rootfs.ext4", computed.root, stated ?? "no root hash"),
-    finding("rootfs.roothash is that of rootfs.ext4", computed.root, recorded),
+    finding("roothash= on the command line matches rootfs.ext4", computed.root, rootHashOf(launch.cmdline) ?? "not exactly one root hash"),
+    finding("rootfs.roothash matches rootfs.ext4", computed.root, recorded),
     finding("rootfs.verity covers rootfs.ext4", `${blocks} blocks`, `${dataBlocks} blocks`),
-    { what: "rootfs.verity is the hash tree of rootfs.ext4", ...same(computed.tree.equals(verity.subarray(BLOCK))) },
+    { what: "rootfs.verity is the hash tree of rootfs.ext4", ...sameBytes(computed.tree.equals(verity.subarray(BLOCK))) },
   ];
   if (!has("disk.img")) return findings;
-  const files = { root, verity: join(dir, "rootfs.verity") };
-  return [...findings, ...(await verifyDisk(join(dir, "disk.img"), files))];
+  return [...findings, ...(await verifyDisk(join(dir, "disk.img"), { root, verity: join(dir, "rootfs.verity") }))];
 }
 
 const finding = (what: string, expected: string, found: string): Finding => ({ what, ok: expected === found, expected, found });
-const same = (ok: boolean): Omit<Finding, "what"> => (ok ? { ok } : { ok, expected: "the same bytes", found: "other bytes" });
+
+/** The result of a comparison of bytes. */
+export const sameBytes = (ok: boolean): Omit<Finding, "what"> => (ok ? { ok } : { ok, expected: "the same bytes", found: "other bytes" });
 
 /** Each partition starts with the bytes of its file. */
 async function verifyDisk(disk: string, files: Readonly<Record<string, string>>): Promise<Finding[]> {
@@ -46,11 +58,11 @@ async function verifyDisk(disk: string, files: Readonly<Record<string, string>>)
     const { partitions } = readGpt(head, disk, BigInt(Math.floor(size / 512)));
     const findings: Finding[] = [];
     for (const [name, file] of Object.entries(files)) {
-      const what = `disk.img: partition ${name} is ${file.slice(file.lastIndexOf("/") + 1)}`;
+      const what = `disk.img: partition ${name} contains ${file.slice(file.lastIndexOf("/") + 1)}`;
       const found = partitions.filter((partition) => partition.name === name);
       const [partition] = found;
       if (partition === undefined || found.length > 1) findings.push(finding(what, "one partition", `${found.length} partitions`));
-      else findings.push({ what, ...same(await startsWith(handle, Number(partition.firstBlock) * 512, file)) });
+      else findings.push({ what, ...sameBytes(await startsWith(handle, Number(partition.firstBlock) * 512, file)) });
     }
     return findings;
   } finally {
@@ -60,6 +72,7 @@ async function verifyDisk(disk: string, files: Readonly<Record<string, string>>)
 
 const CHUNK = 4 * 1024 * 1024;
 
+/** Whether the disk contains the whole file at a byte offset. */
 async function startsWith(disk: FileHandle, start: number, file: string): Promise<boolean> {
   const handle = await open(file);
   try {

@@ -7,7 +7,7 @@ import { enclaveParts } from "../../src/build/eif.js";
 import { newc } from "../../src/codecs/cpio.js";
 import { writeEif } from "../../src/codecs/eif-write.js";
 import type { Launch, Manifest } from "../../src/model/generated.js";
-import { verifyBoot } from "../../src/verify/boot-image.js";
+import { verifyBootImage } from "../../src/verify/boot-image.js";
 import { buildPe } from "../codecs/build-pe.js";
 
 const kernel = buildPe([{ name: ".text", data: Buffer.from("kernel") }]);
@@ -27,11 +27,11 @@ beforeEach(async () => {
 });
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
-/** What does not hold of a directory with these files beside the kernel. */
-async function broken(files: Readonly<Record<string, Uint8Array>>): Promise<string[]> {
+/** The failed checks of a directory with these files and the kernel. */
+async function failed(files: Readonly<Record<string, Uint8Array>>): Promise<string[]> {
   for (const [name, bytes] of Object.entries(files)) await writeFile(join(dir, name), bytes);
   const artifacts = ["bzImage", ...Object.keys(files)].map((name) => ({ name, size: 0, sha256: "" }));
-  const findings = await verifyBoot(dir, { artifacts } as unknown as Manifest, { cmdline } as Launch);
+  const findings = await verifyBootImage(dir, { artifacts } as unknown as Manifest, { cmdline } as Launch);
   expect(findings.length).toBeGreaterThanOrEqual(3);
   return findings.filter(({ ok }) => !ok).map(({ what }) => what);
 }
@@ -46,12 +46,14 @@ const uki = (parts: { linux?: Buffer; initrd?: string; cmdline?: string }): Buff
   ]);
 const initrd = { "initramfs.cpio.zst": Buffer.from("initrd") };
 
-test("a unified kernel image is made of kernel, initrd and command line beside it", async () => {
-  expect(await broken({ "boot.efi": uki({}), ...initrd })).toEqual([]);
+test("a unified kernel image must contain the separate kernel, initrd and command line", async () => {
+  expect(await failed({ "boot.efi": uki({}), ...initrd })).toEqual([]);
   const other = buildPe([{ name: ".text", data: Buffer.from("other") }]);
-  expect(await broken({ "boot.efi": uki({ linux: other }), ...initrd })).toEqual(["boot.efi: kernel is bzImage"]);
-  expect(await broken({ "boot.efi": uki({ initrd: "initrx" }), ...initrd })).toEqual(["boot.efi: initrd is initramfs.cpio.zst"]);
-  expect(await broken({ "boot.efi": uki({ cmdline: "init=/bin/sh" }), ...initrd })).toEqual(["boot.efi: command line is launch.json's"]);
+  expect(await failed({ "boot.efi": uki({ linux: other }), ...initrd })).toEqual(["boot.efi: kernel equals bzImage"]);
+  expect(await failed({ "boot.efi": uki({ initrd: "initrx" }), ...initrd })).toEqual(["boot.efi: initrd equals initramfs.cpio.zst"]);
+  expect(await failed({ "boot.efi": uki({ cmdline: "init=/bin/sh" }), ...initrd })).toEqual([
+    "boot.efi: command line equals launch.json's",
+  ]);
 });
 
 function eif(parts: { kernel?: Buffer; root?: Buffer; cmdline?: string; more?: boolean }): Buffer {
@@ -63,16 +65,16 @@ function eif(parts: { kernel?: Buffer; root?: Buffer; cmdline?: string; more?: b
 }
 const packed = { "rootfs.cpio.gz": gzipSync(root) };
 
-test("an enclave image is made of kernel, root and command line beside it", async () => {
-  expect(await broken({ "x.eif": eif({}), ...packed })).toEqual([]);
-  expect(await broken({ "x.eif": eif({ kernel: Buffer.from("other") }), ...packed })).toEqual(["x.eif: kernel is bzImage"]);
-  expect(await broken({ "x.eif": eif({ cmdline: "quiet" }), ...packed })).toEqual(["x.eif: command line is launch.json's"]);
+test("an enclave image must contain the separate kernel, root and command line", async () => {
+  expect(await failed({ "x.eif": eif({}), ...packed })).toEqual([]);
+  expect(await failed({ "x.eif": eif({ kernel: Buffer.from("other") }), ...packed })).toEqual(["x.eif: kernel equals bzImage"]);
+  expect(await failed({ "x.eif": eif({ cmdline: "quiet" }), ...packed })).toEqual(["x.eif: command line equals launch.json's"]);
   const other = newc(members("evil"));
-  expect(await broken({ "x.eif": eif({ root: other }), ...packed })).toEqual(["x.eif: ramdisk 2 is a part of rootfs.cpio.gz"]);
-  expect(await broken({ "x.eif": eif({ more: true }), ...packed })).toEqual(["x.eif: ramdisks"]);
+  expect(await failed({ "x.eif": eif({ root: other }), ...packed })).toEqual(["x.eif: ramdisk 2 equals its part of rootfs.cpio.gz"]);
+  expect(await failed({ "x.eif": eif({ more: true }), ...packed })).toEqual(["x.eif: number of ramdisks"]);
 });
 
-test("a ramdisk that unpacks to far more than it should is not unpacked", async () => {
+test("stops unpacking a ramdisk that is larger than any root", async () => {
   const bomb = newc([...members("good"), { path: "bomb", mode: 0o100644, content: Buffer.alloc(64 * 1024 * 1024) }]);
-  await expect(broken({ "x.eif": eif({ root: bomb }), ...packed })).rejects.toMatchObject({ code: "ERR_BUFFER_TOO_LARGE" });
+  await expect(failed({ "x.eif": eif({ root: bomb }), ...packed })).rejects.toMatchObject({ code: "ERR_BUFFER_TOO_LARGE" });
 });

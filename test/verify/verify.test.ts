@@ -18,7 +18,7 @@ import { buildPe } from "../codecs/build-pe.js";
 const BLOCK = 4096;
 const salt = Buffer.alloc(32, 0xab);
 
-/** 300 blocks, every third of them zeros. */
+/** 300 blocks; every third one is zeros. */
 function data(): Buffer {
   const bytes = Buffer.alloc(300 * BLOCK);
   for (let at = 0; at < bytes.length; at += 4)
@@ -52,7 +52,7 @@ function superblock(blocks: number): Buffer {
   return bytes;
 }
 
-/** A disk whose partitions hold these bytes, each from a megabyte's boundary on. */
+/** A disk with partitions of these bytes. Each one starts at a multiple of 1 MiB. */
 function disk(parts: Readonly<Record<string, Uint8Array>>): Buffer {
   const sectors = 2048 * (Object.keys(parts).length * 2 + 2);
   const bytes = Buffer.alloc(sectors * 512);
@@ -115,7 +115,7 @@ describe("hal verify", () => {
   });
   afterEach(() => rm(dir, { recursive: true, force: true }));
 
-  /** Changes a file, and the manifest's digest of it: what a publisher can do who has something to hide. */
+  /** Changes a file and its digest in the manifest, as a dishonest publisher can. */
   async function forge(name: string, change: (bytes: Buffer) => Uint8Array | string): Promise<void> {
     const bytes = change(await readFile(at(name)));
     await writeFile(at(name), bytes);
@@ -129,88 +129,99 @@ describe("hal verify", () => {
     bytes.writeUInt8(bytes.readUInt8(offset) ^ 1, offset);
     return bytes;
   };
-  const broken = async (): Promise<string[]> => (await verifyOutput(dir)).filter(({ ok }) => !ok).map(({ what }) => what);
+  const failed = async (): Promise<string[]> => (await verifyOutput(dir)).filter(({ ok }) => !ok).map(({ what }) => what);
 
-  test("holds for what a build leaves", async () => {
+  test("passes for the output of a build", async () => {
     const findings = await verifyOutput(dir);
     expect(findings.filter(({ ok }) => !ok)).toEqual([]);
     expect(findings.length).toBeGreaterThan(15);
   });
 
-  test("one byte of any file", async () => {
+  test("fails for one changed byte in any file", async () => {
     for (const { name } of (await json<Manifest>("manifest.json")).artifacts) {
       const before = await readFile(at(name));
       await writeFile(at(name), flip(before.length - 2)(Buffer.from(before)));
-      expect(await broken()).toContain(name);
+      expect(await failed()).toContain(name);
       await writeFile(at(name), before);
     }
   });
 
-  test("a root that is not the measured one", async () => {
+  test("fails for a root that does not match the measured root hash", async () => {
     await forge("rootfs.ext4", flip(5000));
-    expect(await broken()).toEqual([
-      "roothash= on the command line is that of rootfs.ext4",
-      "rootfs.roothash is that of rootfs.ext4",
+    expect(await failed()).toEqual([
+      "roothash= on the command line matches rootfs.ext4",
+      "rootfs.roothash matches rootfs.ext4",
       "rootfs.verity is the hash tree of rootfs.ext4",
-      "disk.img: partition root is rootfs.ext4",
+      "disk.img: partition root contains rootfs.ext4",
     ]);
   });
 
-  test("a hole in the root that is none", async () => {
+  test("fails for a second root hash, because early boot uses the last one", async () => {
+    const other = "0".repeat(64);
+    const what = "roothash= on the command line matches rootfs.ext4";
+    const whole = await readFile(at("launch.json"));
+    for (const more of [`roothash=${other}`, `x-roothash=${other}`, `"a roothash=${other}"`, `-- roothash=${other}`]) {
+      await edit<Launch>("launch.json", (launch) => ({ ...launch, cmdline: `${launch.cmdline} ${more}` }));
+      expect(await failed(), more).toContain(what);
+      await forge("launch.json", () => whole);
+    }
+  });
+
+  test("fails for a changed byte in a block of zeros", async () => {
     await forge("rootfs.ext4", flip(3 * BLOCK + 7));
-    expect(await broken()).toContain("roothash= on the command line is that of rootfs.ext4");
+    expect(await failed()).toContain("roothash= on the command line matches rootfs.ext4");
   });
 
-  test("another disk", async () => {
+  test("fails for changed partitions or a changed partition table", async () => {
     await forge("disk.img", flip(2048 * 512 + 300 * BLOCK - 1));
-    expect(await broken()).toContain("disk.img: partition root is rootfs.ext4");
+    expect(await failed()).toContain("disk.img: partition root contains rootfs.ext4");
     await forge("disk.img", flip(3 * 2048 * 512));
-    expect(await broken()).toContain("disk.img: partition verity is rootfs.verity");
-    await forge("disk.img", flip(1024 + 56)); // the name of the first partition: the table's checksum is wrong
-    expect(await broken()).toContain("root");
+    expect(await failed()).toContain("disk.img: partition verity contains rootfs.verity");
+    await forge("disk.img", flip(1024 + 56)); // the name of the first partition: so the table's checksum is wrong
+    expect(await failed()).toContain("root");
   });
 
-  test("another hash tree", async () => {
+  test("fails for a changed hash tree", async () => {
     await forge("rootfs.verity", flip(BLOCK + 3));
-    expect(await broken()).toContain("rootfs.verity is the hash tree of rootfs.ext4");
+    expect(await failed()).toContain("rootfs.verity is the hash tree of rootfs.ext4");
   });
 
-  test("measurements that are left out, given twice or other ones", async () => {
+  test("fails for missing, duplicate or wrong measurements", async () => {
     type Change = (values: Measurements["values"]) => Measurements["values"];
     const values = (change: Change) => edit<Measurements>("measurements.json", (all) => ({ ...all, values: change(all.values) }));
     const whole = await readFile(at("measurements.json"));
     await values(() => []);
-    expect(await broken()).toContain("vtpm pcr4 sha256");
+    expect(await failed()).toContain("vtpm pcr4 sha256");
     await forge("measurements.json", () => whole);
     await values((list) => list.slice(1));
-    expect(await broken()).toEqual(["vtpm pcr2 sha1"]);
+    expect(await failed()).toEqual(["vtpm pcr2 sha1"]);
     await forge("measurements.json", () => whole);
     await values(([first, ...rest]) => (first === undefined ? [] : [{ ...first, value: "0".repeat(40) }, first, ...rest]));
-    expect(await broken()).toEqual(["measurements.json"]);
+    expect(await failed()).toEqual(["measurements.json"]);
     await forge("measurements.json", () => whole);
     await edit<Measurements>("measurements.json", (all) => ({ ...all, notPredicted: [] }));
-    expect(await broken()).toEqual(["measurements.json: notPredicted"]);
+    expect(await failed()).toEqual(["measurements.json: notPredicted"]);
   });
 
-  test("launch metadata of something else", async () => {
+  test("fails for launch metadata of another image", async () => {
     const whole = await readFile(at("launch.json"));
     await edit<Launch>("launch.json", (launch) => ({ ...launch, argv: [...launch.argv, "-monitor", "stdio"] }));
-    expect(await broken()).toEqual(["launch.json: argv"]);
+    expect(await failed()).toEqual(["launch.json: argv"]);
     await forge("launch.json", () => whole);
     await edit<Launch>("launch.json", (launch) => ({ ...launch, kernel: { ...launch.kernel, sha256: "0".repeat(64) } }));
-    expect(await broken()).toEqual(["launch.json: bzImage"]);
+    expect(await failed()).toEqual(["launch.json: bzImage"]);
     await forge("launch.json", () => whole);
     await edit<Launch>("launch.json", (launch) => ({ ...launch, debug: true, platform: "sev" }));
-    expect(await broken()).toContain("launch.json: profile and platform");
+    expect(await failed()).toContain("launch.json: profile and platform");
   });
 
-  test("a missing file is a claim that does not hold, not the end", async () => {
+  test("reports a missing file and goes on", async () => {
     await rm(at("bzImage"));
     await rm(at("rootfs.verity"));
-    expect(await broken()).toEqual(["bzImage", "rootfs.verity", "root", "measurements.json"]);
+    expect(await failed()).toEqual(["bzImage", "rootfs.verity", "root", "measurements.json"]);
   });
 
-  test("a manifest that names files elsewhere is refused", async () => {
+  test("refuses a manifest that names files outside of its directory", async () => {
     await edit<Manifest>("manifest.json", (all) => ({ ...all, artifacts: digests({ "../passwd": "" }) }));
     await expect(verifyOutput(dir)).rejects.toMatchObject({ kind: "input", at: { file: at("manifest.json") } });
   });
