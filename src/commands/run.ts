@@ -16,13 +16,18 @@ interface Options {
   readonly signal: AbortSignal;
 }
 
-/** Boots an image on this terminal, or prints how; `--json` prints the launch metadata. */
+/**
+ * Starts the image of an output directory on this terminal, or prints the command; `--json` prints launch.json.
+ * @throws HalError "command" when QEMU or nitro-cli fails, "input" for options that do not fit together
+ */
 export async function run(dir: string, options: Options): Promise<void> {
   if (options.authorKey !== undefined && options.idKey === undefined)
-    throw new HalError("input", "--author-key signs the key of an ID block, and there is none", { remedy: "add --id-key KEY.pem" });
+    throw new HalError("input", "--author-key needs --id-key", { remedy: "add --id-key KEY.pem" });
   if (options.json) {
     if (options.idKey !== undefined || options.platform || options.share.length > 0)
-      throw new HalError("input", "--json prints launch.json as it is", { remedy: "--print with --id-key, --platform or --share" });
+      throw new HalError("input", "--json prints launch.json unchanged", {
+        remedy: "use --print with --id-key, --platform or --share",
+      });
     return printJson(await readLaunch(dir));
   }
   const { platform, ...rest } = options;
@@ -37,14 +42,15 @@ export async function run(dir: string, options: Options): Promise<void> {
     note,
   });
   if (text !== undefined) print(text);
-  if (exitCode !== undefined && exitCode !== 0) throw new HalError("command", `the launcher ended with exit code ${exitCode}`);
+  if (exitCode !== undefined && exitCode !== 0) throw new HalError("command", `QEMU or nitro-cli failed with exit code ${exitCode}`);
 }
 
+/** Parses the words `TAG=DIR` of --share. */
 function sharesOf(words: readonly string[]): Record<string, string> {
   return Object.fromEntries(
     words.map((word) => {
       const [, tag, path] = /^([^=]+)=(.+)$/.exec(word) ?? [];
-      if (tag === undefined || path === undefined) throw new HalError("input", `--share ${word} is not of the form TAG=DIR`);
+      if (tag === undefined || path === undefined) throw new HalError("input", `--share ${word} does not have the form TAG=DIR`);
       return [tag, path];
     }),
   );
