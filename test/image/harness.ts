@@ -4,7 +4,7 @@ import { execa } from "execa";
 import { expect } from "vitest";
 import { halRoot } from "../../src/lib/paths.js";
 
-/** Where the image tests build; beside the sources, because /tmp may be too small for images. */
+/** Output directory of the image tests. It is in the source tree because /tmp may be too small for images. */
 export const out = join(halRoot, "out/test");
 
 export interface HalResult {
@@ -13,7 +13,7 @@ export interface HalResult {
   readonly stderr: string;
 }
 
-/** Runs the compiled hal as a user would. */
+/** Runs the compiled hal. */
 export async function hal(
   args: readonly string[],
   options: { env?: Record<string, string>; cwd?: string; prefix?: readonly string[] } = {},
@@ -28,14 +28,14 @@ export async function hal(
   return { exitCode, stdout, stderr };
 }
 
-/** Runs hal and expects it to succeed; a failure shows what it said. */
+/** Runs hal and expects exit code 0. A failure shows both output streams. */
 export async function succeed(args: readonly string[], options: Parameters<typeof hal>[1] = {}): Promise<HalResult> {
   const result = await hal(args, options);
   expect(result.exitCode, `hal ${args.join(" ")}\n${result.stdout}\n${result.stderr}`).toBe(0);
   return result;
 }
 
-/** An empty directory under the tests' own. */
+/** Creates an empty directory in `out`. */
 export async function emptyDir(name: string): Promise<string> {
   const dir = join(out, name);
   await rm(dir, { recursive: true, force: true });

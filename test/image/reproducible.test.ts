@@ -6,7 +6,7 @@ import { build, emptyDir } from "./harness.js";
 const digests = (report: Awaited<ReturnType<typeof build>>) =>
   Object.fromEntries(report.manifest.artifacts.map(({ name, sha256 }) => [name, sha256]));
 
-test("the same profile gives the same bytes elsewhere: directory, cache, umask, locale, time zone, clock, jobs", async () => {
+test("a profile gives the same bytes in every directory, cache, umask, locale, time zone, clock and number of jobs", async () => {
   const here = await emptyDir("same-a");
   const there = await emptyDir("same-b/a longer path");
   const cache = await emptyDir("same-cache");
@@ -18,7 +18,7 @@ test("the same profile gives the same bytes elsewhere: directory, cache, umask, 
   });
   expect(digests(cold)).toEqual(digests(first));
   await rm(there, { recursive: true });
-  // A machine without overlayfs: the root tree is copied, not layered.
+  // Without overlayfs, hal copies the root tree.
   const tools = await emptyDir("same-tools");
   await writeFile(join(tools, "mount"), "#!/bin/sh\nexit 32\n", { mode: 0o755 });
   const copied = await build("dev", ["--out", there], { env: { HAL_CACHE: cache, PATH: `${tools}:${process.env.PATH}` } });

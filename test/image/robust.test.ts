@@ -8,7 +8,7 @@ import { expect, test } from "vitest";
 import { halRoot } from "../../src/lib/paths.js";
 import { build, emptyDir, hal, succeed } from "./harness.js";
 
-test("kill -9 at ten moments of a build never leaves half an image, and the next build succeeds", async () => {
+test("kill -9 at ten times during a build never leaves an incomplete image, and the next build succeeds", async () => {
   const dir = await emptyDir("killed");
   const began = performance.now();
   await build("dev", ["--out", dir]);
@@ -31,7 +31,7 @@ test("kill -9 at ten moments of a build never leaves half an image, and the next
     await sleep((whole * (kill - 0.5)) / 10 + Math.random() * 200);
     if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, "SIGKILL");
     await ended;
-    // Between the two renames of a publication the old output lies beside; the next build puts it back.
+    // Publishing renames twice. Between them the old output is in .hal, and the next build restores it.
     const published = existsSync(join(dir, "dev")) ? join(dir, "dev") : join(dir, ".hal/dev.old");
     await succeed(["verify", published]);
   }
@@ -40,7 +40,7 @@ test("kill -9 at ten moments of a build never leaves half an image, and the next
   await rm(dir, { recursive: true, force: true });
 });
 
-test("two builds of one profile at a time: the second says who holds the lock", async () => {
+test("a second build of a profile at the same time fails with the process that holds the lock", async () => {
   const dir = await emptyDir("locked");
   const first = build("dev", ["--out", dir]);
   await sleep(2000);
@@ -51,7 +51,7 @@ test("two builds of one profile at a time: the second says who holds the lock", 
   await rm(dir, { recursive: true, force: true });
 });
 
-test("a full disk: exit 4, a clear message, the old image whole", async ({ skip }) => {
+test("a full disk: exit code 4, a clear message, and the old image is complete", async ({ skip }) => {
   skip(process.getuid?.() !== 0, "only root can mount a small disk");
   const dir = await emptyDir("full");
   await execa("mount", ["-t", "tmpfs", "-o", "size=4G", "tmpfs", dir]);
