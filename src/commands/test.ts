@@ -5,14 +5,17 @@ import { HalError } from "../lib/errors.js";
 import { cacheRoot } from "../lib/paths.js";
 import { Plan } from "../lib/plan.js";
 import { duration, runPlan } from "../lib/progress.js";
-import { note, print, printJson } from "../lib/terminal.js";
+import { formatSize } from "../lib/size.js";
+import { note, print, printJson, table } from "../lib/terminal.js";
 import { formatCommand } from "../lib/tools.js";
 import { ordinary, platforms } from "../model/platforms/index.js";
-import { readSubject, type Subject } from "../prove/image.js";
-import { PARALLEL_BOOTS, prove } from "../prove/prove.js";
+import { PARALLEL_BOOTS } from "../prove/boot-config.js";
+import type { Check } from "../prove/checks/index.js";
+import type { Figures } from "../prove/facts.js";
+import { type ImageUnderTest, readImage } from "../prove/image.js";
+import { prove } from "../prove/prove.js";
 import { proveTpm } from "../prove/prove-tpm.js";
-import { chooseCases, sufferAll, type Verdict } from "../prove/run-cases.js";
-import { checkTable, figureLine } from "../prove/table.js";
+import { type CaseResult, chooseCases, runCases } from "../prove/run-cases.js";
 
 interface Options {
   readonly hostile: boolean;
@@ -25,112 +28,127 @@ interface Options {
   readonly signal: AbortSignal;
 }
 
-/** Boots the artifacts and holds them to their promises; exit 5 when one is broken. */
+/**
+ * Boots the image of an output directory and checks its promises.
+ * @throws HalError "check" when a check fails, "input" for options that do not fit together
+ */
 export async function test(dir: string, options: Options): Promise<void> {
-  if (options.case.length > 0 && !options.hostile)
-    throw new HalError("input", "--case names a case of --hostile", { remedy: "add --hostile" });
+  if (options.case.length > 0 && !options.hostile) throw new HalError("input", "--case needs --hostile", { remedy: "add --hostile" });
   if (options.tpm && options.hostile)
-    throw new HalError("input", "--tpm and --hostile are two tests", { remedy: "run one after the other" });
-  if (options.boot !== undefined && !options.tpm) throw new HalError("input", "--boot is for --tpm", { remedy: "add --tpm" });
-  if (options.save !== undefined && !options.tpm) throw new HalError("input", "--save keeps what --tpm reads", { remedy: "add --tpm" });
-  const subject = await readSubject(dir);
+    throw new HalError("input", "--tpm and --hostile are separate tests", { remedy: "run one after the other" });
+  if (options.boot !== undefined && !options.tpm) throw new HalError("input", "--boot needs --tpm", { remedy: "add --tpm" });
+  if (options.save !== undefined && !options.tpm) throw new HalError("input", "--save needs --tpm", { remedy: "add --tpm" });
+  const image = await readImage(dir);
   const accel = await chooseAccel(options.accel, join(dir, files.kernel));
-  const { manifest, promises } = subject;
-  const without = !platforms[manifest.platform].confidential ? "" : `, without the TEE of platform ${manifest.platform}`;
-  const doors = promises.debug ? ": a DEBUG image, whose doors are open" : "";
-  const boot = { title: `Boot ${promises.name} in QEMU (${accel})${without}${doors}`, subject, accel };
-  await (options.tpm ? tpm : options.hostile ? hostile : plain)(boot, options);
+  const { manifest, promises } = image;
+  const tee = platforms[manifest.platform].confidential ? `, without ${manifest.platform} hardware` : "";
+  const debug = promises.debug ? "; DEBUG image: console and login enabled" : "";
+  const boot = { title: `Boot ${promises.name} in QEMU (${accel}${tee}${debug})`, image, accel };
+  await (options.tpm ? testTpm : options.hostile ? testHostile : testPromises)(boot, options);
 }
 
 interface Boot {
-  /** What a person is told of it. */
+  /** For people: the image and how it boots. */
   readonly title: string;
-  readonly subject: Subject;
+  readonly image: ImageUnderTest;
   readonly accel: "kvm" | "tcg";
 }
 
-/** What the JSON of both proofs has. */
-function verdict({ subject, accel }: Boot, checks: readonly { readonly ok: boolean }[]): object {
-  return { profile: subject.promises.name, platform: ordinary.name, accel, ok: checks.every(({ ok }) => ok), checks };
+/** The fields that the JSON of `hal test` and `hal test --tpm` have in common. */
+function summary({ image, accel }: Boot, checks: readonly Check[]): object {
+  return { profile: image.promises.name, platform: ordinary.name, accel, ok: checks.every(({ ok }) => ok), checks };
 }
 
-/** Shows how long a boot takes, and how long the last one took. */
-function watched<T>(title: string, boot: () => Promise<T>): Promise<T> {
+/** Shows progress during a boot, with the time that the last one took. */
+function withProgress<T>(title: string, boot: () => Promise<T>): Promise<T> {
   const plan = Plan.begin<void>().add({
     title,
     run: (_, report) => {
-      report("booting and reading the probe's report");
+      report("the guest is running");
       return boot();
     },
   });
   return runPlan(plan, undefined, join(cacheRoot(), "boot-times.json"));
 }
 
-async function tpm(boot: Boot, { json, save, boot: how, signal }: Options): Promise<void> {
-  const { title, subject, accel } = boot;
+async function testPromises(boot: Boot, { json, signal }: Options): Promise<void> {
+  const { title, image, accel } = boot;
+  const { checks, figures, seconds, console } = await withProgress(title, () => prove(image, { accel, signal }));
+  if (json) printJson({ ...summary(boot, checks), figures, seconds });
+  else print([checkTable(checks), figureLine(figures), countLine(checks)].filter((text) => text !== "").join("\n"));
+  const details = console === undefined ? [] : ["the boot did not complete; console of a second boot:", ...console.split("\n").slice(-12)];
+  failIfAny(checks, image, details);
+}
+
+async function testTpm(boot: Boot, { json, save, boot: how, signal }: Options): Promise<void> {
+  const { title, image, accel } = boot;
   const chosen = { ...(save === undefined ? {} : { save }), ...(how === undefined ? {} : { boot: how }) };
-  const proof = () => proveTpm(subject, { accel, signal, ...chosen });
-  const { checks, verify } = await watched(`${title} before a TPM`, proof);
-  const different = checks.filter(({ ok }) => !ok);
-  if (json) printJson({ ...verdict(boot, checks), ...(verify === undefined ? {} : { verify }) });
-  else print(checkTable(checks));
-  if (verify !== undefined) note(`To judge what was saved: ${formatCommand({ tool: "hal", args: verify })}`);
-  if (different.length > 0)
-    throw new HalError("check", `${different.length} of ${checks.length} registers are not what was predicted`, {
-      at: { file: subject.dir },
-    });
+  const { checks, verify } = await withProgress(`${title} with a TPM`, () => proveTpm(image, { accel, signal, ...chosen }));
+  if (json) printJson({ ...summary(boot, checks), ...(verify === undefined ? {} : { verify }) });
+  else print(`${checkTable(checks)}\n${countLine(checks)}`);
+  if (verify !== undefined) note(`To verify the saved event log: ${formatCommand({ tool: "hal", args: verify })}`);
+  failIfAny(checks, image);
 }
 
-async function plain(boot: Boot, { json, signal }: Options): Promise<void> {
-  const { title, subject, accel } = boot;
-  const { checks, figures, record, console } = await watched(title, () => prove(subject, { accel, signal }));
-  const broken = checks.filter(({ ok }) => !ok);
-  if (json) printJson({ ...verdict(boot, checks), figures, seconds: record.seconds });
-  else print(`${checkTable(checks)}\n${figureLine(figures)}`);
-  if (broken.length === 0) return;
-  throw new HalError("check", `${broken.length} of ${checks.length} promises are broken`, {
-    at: { file: subject.dir },
-    details: console === undefined ? [] : ["the boot broke off; the console of another one:", ...console.split("\n").slice(-12)],
-  });
-}
-
-async function hostile({ title, subject, accel }: Boot, options: Options): Promise<void> {
-  const chosen = chooseCases(subject, options.case);
-  if (chosen.length === 0)
-    throw new HalError("input", `layout ${subject.promises.layout.name} has no disk that a host could damage`, {
-      at: { file: subject.dir },
+async function testHostile({ title, image, accel }: Boot, options: Options): Promise<void> {
+  const cases = chooseCases(image, options.case);
+  if (cases.length === 0)
+    throw new HalError("input", `layout ${image.promises.layout.name} has no disk, so no hostile case applies`, {
+      at: { file: image.dir },
     });
-  note(`${title}: ${chosen.length} damaged copies, ${PARALLEL_BOOTS} at a time`);
+  note(`${title}: ${cases.length} damaged copies, ${PARALLEL_BOOTS} at a time`);
   const began = performance.now();
-  const verdicts = await sufferAll(subject, chosen, {
+  const results = await runCases(image, cases, {
     accel,
     jobs: PARALLEL_BOOTS,
     signal: options.signal,
-    done: (verdict) => options.json || note(verdictLine(verdict)),
+    done: (result) => options.json || note(resultLine(result)),
   });
-  const wrong = verdicts.filter(({ ok }) => !ok);
-  if (options.json) printJson({ profile: subject.promises.name, platform: ordinary.name, accel, ok: wrong.length === 0, cases: verdicts });
+  const failed = results.filter(({ ok }) => !ok);
+  if (options.json) printJson({ profile: image.promises.name, platform: ordinary.name, accel, ok: failed.length === 0, cases: results });
   else {
-    for (const verdict of wrong) print(`\n${verdict.name}: ${verdict.what}\n${checkTable(verdict.checks)}`);
-    print(
-      `${verdicts.length - wrong.length} of ${verdicts.length} cases end as they must, in ${duration((performance.now() - began) / 1000)}`,
-    );
+    for (const { name, what, checks } of failed) print(`\n${name}: ${what}\n${checkTable(checks)}`);
+    const passed = results.length - failed.length;
+    print(`${passed} of ${results.length} cases passed in ${duration((performance.now() - began) / 1000)}`);
   }
-  if (wrong.length > 0)
-    throw new HalError(
-      "check",
-      `${wrong.length} of ${verdicts.length} damaged copies do what they must not: ${wrong.map(({ name }) => name).join(", ")}`,
-      { at: { file: subject.dir } },
-    );
+  if (failed.length > 0)
+    throw new HalError("check", `${failed.length} of ${results.length} cases failed: ${failed.map(({ name }) => name).join(", ")}`, {
+      at: { file: image.dir },
+    });
 }
 
-const endings: Readonly<Record<Verdict["expected"], string>> = {
+function failIfAny(checks: readonly Check[], image: ImageUnderTest, details: readonly string[] = []): void {
+  const failed = checks.filter(({ ok }) => !ok).length;
+  if (failed > 0) throw new HalError("check", `${failed} of ${checks.length} checks failed`, { at: { file: image.dir }, details });
+}
+
+/** One row for each check: result, name, what was found, and what was expected if that differs. */
+function checkTable(checks: readonly Check[]): string {
+  return table(checks.map(({ name, ok, expected, found }) => [ok ? "ok" : "FAIL", name, ok ? found : `${found}; expected: ${expected}`]));
+}
+
+function countLine(checks: readonly Check[]): string {
+  return `${checks.filter(({ ok }) => ok).length} of ${checks.length} checks passed`;
+}
+
+/** Boot times and memory in one line, without those that the boot did not reach. */
+function figureLine({ initSeconds, readySeconds, memoryUsed, memoryTotal }: Figures): string {
+  const parts = [
+    initSeconds === undefined ? "" : `early boot ${initSeconds.toFixed(1)} s`,
+    readySeconds === undefined ? "" : `startup complete after ${readySeconds.toFixed(1)} s`,
+    memoryUsed === undefined || memoryTotal === undefined ? "" : `memory used ${formatSize(memoryUsed)} of ${formatSize(memoryTotal)}`,
+  ];
+  return parts.filter((text) => text !== "").join(", ");
+}
+
+/** The expected outcome of a hostile case. */
+const outcomeText: Readonly<Record<CaseResult["expected"], string>> = {
   off: "powers off",
-  works: "works, nothing leaks",
-  stops: "stops or fails to read",
-  detected: "fails to read",
+  works: "boots normally",
+  stops: "I/O error or stop",
+  detected: "I/O error",
 };
 
-function verdictLine({ ok, name, expected, said, seconds }: Verdict): string {
-  return `${ok ? "ok  " : "FAIL"}  ${name.padEnd(22)} ${endings[expected].padEnd(22)} ${duration(seconds).padStart(7)}  ${said}`;
+function resultLine({ ok, name, expected, failureLine, seconds }: CaseResult): string {
+  return `${ok ? "ok  " : "FAIL"}  ${name.padEnd(22)} ${outcomeText[expected].padEnd(18)} ${duration(seconds).padStart(7)}  ${failureLine}`;
 }

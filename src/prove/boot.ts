@@ -1,137 +1,140 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Accel, carefulTcgCpu, qemuArgv } from "../launch/qemu.js";
 import { HalError } from "../lib/errors.js";
 import { runCommand } from "../lib/tools.js";
 import type { Launch } from "../model/generated.js";
-import { type Facts, last, parseFacts } from "./facts.js";
-import { type Ending, Monitor, open } from "./qmp.js";
+import { KEYSTROKES } from "./console.js";
+import { type Facts, lastValue, parseFacts } from "./facts.js";
+import { connectSocket, type Ending, Monitor } from "./qmp.js";
 
-/** One boot of an image, perhaps a damaged one. */
-export interface BootPlan {
+/** What to boot and how. */
+export interface BootConfig {
   readonly launch: Launch;
-  /** The folder that the launch's paths are relative to. */
+  /** The directory that the paths of `launch` are relative to. */
   readonly dir: string;
-  /** The initrd with the probe; undefined boots without any. */
+  /** The bytes of the initrd; undefined boots without an initrd. */
   readonly initrd: Uint8Array | undefined;
   readonly cmdline: string;
-  /** Disk images by drive id; the proof writes to copies only. */
+  /** Paths of the disk images by drive id: copies, because the guest writes to them. */
   readonly drives: Readonly<Record<string, string>>;
+  /** More words of the QEMU command. */
   readonly extra?: readonly string[];
   readonly accel: Accel;
-  /** After this many seconds the guest is stopped from outside: it hangs. */
+  /** Time limit in seconds; hal stops the guest then. */
   readonly seconds: number;
-  /** Type on the console, as somebody does who hopes for a shell. */
-  readonly knock?: boolean;
-  /** Called once when the probe says `tamper=ready`; the guest waits until it is done. */
+  /** Types `KEYSTROKES` on the console, as an attacker who looks for a shell does. */
+  readonly typeAtConsole?: boolean;
+  /** Called once when the probe reports `tamper=ready`; the probe waits until it has finished. */
   readonly tamper?: () => Promise<void>;
   readonly signal?: AbortSignal;
 }
 
-/** What was seen from outside, and what the probe reported. */
+/** The result of one boot. */
 export interface BootRecord {
   readonly ending: Ending;
-  /** Wall clock of the whole boot. */
+  /** Wall-clock seconds from QEMU's start to its exit. */
   readonly seconds: number;
-  /** All that came out of the first serial port. */
+  /** Everything that firmware and guest wrote to the first serial port. */
   readonly console: string;
+  /** The probe's report from the second serial port. */
   readonly facts: Facts;
 }
 
-/** A host's idea of the machine: systemd would make its machine id of it (machine-id(5)). */
-export const OFFERED_UUID = "8a1f0b6e-5d3c-4f2a-9b7e-000000000001";
+/** The UUID of the machine that QEMU passes in SMBIOS; systemd could use it as machine id (machine-id(5)). */
+export const SMBIOS_UUID = "8a1f0b6e-5d3c-4f2a-9b7e-000000000001";
 
-/** What the host offers systemd: a machine, and a credential in both ways that QEMU has (systemd(1), "Credentials"); none must be taken. */
-const OFFERED = [
-  ...["-uuid", OFFERED_UUID],
+/** Settings for systemd that a host can pass to every guest: a machine UUID and credentials (systemd(1), "Credentials"). The image must ignore all. */
+const HOST_SETTINGS = [
+  ...["-uuid", SMBIOS_UUID],
   ...["-smbios", "type=11,value=io.systemd.credential:hal-proof=taken"],
   ...["-fw_cfg", "name=opt/io.systemd.credentials/hal-proof-too,string=taken"],
 ];
 
-/** What somebody types who hopes for a shell: keys that interrupt, prompts, and a sum that only a shell can do. */
-const KNOCKS = ["\n", "\x03", "\x04", "\x1a", "root\n", "\n", "echo hal-shell-$((6*7))\n", "\x1b\n"];
-export const SHELL_ANSWER = "hal-shell-42";
-
 /**
- * Boots and waits until QEMU ends; once more where an emulator that gets too little of a busy host reset the guest
- * before anything of the image or the probe ran.
+ * Boots and waits until QEMU exits. Under TCG it boots a second time if the guest was reset early: emulation on a busy host does that.
+ * @throws HalError "command" when QEMU fails to start or a signal stops it, "tool" when QEMU is missing
  */
-export async function boot(plan: BootPlan): Promise<BootRecord> {
-  const record = await bootOnce(plan);
-  return plan.accel === "tcg" && crashedEarly(record) ? bootOnce(plan) : record;
+export async function boot(config: BootConfig): Promise<BootRecord> {
+  const record = await bootOnce(config);
+  return config.accel === "tcg" && wasResetEarly(record) ? bootOnce(config) : record;
 }
 
-/** A reset of which neither probe nor console knows anything; a kernel that panics for a reason says so where it has a console, and does it again. */
-export function crashedEarly({ ending, facts, console }: Pick<BootRecord, "ending" | "facts" | "console">): boolean {
+/**
+ * Whether the guest was reset before the probe reported anything, and the console shows no reason. A panic other than an exception in an
+ * interrupt handler is a reason: the kernel would panic again.
+ */
+export function wasResetEarly({ ending, facts, console }: Pick<BootRecord, "ending" | "facts" | "console">): boolean {
   return ending === "guest-reset" && facts.size === 0 && !/hal: |Kernel panic(?! - not syncing: Fatal exception)/.test(console);
 }
 
-async function bootOnce(plan: BootPlan): Promise<BootRecord> {
-  // Unix sockets have short paths: not below the output directory.
+async function bootOnce(config: BootConfig): Promise<BootRecord> {
+  // In the system's temporary directory: the path of a unix socket has at most 107 bytes (unix(7)).
   const dir = await mkdtemp(join(tmpdir(), "hal-proof-"));
   try {
-    return await bootIn(dir, plan);
+    return await bootIn(dir, config);
   } finally {
     await rm(dir, { recursive: true, force: true });
   }
 }
 
-async function bootIn(dir: string, plan: BootPlan): Promise<BootRecord> {
+async function bootIn(dir: string, config: BootConfig): Promise<BootRecord> {
   const at = (name: string): string => join(dir, name);
-  if (plan.initrd !== undefined) await writeFile(at("initrd"), plan.initrd);
-  const shares = plan.launch.shares.filter((share) => share.type === "9p");
-  const { vsock: _vsock, initrd: _initrd, ...launch } = plan.launch;
+  if (config.initrd !== undefined) await writeFile(at("initrd"), config.initrd);
+  await mkdir(at("share"));
+  const shares = config.launch.shares.filter((share) => share.type === "9p");
+  const { vsock: _vsock, initrd: _initrd, ...launch } = config.launch;
   const [tool, ...args] = qemuArgv(
-    // Nothing of the host's: no forwarded ports, no vsock, an empty directory for each share.
+    // Isolated from the host: no forwarded ports, no vsock, an empty directory for all shares.
     { ...launch, shares, ...(launch.net === undefined ? {} : { net: { ...launch.net, forwards: [] } }) },
     {
-      base: plan.dir,
-      accel: plan.accel,
-      cpuModel: plan.accel === "tcg" ? carefulTcgCpu : "host",
-      cpus: Math.min(plan.launch.cpu.count, availableParallelism()),
-      drives: plan.drives,
+      base: config.dir,
+      accel: config.accel,
+      cpuModel: config.accel === "tcg" ? carefulTcgCpu : "host",
+      cpus: Math.min(config.launch.cpu.count, availableParallelism()),
+      drives: config.drives,
       snapshot: false,
-      cmdline: plan.cmdline,
-      ...(plan.initrd === undefined ? {} : { initrd: at("initrd") }),
-      shares: Object.fromEntries(shares.map(({ tag }) => [tag, dir])),
-      consoles: false,
+      cmdline: config.cmdline,
+      ...(config.initrd === undefined ? {} : { initrd: at("initrd") }),
+      shares: Object.fromEntries(shares.map(({ tag }) => [tag, at("share")])),
+      serials: [],
       extra: [
-        ...port("console", 0, dir),
-        ...port("probe", 1, dir),
-        ...OFFERED,
+        ...serialPort("console", 0, dir),
+        ...serialPort("probe", 1, dir),
+        ...HOST_SETTINGS,
         "-no-reboot",
         "-S",
         "-qmp",
         `unix:${at("qmp")},server=on,wait=off`,
-        ...(plan.extra ?? []),
+        ...(config.extra ?? []),
       ],
     },
   );
   if (tool === undefined) throw new Error("empty command");
-  let gone = false;
+  let exited = false;
   const began = performance.now();
   const qemu = runCommand(
     { tool, args },
-    { allowFailure: true, timeout: (plan.seconds + 20) * 1000, ...(plan.signal === undefined ? {} : { signal: plan.signal }) },
+    { allowFailure: true, timeout: (config.seconds + 20) * 1000, ...(config.signal === undefined ? {} : { signal: config.signal }) },
   ).finally(() => {
-    gone = true;
+    exited = true;
   });
-  const watched = watch(dir, plan, () => gone);
-  const [result, seen] = await Promise.all([qemu, watched]);
+  const [result, output] = await Promise.all([qemu, watchGuest(dir, config, () => exited)]);
   const seconds = (performance.now() - began) / 1000;
-  if (seen === undefined || (result.exitCode !== 0 && seen.ending === undefined)) {
+  if (output === undefined || (result.exitCode !== 0 && output.ending === undefined)) {
     throw new HalError("command", `QEMU failed with exit code ${result.exitCode}`, {
       details: result.stderr.trimEnd().split("\n").slice(-12),
     });
   }
-  // Somebody else's signal: it says nothing about the image.
-  if (seen.ending === "host-signal") throw new HalError("command", "QEMU was stopped by a signal from outside", { remedy: "test again" });
-  return { ending: seen.ending ?? "killed", seconds, console: seen.console, facts: parseFacts(seen.report) };
+  // The signal came from another process, so the boot proves nothing about the image.
+  if (output.ending === "host-signal")
+    throw new HalError("command", "another process stopped QEMU with a signal", { remedy: "run the test again" });
+  return { ending: output.ending ?? "killed", seconds, console: output.console, facts: parseFacts(output.report) };
 }
 
-/** An ISA serial port behind a socket. */
-function port(name: string, index: number, dir: string): string[] {
+/** QEMU options for an ISA serial port on a unix socket. */
+function serialPort(name: string, index: number, dir: string): string[] {
   return [
     "-chardev",
     `socket,id=${name},path=${join(dir, name)},server=on,wait=off`,
@@ -140,41 +143,53 @@ function port(name: string, index: number, dir: string): string[] {
   ];
 }
 
-interface Seen {
+interface GuestOutput {
   readonly ending: Ending | undefined;
   readonly console: string;
+  /** Text of the probe. */
   readonly report: string;
 }
 
-/** Follows a QEMU that waits to be started: its monitor, the deadline, the console's keyboard, the probe's request to tamper. */
-async function watch(dir: string, plan: BootPlan, gone: () => boolean): Promise<Seen | undefined> {
-  const [qmp, keyboard, probe] = await Promise.all(["qmp", "console", "probe"].map((name) => open(join(dir, name), gone)));
-  if (qmp === undefined || keyboard === undefined || probe === undefined) return undefined;
+/**
+ * Starts the guest of a QEMU that waits for `cont`, and follows it until QEMU exits: collects the output of both serial ports, types on the
+ * console, calls `tamper` when the probe asks for it, and stops the guest at the time limit.
+ * @returns undefined when QEMU exits before its sockets exist
+ * @throws the error of `tamper`
+ */
+async function watchGuest(dir: string, config: BootConfig, exited: () => boolean): Promise<GuestOutput | undefined> {
+  const sockets = await Promise.all(["qmp", "console", "probe"].map((name) => connectSocket(join(dir, name), exited)));
+  const [qmp, console, probe] = sockets;
+  if (qmp === undefined || console === undefined || probe === undefined) return undefined;
   const monitor = new Monitor(qmp);
-  let heard = "";
-  keyboard.on("data", (chunk) => {
-    heard += chunk.toString("latin1");
+  let consoleText = "";
+  console.on("data", (chunk) => {
+    consoleText += chunk.toString("latin1");
   });
   let report = "";
   let tampered = false;
+  let failure: unknown;
   probe.on("data", (chunk) => {
     report += chunk.toString("latin1");
-    if (tampered || plan.tamper === undefined || last(parseFacts(report), "tamper") !== "ready") return;
+    if (tampered || config.tamper === undefined || lastValue(parseFacts(report), "tamper") !== "ready") return;
     tampered = true;
-    plan.tamper().then(
+    config.tamper().then(
       () => probe.write("\n"),
-      () => monitor.command("quit"),
+      (error: unknown) => {
+        failure = error;
+        monitor.command("quit");
+      },
     );
   });
   monitor.command("cont");
-  const deadline = setTimeout(() => monitor.command("quit"), plan.seconds * 1000);
-  let knocks = 0;
-  const knocking = setInterval(() => {
-    if (plan.knock && keyboard.writable) keyboard.write(KNOCKS[knocks++ % KNOCKS.length] ?? "");
+  const deadline = setTimeout(() => monitor.command("quit"), config.seconds * 1000);
+  let typed = 0;
+  const typing = setInterval(() => {
+    if (config.typeAtConsole && console.writable) console.write(KEYSTROKES[typed++ % KEYSTROKES.length] ?? "");
   }, 250);
-  while (!gone()) await new Promise((resolve) => setTimeout(resolve, 50));
+  while (!exited()) await new Promise((resolve) => setTimeout(resolve, 50));
   clearTimeout(deadline);
-  clearInterval(knocking);
-  for (const socket of [qmp, keyboard, probe]) socket.destroy();
-  return { ending: monitor.ending, console: heard, report };
+  clearInterval(typing);
+  for (const socket of [qmp, console, probe]) socket.destroy();
+  if (failure !== undefined) throw failure;
+  return { ending: monitor.ending, console: consoleText, report };
 }

@@ -1,7 +1,7 @@
-/** What the probe said, line by line: values by key, in the order they came. */
+/** The report of the probe: values by key, in the order of their lines. */
 export type Facts = ReadonlyMap<string, readonly string[]>;
 
-/** Reads the probe's `key=value` lines; anything else on the line (a half-written last line) is left out. */
+/** Parses the `key=value` lines of the probe. Skips all other lines, and a last line that does not end. */
 export function parseFacts(text: string): Facts {
   const facts = new Map<string, string[]>();
   for (const line of text.split("\n").slice(0, -1)) {
@@ -14,18 +14,19 @@ export function parseFacts(text: string): Facts {
   return facts;
 }
 
-export function all(facts: Facts, key: string): readonly string[] {
+/** All values of a key; empty when the report does not have it. */
+export function allValues(facts: Facts, key: string): readonly string[] {
   return facts.get(key) ?? [];
 }
 
-/** The last value of a key. */
-export function last(facts: Facts, key: string): string | undefined {
+/** The last value of a key; undefined when the report does not have it. */
+export function lastValue(facts: Facts, key: string): string | undefined {
   return facts.get(key)?.at(-1);
 }
 
-/** Whether the probe came to tell all facts: what is absent from half a report may still be there. */
+/** Whether the probe reported all facts. An incomplete report does not show that something is absent. */
 export function isComplete(facts: Facts): boolean {
-  return all(facts, "stage").includes("facts");
+  return allValues(facts, "stage").includes("facts");
 }
 
 /** One line of /proc/PID/mountinfo (proc(5)). */
@@ -35,14 +36,14 @@ export interface Mount {
   readonly point: string;
   readonly type: string;
   readonly source: string;
-  /** Options of the mount and of the filesystem. */
+  /** Options of the mount, then of the filesystem. */
   readonly options: readonly string[];
 }
 
-/** The mounts of PID 1, without the probe's own; of several on one directory the last is the one that is seen. */
+/** The mounts of PID 1 in mount order, without those of the probe. */
 export function mounts(facts: Facts): Mount[] {
   const found: Mount[] = [];
-  for (const line of all(facts, "mount")) {
+  for (const line of allValues(facts, "mount")) {
     const [before = "", after = ""] = line.split(" - ");
     const [, , device = "", , point = "", options = ""] = before.split(" ");
     const [type = "", source = "", more = ""] = after.split(" ");
@@ -52,6 +53,7 @@ export function mounts(facts: Facts): Mount[] {
   return found;
 }
 
+/** The visible mount on a directory: the last one of several. */
 export function mountAt(facts: Facts, point: string): Mount | undefined {
   return mounts(facts).findLast((mount) => mount.point === point);
 }
@@ -67,15 +69,16 @@ export interface Mapping {
   readonly name: string;
   readonly uuid: string;
   readonly readOnly: boolean;
-  /** Kernel names of the devices below it. */
+  /** Kernel names of the devices below it: `sda1`, `dm-1`. */
   readonly slaves: readonly string[];
-  /** Target type and parameters as `dmsetup table` prints them; empty when the image has no dmsetup. */
+  /** Sectors, target type and parameters as `dmsetup table` prints them; empty when neither image nor early boot has dmsetup. */
   readonly table: string;
 }
 
+/** All device-mapper devices of the guest. */
 export function mappings(facts: Facts): Mapping[] {
-  const tables = new Map(all(facts, "table").map((line) => [line.split(": ")[0] ?? "", line.split(": ").slice(1).join(": ")]));
-  return all(facts, "dm").map((line) => {
+  const tables = new Map(allValues(facts, "table").map((line) => [line.split(": ")[0] ?? "", line.split(": ").slice(1).join(": ")]));
+  return allValues(facts, "dm").map((line) => {
     const [kernelName = "", device = "", name = "", uuid = "", ro = "", slaves = ""] = line.split("|");
     return {
       kernelName,
@@ -89,34 +92,42 @@ export function mappings(facts: Facts): Mapping[] {
   });
 }
 
-/** Target type of a mapping: from its table, else from the prefix that cryptsetup gives its UUID. */
+/** The target type of a mapping, from its table; without a table, from the UUID prefix that libcryptsetup assigns. */
 export function targetOf(mapping: Mapping): "verity" | "crypt" | "integrity" | "other" {
   const type = mapping.table === "" ? undefined : mapping.table.split(" ")[2];
   if (type === "verity" || type === "crypt" || type === "integrity") return type;
-  if (type !== undefined) return "other"; // the UUID is only a name that somebody gave
+  if (type !== undefined) return "other"; // any program can set the UUID
   if (mapping.uuid.startsWith("CRYPT-VERITY-")) return "verity";
   if (/^CRYPT-(LUKS2|PLAIN)-/.test(mapping.uuid)) return "crypt";
-  // libcryptsetup names the integrity layer below a LUKS2 device so.
+  // The UUID of the integrity layer below a LUKS2 device.
   if (/^CRYPT-(SUBDEV|INTEGRITY)-/.test(mapping.uuid)) return "integrity";
   return "other";
 }
 
-/** A process of the image with the number of its controlling terminal (0: none). */
+/** The name of a mapping's target type for people: `dm-verity`, `dm-linear`. */
+export function targetText(mapping: Mapping): string {
+  const target = targetOf(mapping);
+  return `dm-${target === "other" ? (mapping.table.split(" ")[2] ?? "unknown") : target}`;
+}
+
+/** A process of the image. */
 export interface Process {
   readonly pid: number;
+  /** Device number of the controlling terminal; 0 means none. */
   readonly terminal: number;
   readonly exe: string;
   readonly command: string;
 }
 
+/** All processes of the image, without kernel threads. */
 export function processes(facts: Facts): Process[] {
-  return all(facts, "process").map((line) => {
+  return allValues(facts, "process").map((line) => {
     const [path = "", terminal = "", exe = "", ...command] = line.split("|");
     return { pid: Number(path.replace("/proc/", "")), terminal: Number(terminal), exe, command: command.join("|").trim() };
   });
 }
 
-/** A socket that waits for others: TCP in state LISTEN, UDP and raw bound (proc(5), /proc/net/tcp). */
+/** A socket that receives from other hosts: TCP in state LISTEN, bound UDP and raw (proc(5), /proc/net/tcp). */
 export interface Listener {
   readonly family: "tcp" | "udp" | "raw";
   readonly port: number;
@@ -124,12 +135,13 @@ export interface Listener {
 }
 
 const LISTEN = "0A";
-const CLOSE = "07"; // an unconnected UDP or raw socket
+const CLOSE = "07"; // an unconnected UDP or raw socket has this state
 
+/** All sockets that receive from other hosts or from loopback. */
 export function listeners(facts: Facts): Listener[] {
   return (["tcp", "udp", "raw"] as const).flatMap((family) =>
     ["", "6"].flatMap((version) =>
-      all(facts, `${family}${version}`).flatMap((line) => {
+      allValues(facts, `${family}${version}`).flatMap((line) => {
         const [, local = "", , state = ""] = line.trim().split(/\s+/);
         if (state !== (family === "tcp" ? LISTEN : CLOSE)) return [];
         const [address = "", port = ""] = local.split(":");
@@ -139,34 +151,53 @@ export function listeners(facts: Facts): Listener[] {
   );
 }
 
-/** Addresses in /proc/net/tcp are 32-bit words in the machine's order: 127.0.0.1 is 0100007F. */
+/** /proc/net/tcp prints addresses as 32-bit words in native byte order: 127.0.0.1 is 0100007F. */
 function isLoopback(address: string): boolean {
   if (address.length === 8) return address.endsWith("7F");
   return address === "00000000000000000000000001000000" || /^0{16}FFFF0000.{6}7F$/.test(address);
 }
 
-/** Memory at readiness, in bytes. */
+/** Memory when startup is complete, in bytes. */
 export interface Memory {
   readonly total: number;
-  /** What neither is free nor can be taken back at once (clean file pages, reclaimable slabs), without the probe's own. */
+  /** RAM that is neither free nor reclaimable (clean file pages, reclaimable slabs), without the memory of the probe. */
   readonly used: number;
 }
 
+/** Memory figures; undefined when the report does not have them. */
 export function memory(facts: Facts): Memory | undefined {
   const kib = (name: string): number => {
-    const line = all(facts, "meminfo").find((entry) => entry.startsWith(`${name}:`));
+    const line = allValues(facts, "meminfo").find((entry) => entry.startsWith(`${name}:`));
     return Number(/([0-9]+) kB/.exec(line ?? "")?.[1]);
   };
   const free = ["MemFree", "Active(file)", "Inactive(file)", "SReclaimable"].reduce((sum, name) => sum + kib(name), 0);
   const total = kib("MemTotal") * 1024;
-  const used = total - (free + Number(last(facts, "probe-kib") ?? 0)) * 1024;
+  const used = total - (free + Number(lastValue(facts, "probe-kib") ?? 0)) * 1024;
   return Number.isFinite(used) ? { total, used } : undefined;
 }
 
-/** How an attempt at something forbidden went; undefined when the probe did not get there. */
-export function attempt(facts: Facts, name: string): { readonly refused: boolean; readonly answer: string } | undefined {
-  const line = all(facts, "attempt").find((entry) => entry.startsWith(`${name}|`));
+/** The result of an attempt that the kernel must refuse; undefined when the probe did not try it. */
+export function attempt(facts: Facts, name: string): { readonly refused: boolean; readonly message: string } | undefined {
+  const line = allValues(facts, "attempt").find((entry) => entry.startsWith(`${name}|`));
   if (line === undefined) return undefined;
-  const [, outcome = "", ...answer] = line.split("|");
-  return { refused: outcome === "refused", answer: answer.join("|").trim() };
+  const [, outcome = "", ...message] = line.split("|");
+  return { refused: outcome === "refused", message: message.join("|").trim() };
+}
+
+/** Figures of one boot, for people and for benchmarks; undefined when the boot did not reach that point. */
+export interface Figures {
+  /** Seconds on the guest's clock until the init of the image starts. */
+  readonly initSeconds: number | undefined;
+  /** Seconds on the guest's clock until startup is complete. */
+  readonly readySeconds: number | undefined;
+  /** Bytes. */
+  readonly memoryUsed: number | undefined;
+  readonly memoryTotal: number | undefined;
+}
+
+/** Boot times and memory from the report of the probe. */
+export function figuresOf(facts: Facts): Figures {
+  const number = (key: string): number | undefined => (lastValue(facts, key) === undefined ? undefined : Number(lastValue(facts, key)));
+  const used = memory(facts);
+  return { initSeconds: number("init-at"), readySeconds: number("ready-at"), memoryUsed: used?.used, memoryTotal: used?.total };
 }

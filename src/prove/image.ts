@@ -4,61 +4,65 @@ import { withoutTee } from "../launch/without-tee.js";
 import { HalError } from "../lib/errors.js";
 import type { Launch, Layout, Manifest } from "../model/generated.js";
 
-/** What an image promised when it was built; everything that the proof holds it to. */
-export interface Promises {
+/** What `hal test` requires of an image: its promises in manifest.json and its forwarded ports in launch.json. */
+export interface ImagePromises {
   readonly name: string;
   readonly debug: boolean;
   readonly init: "systemd" | "busybox";
   readonly ssh: boolean;
   readonly layout: Layout;
-  /** Ports that the world may reach: those that the launch forwards. */
+  /** Guest ports that other hosts may reach: those that launch.json forwards. */
   readonly ports: readonly number[];
 }
 
-/** An output directory as the proof sees it: how to boot it without a TEE, and what it promised. */
-export interface Subject {
+/** An output directory to test. */
+export interface ImageUnderTest {
   readonly dir: string;
-  readonly launch: Launch;
   readonly manifest: Manifest;
-  readonly promises: Promises;
+  /** launch.json as it is. */
+  readonly described: Launch;
+  /** How the tests boot it: without a TEE, with kernel and initrd as separate files, because they add the probe to the initrd. */
+  readonly launch: Launch;
+  readonly promises: ImagePromises;
 }
 
 /**
- * Reads `out/P`.
- * @throws HalError "input" when it is not an output directory or has nothing that QEMU can boot directly
+ * Reads an output directory.
+ * @throws HalError "input" when it is not an output directory, or when QEMU cannot boot its kernel and initrd
  */
-export async function readSubject(dir: string): Promise<Subject> {
+export async function readImage(dir: string): Promise<ImageUnderTest> {
   const manifest = await readManifest(dir);
-  const launch = await readLaunch(dir);
-  const promised = manifest.promises;
-  if (promised === undefined)
-    throw new HalError("input", "says nothing about what the image promises", {
+  const described = await readLaunch(dir);
+  const { promises } = manifest;
+  if (promises === undefined)
+    throw new HalError("input", "has no field 'promises', so there is nothing to test", {
       at: { file: join(dir, "manifest.json") },
       remedy: "build the image again",
     });
-  // A disk with a UKI, or an EIF, holds the same kernel and initrd: the probe needs them one by one.
-  const kernel = launch.kernel ?? listed(manifest, /^bzImage$/);
-  const initrd = launch.initrd ?? listed(manifest, /^(rootfs|initramfs)\.cpio(\.gz|\.zst)?$/);
+  // An image that boots from a UKI or an EIF has the same kernel and initrd as separate artifacts.
+  const kernel = described.kernel ?? artifact(manifest, /^bzImage$/);
+  const initrd = described.initrd ?? artifact(manifest, /^(rootfs|initramfs)\.cpio(\.gz|\.zst)?$/);
   if (kernel === undefined || initrd === undefined)
     throw new HalError("input", "names no kernel and initrd", { at: { file: join(dir, "launch.json") } });
-  const booted: Launch = { ...withoutTee(launch), boot: "direct", kernel, initrd };
-  requireFiles(dir, booted);
+  const launch: Launch = { ...withoutTee(described), boot: "direct", kernel, initrd };
+  requireFiles(dir, launch);
   return {
     dir,
-    launch: booted,
     manifest,
+    described,
+    launch,
     promises: {
       name: manifest.profile,
       debug: manifest.debug,
-      init: promised.init,
-      ssh: promised.ssh,
-      layout: promised.layout,
-      ports: (launch.net?.forwards ?? []).map(({ guest }) => guest),
+      init: promises.init,
+      ssh: promises.ssh,
+      layout: promises.layout,
+      ports: (described.net?.forwards ?? []).map(({ guest }) => guest),
     },
   };
 }
 
-function listed(manifest: Manifest, name: RegExp): Launch["kernel"] {
+function artifact(manifest: Manifest, name: RegExp): Launch["kernel"] {
   const found = manifest.artifacts.find((entry) => name.test(entry.name));
   return found === undefined ? undefined : { path: found.name, size: found.size, sha256: found.sha256 };
 }

@@ -1,12 +1,14 @@
 import { posix } from "node:path";
+import { BLOCK } from "../codecs/verity.js";
 import { HalError } from "../lib/errors.js";
 import { runCommand } from "../lib/tools.js";
 
-/** Block size of the root filesystem and of its hash tree; dm-verity demands that they are the same. */
-export const BLOCK = 4096;
 const HASHES_PER_BLOCK = BLOCK / 32;
 
-/** The first data block of a file in an ext4 image, symbolic links followed. */
+/**
+ * The number of the first data block of a file in an ext4 image. Follows symbolic links.
+ * @throws HalError "check" for a file without data, "tool" without debugfs
+ */
 export async function fileBlock(image: string, path: string): Promise<number> {
   const real = await followLinks(image, path);
   const block = Number((await debugfs(image, `blocks ${real}`)).trim().split(/\s+/)[0]);
@@ -14,17 +16,17 @@ export async function fileBlock(image: string, path: string): Promise<number> {
   throw new HalError("check", `${real} has no data block`, { at: { file: image } });
 }
 
-/** The block of the inode table that holds the root directory's inode: every path starts there. */
+/** The number of the block that contains the inode of the root directory. The lookup of every path reads it. */
 export async function rootInodeBlock(image: string): Promise<number> {
   const text = await debugfs(image, "imap <2>");
   const block = Number(/located at block (\d+)/.exec(text)?.[1]);
   if (Number.isInteger(block)) return block;
-  throw new HalError("check", "debugfs does not tell where the root inode is", { at: { file: image }, details: text.split("\n") });
+  throw new HalError("check", "debugfs does not print the block of the root inode", { at: { file: image }, details: text.split("\n") });
 }
 
 /**
- * The block of a hash tree that holds the hash of a data block. The levels lie top first behind the superblock
- * (Linux Documentation/admin-guide/device-mapper/verity.rst, "Hash Tree").
+ * The number of the block of rootfs.verity that contains the hash of a data block. The superblock comes first, then the levels of the hash
+ * tree from the top (Linux Documentation/admin-guide/device-mapper/verity.rst, "Hash Tree").
  */
 export function hashBlock(dataBlocks: number, dataBlock: number): number {
   const levels: number[] = [];

@@ -1,11 +1,11 @@
 /**
- * The probe's two scripts, for the shell of Debian's busybox-static. They only observe and try; what is right is decided
- * outside (expect.ts). Their settings are variables that `probeArchive` writes before them.
+ * The two scripts of the probe, for the shell of Debian's busybox-static. They only report facts and attempts; `checks/` on the host
+ * evaluates them. `probeScript` defines their settings as variables before them.
  */
 
 /**
- * PID 1 for a moment: puts itself on a tmpfs of its own (switch_root deletes everything else), leaves the observer behind
- * and becomes the image's own init. KEEP_TOOLS=1 keeps the early boot's programs, which have dmsetup, for the observer.
+ * The first process of the guest. It copies the probe to a tmpfs, because switch_root deletes the initramfs, starts the observer in the
+ * background and executes the init of the image. KEEP_TOOLS=1 copies the programs of early boot for the observer, because they have dmsetup.
  */
 export const wrapperScript = `
 busybox=/hal-probe/busybox
@@ -26,31 +26,34 @@ fi
 $busybox mount -t proc proc $home/proc
 $busybox mount -t sysfs sys $home/sys
 $busybox mount -t devtmpfs dev $home/dev
-# A shell opens /dev/null for what it leaves in the background, and only the probe has one yet.
+# A shell opens /dev/null for background commands. At this time only the probe's own root has it.
 $busybox chroot $home /busybox sh -c '/busybox sh /observe >/dev/null 2>&1 &'
 exec "$ORIGINAL_INIT" "$@"
 `;
 
-/** Waits until the image is up, reports, tries what must be refused, writes the marker, powers off. */
+/**
+ * Waits until startup is complete, reports facts as `key=value` lines to the second serial port, attempts what the image must refuse, writes
+ * the marker, and powers off.
+ */
 export const observerScript = String.raw`
 PATH=/bin
 export PATH
 root=/proc/1/root
 exec 0<>/dev/ttyS1 1>&0
 stty -F /dev/ttyS1 115200 raw -echo
-say() { printf '%s=%s\n' "$1" "$2"; }
-each() { while IFS= read -r line; do say "$1" "$line"; done; }
+report() { printf '%s=%s\n' "$1" "$2"; }
+report_lines() { while IFS= read -r line; do report "$1" "$line"; done; }
 now() { cut -d' ' -f1 /proc/uptime; }
-# attempt NAME COMMAND...: reports how a thing that must be refused went.
+# attempt NAME COMMAND...: runs a command that must fail, and reports its result.
 attempt() {
   name=$1
   shift
-  if answer=$("$@" 2>&1); then say attempt "$name|allowed|$answer"; else say attempt "$name|refused|$(printf '%s' "$answer" | tr '\n' ' ')"; fi
+  if message=$("$@" 2>&1); then report attempt "$name|allowed|$message"; else report attempt "$name|refused|$(printf '%s' "$message" | tr '\n' ' ')"; fi
 }
 init_name() { tr '\0' '\n' </proc/1/cmdline | head -n 1; }
 
-say probe 1
-say stage early
+report probe 1
+report stage early
 while :; do
   name=$(init_name)
   case "$name" in
@@ -58,9 +61,9 @@ while :; do
   esac
   sleep 0.2
 done
-say stage init
-say init "$name"
-say init-at "$(now)"
+report stage init
+report init "$name"
+report init-at "$(now)"
 rm -f $root/hal-probe/busybox $root/hal-probe/observe $root/hal-probe/init
 
 SYSTEMD_IGNORE_CHROOT=1
@@ -78,7 +81,7 @@ while [ "$(cut -d. -f1 /proc/uptime)" -lt $deadline ]; do
     state=timeout
     ;;
   *)
-    # BusyBox init has no word for it: ready when its start scripts have been gone for a second.
+    # BusyBox init has no such command. Startup is complete when no script of /etc/init.d has run for a second.
     if cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' '\n' | grep -q '/init\.d/'; then settled=0; else settled=$((settled + 1)); fi
     [ $settled != 1 ] || ready=$(now)
     if [ $settled -ge 5 ]; then
@@ -90,69 +93,69 @@ while [ "$(cut -d. -f1 /proc/uptime)" -lt $deadline ]; do
   sleep 0.25
 done
 [ "$state" = settled ] || ready=$(now)
-say state "$state"
-say ready-at "$ready"
-each meminfo </proc/meminfo
-say probe-kib "$(du -skx / | cut -f1)"
-say stage ready
+report state "$state"
+report ready-at "$ready"
+report_lines meminfo </proc/meminfo
+report probe-kib "$(du -skx / | cut -f1)"
+report stage ready
 
-say kernel "$(uname -r)"
-say cmdline "$(cat /proc/cmdline)"
-each mount </proc/1/mountinfo
-each swap </proc/swaps
+report kernel "$(uname -r)"
+report cmdline "$(cat /proc/cmdline)"
+report_lines mount </proc/1/mountinfo
+report_lines swap </proc/swaps
 for family in tcp tcp6 udp udp6 raw raw6; do
-  [ ! -e /proc/1/net/$family ] || tail -n +2 /proc/1/net/$family | each $family
+  [ ! -e /proc/1/net/$family ] || tail -n +2 /proc/1/net/$family | report_lines $family
 done
 for device in /sys/block/dm-*; do
   [ -e "$device" ] || continue
   slaves=$(find "$device/slaves" -type l -exec basename {} \; | tr '\n' ' ')
-  say dm "$(basename "$device")|$(cat "$device/dev")|$(cat "$device/dm/name")|$(cat "$device/dm/uuid")|$(cat "$device/ro")|$slaves"
+  report dm "$(basename "$device")|$(cat "$device/dev")|$(cat "$device/dm/name")|$(cat "$device/dm/uuid")|$(cat "$device/ro")|$slaves"
 done
 if [ -x $root/sbin/dmsetup ] || [ -x $root/usr/sbin/dmsetup ]; then
-  chroot $root /sbin/dmsetup table 2>/dev/null | each table
+  chroot $root /sbin/dmsetup table 2>/dev/null | report_lines table
 elif [ -x /tools/sbin/dmsetup ] || [ -x /tools/usr/sbin/dmsetup ]; then
-  chroot /tools /sbin/dmsetup table 2>/dev/null | each table
+  chroot /tools /sbin/dmsetup table 2>/dev/null | report_lines table
 fi
 for block in /sys/class/block/*; do
-  [ ! -e "$block/partition" ] || say partition "$(cat "$block/dev")|$(basename "$block")|$(sed -n 's/^PARTNAME=//p' "$block/uevent")"
+  [ ! -e "$block/partition" ] || report partition "$(cat "$block/dev")|$(basename "$block")|$(sed -n 's/^PARTNAME=//p' "$block/uevent")"
 done
 for process in /proc/[0-9]*; do
-  exe=$(readlink "$process/exe") || continue # a kernel thread
+  exe=$(readlink "$process/exe") || continue # kernel threads have none
   read -r _ _ _ _ _ _ terminal _ <"$process/stat" || continue
   [ "$exe" != /busybox ] || continue
-  say process "$process|$terminal|$exe|$(tr '\0' ' ' <"$process/cmdline")"
+  report process "$process|$terminal|$exe|$(tr '\0' ' ' <"$process/cmdline")"
 done
 for setting in modules_disabled sysrq; do
-  if [ -e /proc/sys/kernel/$setting ]; then say sysctl "$setting=$(cat /proc/sys/kernel/$setting)"; else say sysctl "$setting=none"; fi
+  if [ -e /proc/sys/kernel/$setting ]; then report sysctl "$setting=$(cat /proc/sys/kernel/$setting)"; else report sysctl "$setting=none"; fi
 done
 for file in kernel/security/lockdown module/pstore/parameters/kmsg_bytes; do
-  if [ -e $root/sys/$file ]; then say sys "$file=$(cat $root/sys/$file)"; else say sys "$file=none"; fi
+  if [ -e $root/sys/$file ]; then report sys "$file=$(cat $root/sys/$file)"; else report sys "$file=none"; fi
 done
-each console </proc/consoles
+report_lines console </proc/consoles
 for credential in "$root"/run/credentials/@system/*; do
-  [ ! -e "$credential" ] || say credential "$(basename "$credential")"
+  [ ! -e "$credential" ] || report credential "$(basename "$credential")"
 done
 for offered in firmware/dmi class/dmi/id firmware/qemu_fw_cfg firmware/efi/efivars; do
-  [ -z "$(ls $root/sys/$offered 2>/dev/null)" ] || say offered "/sys/$offered"
+  [ -z "$(ls $root/sys/$offered 2>/dev/null)" ] || report offered "/sys/$offered"
 done
-say machine-id "$(cat $root/etc/machine-id 2>/dev/null)"
-if [ "$INIT" = systemd ]; then chroot $root systemctl show-environment 2>/dev/null | each manager; fi
-say credentials seen
-[ ! -x $root/bin/login ] || say login /bin/login
-# Whether an account can log in by password: the hash itself stays inside.
+report machine-id "$(cat $root/etc/machine-id 2>/dev/null)"
+if [ "$INIT" = systemd ]; then chroot $root systemctl show-environment 2>/dev/null | report_lines manager; fi
+report credentials seen
+[ ! -x $root/bin/login ] || report login /bin/login
+# Reports whether an account has a password, never its hash.
 for accounts in $root/etc/passwd $root/etc/shadow; do
   while IFS=: read -r user hash _; do
     case "$hash" in
-    "") say account "$user|empty" ;;
-    '!'* | '*'* | x) say account "$user|locked" ;;
-    *) say account "$user|password" ;;
+    "") report account "$user|empty" ;;
+    '!'* | '*'* | x) report account "$user|locked" ;;
+    *) report account "$user|password" ;;
     esac
   done <"$accounts"
 done
 if [ "$INIT" = systemd ]; then
-  chroot $root systemctl list-units --state=failed --plain --no-legend --no-pager 2>/dev/null | each failed
+  chroot $root systemctl list-units --state=failed --plain --no-legend --no-pager 2>/dev/null | report_lines failed
 fi
-say stage facts
+report stage facts
 
 attempt write-root touch $root/hal-proof
 attempt write-etc touch $root/etc/hal-proof
@@ -168,35 +171,35 @@ if [ -n "$(awk '$5 == "/" { print $3 }' /proc/1/mountinfo | tail -n 1)" ]; then
   fi
 fi
 attempt load-module insmod /observe
-say stage attempts
+report stage attempts
 
-# A known text through every mapping: outside, nobody may find it on the disk.
+# Write a known text to each encrypted device. The host searches the disk for it.
 if [ -n "$RW" ] && [ -d "$root$RW" ]; then
-  yes "$MARKER" | head -c 4194304 >"$root$RW/hal-proof" && sync && say marker rw
+  yes "$MARKER" | head -c 4194304 >"$root$RW/hal-proof" && sync && report marker rw
   sum=$(sha256sum <"$root$RW/hal-proof")
 fi
 tail -n +2 /proc/swaps | while read -r device _; do
   swapoff "$root$device"
-  yes "$MARKER" | head -c 4194304 | dd of="$root$device" bs=4096 seek=16 conv=notrunc,fsync && say marker swap
+  yes "$MARKER" | head -c 4194304 | dd of="$root$device" bs=4096 seek=16 conv=notrunc,fsync && report marker swap
 done
 sync
 echo 3 >/proc/sys/vm/drop_caches
 if [ -n "$TAMPER" ]; then
-  victim=$root$TAMPER
-  # PID 1's own pages may be gone with the root: only what is read here counts.
-  [ "$TAMPER" = "$RW/hal-proof" ] || sum=$(sha256sum <"$victim")
+  file=$root$TAMPER
+  # Another process may fail first because the root is damaged. Only the sums of this file count.
+  [ "$TAMPER" = "$RW/hal-proof" ] || sum=$(sha256sum <"$file")
   sync
   echo 3 >/proc/sys/vm/drop_caches
-  say tamper ready
+  report tamper ready
   read -r _
   echo 3 >/proc/sys/vm/drop_caches
-  if again=$(sha256sum <"$victim" 2>/dev/null); then
-    if [ "$again" = "$sum" ]; then say tamper same; else say tamper different; fi
+  if again=$(sha256sum <"$file" 2>/dev/null); then
+    if [ "$again" = "$sum" ]; then report tamper same; else report tamper different; fi
   else
-    say tamper error
+    report tamper error
   fi
 fi
-say end ok
+report end ok
 sync
 sleep 0.5
 poweroff -f

@@ -4,26 +4,25 @@ import { HalError } from "../lib/errors.js";
 import { findTool, missingTool, runCommand, shellQuote } from "../lib/tools.js";
 import { observerScript, wrapperScript } from "./probe-scripts.js";
 
-/** A text that no image has; 4 MiB of it go through every encrypted mapping. */
+/** A text that no image contains. The probe writes 4 MiB of it to each encrypted device. */
 export const MARKER = "hal proof: this text must never be readable outside of the guest";
 
 export interface ProbeSettings {
-  /** What the kernel would run without the probe. */
+  /** The program that the kernel runs first without the probe. */
   readonly originalInit: string;
   readonly init: "systemd" | "busybox";
-  /** Keep the early boot's programs for the observer (they have dmsetup; an image that lives in RAM has them anyway). */
+  /** Keep the programs of early boot for the observer: they have dmsetup. An image that runs from RAM keeps them anyway. */
   readonly keepTools: boolean;
-  /** Where the encrypted partition is mounted; none when undefined. */
+  /** Mount point of the encrypted partition, if the image has one. */
   readonly rw?: string;
-  /** A file to read again after the host changed the disk. */
+  /** A file of the guest to read again after the host has changed the disk. */
   readonly tamper?: string;
-  /** How long the image may take to be ready once its init runs. */
+  /** Seconds that the image may take from the start of its init until startup is complete. */
   readonly readySeconds: number;
 }
 
 /**
- * The probe as an archive to append to an initrd (the kernel unpacks concatenated archives in order:
- * buffer-format.rst): the host's static busybox and two scripts, in /hal-probe.
+ * The probe as a cpio archive: the host's static busybox and two scripts, in /hal-probe.
  * @throws HalError "tool" when the host has no static busybox
  */
 export async function probeArchive(settings: ProbeSettings): Promise<Buffer> {
@@ -44,7 +43,7 @@ export async function probeArchive(settings: ProbeSettings): Promise<Buffer> {
   ]);
 }
 
-/** One of the two scripts with its settings, as the guest runs it. */
+/** One of the two scripts of the probe, with its settings as shell variables at the start. */
 export function probeScript(which: "wrapper" | "observer", variables: Readonly<Record<string, string>>): string {
   const settings = Object.entries(variables).map(([name, value]) => `${name}=${shellQuote(value)}\n`);
   const [first, body] =
@@ -52,18 +51,27 @@ export function probeScript(which: "wrapper" | "observer", variables: Readonly<R
   return `${first}${settings.join("")}${body}`;
 }
 
-/** Appends the probe to an initrd. An uncompressed archive is recognized at a multiple of 4 bytes only (init/initramfs.c). */
-export function withProbe(initrd: Uint8Array, archive: Uint8Array): Buffer {
+/**
+ * Appends an uncompressed cpio archive to an initrd. The kernel unpacks all archives in order, so a later file replaces an earlier one
+ * (Linux Documentation/driver-api/early-userspace/buffer-format.rst). It finds an uncompressed archive only at a multiple of 4 bytes
+ * (Linux init/initramfs.c).
+ */
+export function appendArchive(initrd: Uint8Array, archive: Uint8Array): Buffer {
   return Buffer.concat([initrd, Buffer.alloc((4 - (initrd.length % 4)) % 4), archive]);
 }
 
-async function staticBusybox(): Promise<string> {
+/**
+ * The path of the host's busybox.
+ * @throws HalError "tool" when it is missing, is not static, or lacks a program of the probe
+ */
+export async function staticBusybox(): Promise<string> {
   const path = await findTool("busybox");
   if (path === undefined) throw missingTool("busybox");
   const { stdout } = await runCommand({ tool: path, args: ["--list"] });
   const applets = new Set(stdout.split("\n"));
-  const lacks = ["chroot", "stty", "insmod", "blockdev", "sha256sum", "swapoff", "poweroff"].filter((applet) => !applets.has(applet));
-  // PT_INTERP names a dynamic loader, which the guest's initramfs need not have.
-  if (lacks.length === 0 && !(await readFile(path)).subarray(0, 4096).includes("/ld-linux")) return path;
+  const needed = ["chroot", "stty", "insmod", "blockdev", "sha256sum", "swapoff", "poweroff"];
+  // A dynamic program names its loader (ELF PT_INTERP), which the initramfs of the guest may not have.
+  const isStatic = !(await readFile(path)).subarray(0, 4096).includes("/ld-linux");
+  if (isStatic && needed.every((applet) => applets.has(applet))) return path;
   throw new HalError("tool", `${path} is not Debian's static busybox`, { remedy: "install it: apt-get install busybox-static" });
 }

@@ -1,12 +1,10 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { readLaunch } from "../bundle/documents.js";
 import { readEventLog } from "../codecs/eventlog.js";
 import { firmwareVersionIn } from "../codecs/firmware-volumes.js";
 import { readFirmware } from "../codecs/ovmf.js";
 import { qemuVersion } from "../launch/run.js";
 import { withoutTee } from "../launch/without-tee.js";
-import type { Bank } from "../lib/banks.js";
 import { HalError } from "../lib/errors.js";
 import { missingTool, runCommand } from "../lib/tools.js";
 import type { RegisterValue } from "../measure/events.js";
@@ -15,99 +13,103 @@ import { measure } from "../measure/measure.js";
 import { type MeasureRequest, readNamed } from "../measure/request.js";
 import { firmwarePackages } from "../model/firmware-packages.js";
 import type { Launch } from "../model/generated.js";
-import { firstDivergences, registerMismatches } from "../verify/eventlog-compare.js";
-import type { Check } from "./checks/index.js";
-import type { Subject } from "./image.js";
-import { copyDrives, inScratch, type ProveOptions } from "./prove.js";
-import { compareTpm, readTpm, type TpmBootFiles, type TpmReading } from "./read-tpm.js";
-import { replaceOnDisk, ukiWithTpmProbe, withTpmProbe } from "./tpm-probe.js";
+import { firstDivergences, predictedRegisters, registerMismatches } from "../verify/eventlog-compare.js";
+import { copyDrives, type ProveOptions, withScratchDir } from "./boot-config.js";
+import { type Check, check } from "./checks/check.js";
+import type { ImageUnderTest } from "./image.js";
+import { readTpm, type TpmBootFiles, type TpmReading } from "./read-tpm.js";
+import { initrdWithTpmProbe, replaceOnDisk, ukiWithTpmProbe } from "./tpm-probe.js";
 
 const GiB = 2 ** 30;
-/** A root in RAM is there compressed and unpacked at the same time. */
-const UNPACKED = 6;
+/** A root in RAM needs memory for the compressed initrd and for its unpacked files at the same time: this many times the initrd's size. */
+const MEMORY_PER_INITRD_BYTE = 6;
 
 export interface ProveTpmOptions extends ProveOptions {
-  /** The unified kernel image of a disk, started by `-kernel` and without the disk: what `hal measure --boot uki-kernel` predicts. */
+  /** Boot the unified kernel image of the disk with `-kernel`, without the disk. `hal measure --boot uki-kernel` predicts this boot. */
   readonly boot?: "uki-kernel";
-  /** A directory for the event log, the PCRs, and the file that had the probe in it. */
+  /** Save the event log, the PCRs and the file with the TPM probe in this directory. */
   readonly save?: string;
 }
 
 export interface TpmProof {
   readonly checks: readonly Check[];
-  /** hal's arguments to judge what was saved. */
+  /** Arguments of the hal command that verifies the saved files. */
   readonly verify?: readonly string[];
 }
 
-/** What boots instead of the image's own: one file with the probe in it. */
-interface Probed {
+/** A boot of the image with the TPM probe in its initrd. */
+interface ProbedBoot {
   readonly files: TpmBootFiles;
-  /** What is measured of it, laid over what launch.json says. */
+  /** What differs in the request for the prediction. */
   readonly request: Partial<MeasureRequest>;
+  /** The option of `hal verify` for the file with the probe, and the bytes of that file. */
   readonly option: "--initrd" | "--uki";
   readonly bytes: Uint8Array;
 }
 
 /**
- * Boots the image as launch.json does, without a TEE (kernel, initrd and command line, or its disk), with OVMF and a software TPM, and
- * compares every predicted PCR in every bank with what the TPM held when the first process started, and the event log with the prediction.
- * @throws HalError "input" when another boot is asked for than the image has
+ * Boots the image as launch.json describes (kernel, initrd and command line, or the disk), without a TEE, with OVMF and a software TPM. Checks
+ * that the TPM has every predicted PCR value in every bank when the first process starts, and that the event log is the predicted one.
+ * @throws HalError "input" for `boot: "uki-kernel"` and an image without a unified kernel image; as `readTpm`
  */
-export async function proveTpm(subject: Subject, { accel, signal, save, boot }: ProveTpmOptions): Promise<TpmProof> {
-  const described = await readLaunch(subject.dir);
-  if (boot === "uki-kernel" && described.boot !== "disk")
-    throw new HalError("input", "has no unified kernel image to start by -kernel", { at: { file: subject.dir }, remedy: "boot: uki" });
-  const launch = described.boot === "disk" ? withoutTee(described) : subject.launch;
-  const dir = resolve(subject.dir);
+export async function proveTpm(image: ImageUnderTest, { accel, signal, save, boot }: ProveTpmOptions): Promise<TpmProof> {
+  const fromDisk = image.described.boot === "disk";
+  if (boot === "uki-kernel" && !fromDisk)
+    throw new HalError("input", "contains no unified kernel image to start with -kernel", {
+      at: { file: image.dir },
+      remedy: "build it with boot: uki",
+    });
+  const launch = fromDisk ? withoutTee(image.described) : image.launch;
+  const dir = resolve(image.dir);
   const firmware = await chooseFirmware(launch, dir);
   const [major, minor] = await qemuVersion();
-  return inScratch(dir, async (scratch) => {
+  return withScratchDir(dir, async (scratch) => {
     const probed = await (boot === "uki-kernel"
-      ? probedUki(subject, launch, scratch)
-      : launch.boot === "disk"
-        ? probedDisk(subject, launch, scratch)
-        : probedInitrd(launch, dir, scratch));
-    const gib = Math.ceil(1 + (UNPACKED * probed.bytes.length) / GiB);
+      ? probedUki(dir, launch, scratch)
+      : fromDisk
+        ? probedDisk(dir, launch, scratch)
+        : probedInitrd(dir, launch, scratch));
+    const gib = Math.ceil(1 + (MEMORY_PER_INITRD_BYTE * probed.bytes.length) / GiB);
     const machine = { memory: `${gib}G`, qemuVersion: `${major}.${minor}`, firmwareVersion: firmware.version };
-    const { values } = await measure({ ...launchRequest(launch, dir, "vtpm"), ...machine, firmware: firmware.file, ...probed.request });
-    const predicted = values.map((value): RegisterValue => ({ ...value, bank: value.bank as Bank, steps: value.steps() }));
-    const reading = await readTpm(probed.files, {
-      ...firmware.flash,
-      memory: gib * GiB,
-      accel,
-      ...(signal === undefined ? {} : { signal }),
-    });
-    const registers = compareTpm(predicted, reading).map(({ register, bank, predicted: expected, read, equal }) => ({
-      name: `${register} ${bank}`,
-      ok: equal,
-      expected,
-      found: read,
-    }));
-    const checks = [...registers, logCheck(reading, predicted)];
+    const request = { ...launchRequest(launch, dir, "vtpm"), ...machine, firmware: firmware.file, ...probed.request };
+    const predicted = predictedRegisters(await measure(request));
+    const stop = signal === undefined ? {} : { signal };
+    const reading = await readTpm(probed.files, { ...firmware.flash, memory: gib * GiB, accel, ...stop });
+    const checks = [...pcrChecks(reading, predicted), eventLogCheck(reading, predicted)];
     if (save === undefined) return { checks };
-    const kept = await keep(save, probed, reading);
-    const words = Object.entries(machine).flatMap(([key, value]) => [
-      `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
-      value,
-    ]);
-    // hal verify judges the boot that launch.json describes.
+    const saved = await saveReading(save, probed, reading);
+    // `hal verify` predicts only the boot that launch.json describes.
     if (boot === "uki-kernel") return { checks };
-    return { checks, verify: ["verify", subject.dir, "--platform", "none", ...kept, ...words] };
+    const options = Object.entries(machine).flatMap(([name, value]) => [`--${dashed(name)}`, value]);
+    return { checks, verify: ["verify", image.dir, "--platform", "none", ...saved, ...options] };
   });
 }
 
-/** The log must yield what the TPM holds, and be the predicted one event by event. */
-function logCheck(reading: TpmReading, predicted: readonly RegisterValue[]): Check {
-  const log = readEventLog(reading.eventLog, "binary_bios_measurements", "tpm");
-  const given = log.banks.flatMap((bank) => (reading.banks[bank] ?? []).map((value, index) => ({ register: `pcr${index}`, bank, value })));
-  const wrong = [...registerMismatches(log, given), ...firstDivergences(log, predicted).map(({ what }) => what)];
-  const expected = `${log.events.length} events that yield the TPM's values and are the predicted ones`;
-  return { name: "event log", ok: wrong.length === 0, expected, found: wrong[0] ?? expected };
+/** `qemuVersion` → `qemu-version`. */
+function dashed(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-async function probedInitrd(launch: Launch, dir: string, scratch: string): Promise<Probed> {
+/** Every predicted value whose bank the TPM has must be in the TPM. */
+function pcrChecks({ banks }: TpmReading, predicted: readonly RegisterValue[]): Check[] {
+  return predicted.flatMap(({ register, bank, value }) => {
+    const found = banks[bank]?.[Number(register.slice("pcr".length))];
+    return found === undefined ? [] : [check(`${register} ${bank}`, found === value, value, found)];
+  });
+}
+
+/** A replay of the event log must give the values in the TPM, and each event must be the predicted one. */
+function eventLogCheck({ banks, eventLog }: TpmReading, predicted: readonly RegisterValue[]): Check {
+  const log = readEventLog(eventLog, "binary_bios_measurements", "tpm");
+  const reported = log.banks.flatMap((bank) => (banks[bank] ?? []).map((value, index) => ({ register: `pcr${index}`, bank, value })));
+  const wrong = [...registerMismatches(log, reported), ...firstDivergences(log, predicted).map(({ what }) => what)];
+  const expected = `${log.events.length} predicted events that replay to the values in the TPM`;
+  return check("event log", wrong.length === 0, expected, wrong[0] ?? expected);
+}
+
+async function probedInitrd(dir: string, launch: Launch, scratch: string): Promise<ProbedBoot> {
   const initrd = join(scratch, "initrd");
-  const bytes = await withTpmProbe(await readFile(join(dir, launch.initrd?.path ?? "")), launch.cmdline);
+  const bytes = await initrdWithTpmProbe(await readFile(join(dir, launch.initrd?.path ?? "")), launch.cmdline);
   await writeFile(initrd, bytes);
   const kernel = join(dir, launch.kernel?.path ?? "bzImage");
   return {
@@ -118,8 +120,8 @@ async function probedInitrd(launch: Launch, dir: string, scratch: string): Promi
   };
 }
 
-/** The unified kernel image with the probe in it, as a file. */
-async function writeProbedUki({ dir }: Subject, launch: Launch, scratch: string) {
+/** Writes the unified kernel image with the TPM probe to a file, and returns its path and the bytes of both images. */
+async function writeProbedUki(dir: string, launch: Launch, scratch: string) {
   const file = join(dir, "boot.efi");
   const original = await readFile(file);
   const bytes = await ukiWithTpmProbe(original, file, launch.cmdline);
@@ -128,20 +130,20 @@ async function writeProbedUki({ dir }: Subject, launch: Launch, scratch: string)
   return { original, bytes, uki };
 }
 
-async function probedUki(subject: Subject, launch: Launch, scratch: string): Promise<Probed> {
-  const { bytes, uki } = await writeProbedUki(subject, launch, scratch);
+async function probedUki(dir: string, launch: Launch, scratch: string): Promise<ProbedBoot> {
+  const { bytes, uki } = await writeProbedUki(dir, launch, scratch);
   return { files: { boot: "uki-kernel", uki }, request: { boot: "uki-kernel", uki }, option: "--uki", bytes };
 }
 
-async function probedDisk(subject: Subject, launch: Launch, scratch: string): Promise<Probed> {
-  const { original, bytes, uki } = await writeProbedUki(subject, launch, scratch);
-  const [disk = ""] = Object.values(await copyDrives({ ...subject, launch }, scratch));
+async function probedDisk(dir: string, launch: Launch, scratch: string): Promise<ProbedBoot> {
+  const { original, bytes, uki } = await writeProbedUki(dir, launch, scratch);
+  const [disk = ""] = Object.values(await copyDrives(dir, launch, scratch));
   await replaceOnDisk(disk, original, bytes);
   return { files: { boot: "uki-disk", disk }, request: { uki, disk }, option: "--uki", bytes };
 }
 
-/** Writes what the machine showed and what it ran, and returns the options with which `hal verify` reads them. */
-async function keep(dir: string, { option, bytes }: Probed, { banks, eventLog }: TpmReading): Promise<string[]> {
+/** Saves the event log, the PCRs and the file with the probe; returns the options of `hal verify` that name them. */
+async function saveReading(dir: string, { option, bytes }: ProbedBoot, { banks, eventLog }: TpmReading): Promise<string[]> {
   await mkdir(dir, { recursive: true });
   const log = join(dir, "binary_bios_measurements");
   const registers = join(dir, "pcrs.txt");
@@ -153,7 +155,10 @@ async function keep(dir: string, { option, bytes }: Probed, { banks, eventLog }:
   return ["--eventlog", log, "--registers", registers, option, probed];
 }
 
-/** The image's own where launch.json starts it without a TEE and its release is known, else the host's. */
+/**
+ * The firmware to boot and its edk2 release: the image's own if launch.json names it for a boot without a TEE and its release is known,
+ * otherwise the host's OVMF package.
+ */
 async function chooseFirmware(launch: Launch, dir: string) {
   const { path, packageVersion, vars } = launch.firmware ?? {};
   if (path !== undefined) {

@@ -1,22 +1,34 @@
 import { connect, type Socket } from "node:net";
 
-/** How QEMU said that the guest ended (QAPI event SHUTDOWN, `reason`). */
+/** The reasons of QEMU's SHUTDOWN event that a boot can have (qapi/run-state.json, ShutdownCause). */
 const REASONS = ["guest-shutdown", "guest-reset", "guest-panic", "host-signal"] as const;
+
+/** How a boot ended; `killed`: hal stopped the guest at the time limit. */
 export type Ending = (typeof REASONS)[number] | "killed";
 
+/** An ending in words, for the results of checks. */
+export const endingText: Readonly<Record<Ending, string>> = {
+  "guest-shutdown": "guest powered off",
+  "guest-reset": "guest reset",
+  "guest-panic": "guest kernel panicked",
+  "host-signal": "QEMU was stopped by a signal",
+  killed: "guest was still running at the time limit",
+};
+
 /**
- * QEMU's monitor and serial ports are unix sockets that QEMU listens on. It creates them before the guest starts;
- * `open` waits for one.
+ * Connects to a unix socket that QEMU listens on, as soon as QEMU has created it.
+ * @param exited whether QEMU has exited
+ * @returns undefined when QEMU exits first
  */
-export async function open(path: string, gone: () => boolean): Promise<Socket | undefined> {
-  while (!gone()) {
+export async function connectSocket(path: string, exited: () => boolean): Promise<Socket | undefined> {
+  while (!exited()) {
     const socket = await new Promise<Socket | undefined>((resolve) => {
       const attempt = connect(path);
       attempt.once("connect", () => resolve(attempt));
       attempt.once("error", () => resolve(undefined));
     });
     if (socket !== undefined) {
-      socket.on("error", () => {}); // QEMU closes it when it ends
+      socket.on("error", () => {}); // QEMU closes the socket when it exits
       return socket;
     }
     await new Promise((resolve) => setTimeout(resolve, 50));
@@ -24,9 +36,10 @@ export async function open(path: string, gone: () => boolean): Promise<Socket | 
   return undefined;
 }
 
-/** Speaks QMP (QEMU docs/interop/qmp-spec.rst) as far as the proof needs it. */
+/** A client of the QEMU Machine Protocol (QEMU docs/interop/qmp-spec.rst): sends commands, records how the guest ends. */
 export class Monitor {
   readonly #socket: Socket;
+  /** Undefined while the guest runs. */
   ending: Ending | undefined;
 
   constructor(socket: Socket) {

@@ -2,72 +2,62 @@ import { access, copyFile, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { carefulTcgCpu } from "../launch/qemu.js";
+import { type Accel, carefulTcgCpu } from "../launch/qemu.js";
 import { HalError } from "../lib/errors.js";
 import { runCommand } from "../lib/tools.js";
-import type { RegisterValue } from "../measure/events.js";
-import { pcrCount } from "./tpm-probe.js";
+import { PCR_COUNT } from "./tpm-probe.js";
 
-/** What to boot in front of a TPM; every file is left as it is. */
+/** Time limit of one boot in seconds. */
+const BOOT_SECONDS = 300;
+
+/** What to boot with a TPM. The initrd, or the unified kernel image, contains the TPM probe. No file is changed. */
 export type TpmBootFiles =
-  | { readonly boot: "direct"; readonly kernel: string /** with the probe */; readonly initrd: string; readonly cmdline: string }
-  /** The unified kernel image has the probe in its initrd. */
+  | { readonly boot: "direct"; readonly kernel: string; readonly initrd: string; readonly cmdline: string }
   | { readonly boot: "uki-kernel"; readonly uki: string }
   | { readonly boot: "uki-disk"; readonly disk: string };
 
 export interface TpmMachine {
-  /** OVMF: one file with code and variables, or the code with `vars` beside it. */
+  /** OVMF: one file with code and variables, or the code alone, with the variables in `vars`. */
   readonly firmware: string;
   readonly vars?: string;
   /** Bytes. */
   readonly memory: number;
-  /** Default `qemu-system-x86_64`. */
-  readonly qemu?: string;
-  readonly cpuModel?: string;
-  readonly accel?: "kvm" | "tcg";
-  /** After this many seconds the boot has failed. */
-  readonly seconds?: number;
+  readonly accel: Accel;
   readonly signal?: AbortSignal;
 }
 
-/** What the TPM and the firmware said, read inside the guest by the first process. */
+/** What the first process of the guest read from TPM and firmware. */
 export interface TpmReading {
-  /** 24 values (hex, lower-case) per bank that the TPM has, by the kernel's name for it: `sha1`, `sha256`, … */
+  /** 24 PCR values (lower-case hex) for each bank of the TPM, by the kernel's name of the bank: `sha1`, `sha256`, … */
   readonly banks: Readonly<Record<string, readonly string[]>>;
-  /** binary_bios_measurements; empty when the kernel has none. */
+  /** The bytes of binary_bios_measurements; empty when the kernel has no event log. */
   readonly eventLog: Buffer;
-  /** All that came out of the first serial port. */
-  readonly console: string;
-  /** Wall clock from QEMU's start to its end. */
-  readonly seconds: number;
 }
 
 /**
- * Boots in QEMU with OVMF and a software TPM 2.0 (swtpm) and returns what the TPM held when the first process started.
+ * Boots in QEMU with OVMF and a software TPM 2.0 (swtpm), and returns the PCRs and the event log at the start of the first process.
  * @throws HalError "tool" without QEMU, swtpm or busybox, "check" when the guest does not report in time
  */
 export async function readTpm(files: TpmBootFiles, machine: TpmMachine): Promise<TpmReading> {
   const dir = await mkdtemp(join(tmpdir(), "hal-tpm-"));
   const stop = new AbortController();
-  const began = performance.now();
   try {
     const tpm = runCommand(swtpmCommand(dir), { allowFailure: true, signal: stop.signal }).catch((error: unknown) => error);
     await waitForSocket(join(dir, "swtpm"), tpm);
     const flash = await copyFlash(dir, machine);
     const { tool, args } = qemuCommand(dir, files, machine, flash);
-    const seconds = machine.seconds ?? 300;
     const result = await runCommand(
       { tool, args },
-      { allowFailure: true, timeout: seconds * 1000, ...(machine.signal === undefined ? {} : { signal: machine.signal }) },
+      { allowFailure: true, timeout: BOOT_SECONDS * 1000, ...(machine.signal === undefined ? {} : { signal: machine.signal }) },
     );
-    const log = await readFile(join(dir, "console"), "latin1").catch(() => "");
+    const console = await readFile(join(dir, "console"), "latin1").catch(() => "");
     const report = await readFile(join(dir, "report"), "latin1").catch(() => "");
     if (!report.endsWith("\nend\n")) {
-      throw new HalError("check", `the guest did not report its TPM within ${seconds} s (QEMU's exit code: ${result.exitCode})`, {
-        details: [...result.stderr.trimEnd().split("\n"), ...log.trimEnd().split(/\r?\n/)].filter((line) => line !== "").slice(-12),
+      throw new HalError("check", `the guest did not report its PCRs within ${BOOT_SECONDS} s (exit code of QEMU: ${result.exitCode})`, {
+        details: [...result.stderr.trimEnd().split("\n"), ...console.trimEnd().split(/\r?\n/)].filter((line) => line !== "").slice(-12),
       });
     }
-    return { ...parseReport(report), console: log, seconds: (performance.now() - began) / 1000 };
+    return parseReport(report);
   } finally {
     stop.abort();
     await rm(dir, { recursive: true, force: true });
@@ -99,10 +89,10 @@ async function waitForSocket(path: string, ended: Promise<unknown>): Promise<voi
   throw new HalError("command", "swtpm did not start");
 }
 
-/** Firmware writes its variables: it gets copies. */
+/** Copies the firmware files, because firmware writes its variables. */
 async function copyFlash(dir: string, { firmware, vars }: TpmMachine): Promise<string[]> {
   const files = [firmware, ...(vars === undefined ? [] : [vars])];
-  return await Promise.all(
+  return Promise.all(
     files.map(async (file, unit) => {
       const copy = join(dir, `flash${unit}`);
       await copyFile(file, copy);
@@ -111,12 +101,11 @@ async function copyFlash(dir: string, { firmware, vars }: TpmMachine): Promise<s
   );
 }
 
-/** The least machine: no option ROM, no disk but the image's, so that what firmware measures is what the image makes it measure. */
+/** A minimal machine: without option ROMs and other disks, firmware measures only the image. */
 function qemuCommand(dir: string, files: TpmBootFiles, machine: TpmMachine, flash: readonly string[]) {
-  const accel = machine.accel ?? "tcg";
   const args = [
-    ...["-machine", "q35", "-accel", accel, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"],
-    ...["-cpu", machine.cpuModel ?? (accel === "tcg" ? carefulTcgCpu : "host")],
+    ...["-machine", "q35", "-accel", machine.accel, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"],
+    ...["-cpu", machine.accel === "tcg" ? carefulTcgCpu : "host"],
     ...["-m", `${Math.floor(machine.memory / 1024 / 1024)}M`],
     ...flash.flatMap((file, unit) => ["-drive", `if=pflash,unit=${unit},format=raw,file=${file}`]),
     ...[
@@ -130,7 +119,7 @@ function qemuCommand(dir: string, files: TpmBootFiles, machine: TpmMachine, flas
     ...["-serial", `file:${join(dir, "console")}`, "-serial", `file:${join(dir, "report")}`],
     ...bootArguments(files),
   ];
-  return { tool: machine.qemu ?? "qemu-system-x86_64", args };
+  return { tool: "qemu-system-x86_64", args };
 }
 
 function bootArguments(files: TpmBootFiles): string[] {
@@ -139,34 +128,17 @@ function bootArguments(files: TpmBootFiles): string[] {
   return ["-drive", `if=none,id=disk,format=raw,snapshot=on,file=${files.disk}`, "-device", "virtio-blk-pci,drive=disk,bootindex=0"];
 }
 
-function parseReport(report: string): Pick<TpmReading, "banks" | "eventLog"> {
+function parseReport(report: string): TpmReading {
   const [values = "", log = ""] = report.split(/^log$/m);
   const banks: Record<string, string[]> = {};
   for (const [, bank = "", value = ""] of values.matchAll(/^pcr (\w+) \d+ ([0-9A-Fa-f]+)$/gm)) {
     banks[bank] ??= [];
     banks[bank].push(value.toLowerCase());
   }
-  if (Object.keys(banks).length === 0 || Object.values(banks).some((bank) => bank.length !== pcrCount)) {
-    throw new HalError("check", "the guest's kernel shows no PCRs", {
-      remedy: "the kernel needs CONFIG_TCG_TIS=y or CONFIG_TCG_CRB=y built in, and must be 5.12 or later",
+  if (Object.keys(banks).length === 0 || Object.values(banks).some((bank) => bank.length !== PCR_COUNT)) {
+    throw new HalError("check", "the kernel of the guest shows no PCRs", {
+      remedy: "it needs CONFIG_TCG_TIS=y or CONFIG_TCG_CRB=y, and Linux 5.12 or later",
     });
   }
   return { banks, eventLog: Buffer.from(log.replace(/end\n$/, ""), "base64") };
-}
-
-/** A predicted register beside what the TPM held. */
-export interface TpmComparison {
-  readonly register: string;
-  readonly bank: string;
-  readonly predicted: string;
-  readonly read: string;
-  readonly equal: boolean;
-}
-
-/** Every predicted value whose bank the TPM has. */
-export function compareTpm(values: readonly RegisterValue[], { banks }: TpmReading): TpmComparison[] {
-  return values.flatMap(({ register, bank, value }) => {
-    const read = banks[bank]?.[Number(register.slice("pcr".length))];
-    return read === undefined ? [] : [{ register, bank, predicted: value, read, equal: read === value }];
-  });
 }

@@ -1,163 +1,160 @@
 import { readFile } from "node:fs/promises";
+import { addParameter } from "../codecs/cmdline.js";
 import { HalError } from "../lib/errors.js";
 import { nearest } from "../lib/nearest.js";
 import { findTool, missingTool } from "../lib/tools.js";
-import { type BootRecord, boot, SHELL_ANSWER } from "./boot.js";
-import { casesFor, type HostileCase, type Outcome } from "./cases/index.js";
-import { type Check, type Evidence, judge, spoken } from "./checks/index.js";
+import { type BootRecord, boot } from "./boot.js";
+import { bootConfig, cmdlineWithProbe, copyDrives, initrdWithProbe, type ProveOptions, withScratchDir } from "./boot-config.js";
+import type { HostileCase, Outcome } from "./cases/case.js";
+import { casesFor } from "./cases/index.js";
+import { CONSOLE_CHECK } from "./checks/access.js";
+import { type Check, check, type Evidence } from "./checks/check.js";
+import { evaluate } from "./checks/index.js";
+import { failureLines, firstFailureLine, SHELL_ANSWER } from "./console.js";
 import { DamagedDisk } from "./damage.js";
-import { last } from "./facts.js";
-import type { Subject } from "./image.js";
-import { addParameter, copyDrives, inScratch, type ProveOptions, plan, probedCmdline, probedInitrd } from "./prove.js";
+import { lastValue } from "./facts.js";
+import type { ImageUnderTest } from "./image.js";
+import { endingText } from "./qmp.js";
 import { scanDisk } from "./scan-disk.js";
 
-/** How one damaged copy fared. */
-export interface Verdict {
+/** The result of one hostile case. */
+export interface CaseResult {
   readonly name: string;
   readonly what: string;
   readonly expected: Outcome;
   readonly ok: boolean;
   readonly checks: readonly Check[];
-  /** What the console said last: the failure line, or the kernel's. */
-  readonly said: string;
+  /** The line on the console that names the failure, of early boot or of the kernel; empty if there is none. */
+  readonly failureLine: string;
+  /** Wall-clock seconds of the boot. */
   readonly seconds: number;
 }
 
 /**
  * The cases to run.
- * @param names only these; all that the layout can suffer when empty
- * @throws HalError "input" for a name that is no case of this image
+ * @param names only these cases; all cases that apply to the layout when empty
+ * @throws HalError "input" for a name that is no case, or no case of this layout
  */
-export function chooseCases(subject: Subject, names: readonly string[]): HostileCase[] {
-  const known = casesFor(subject);
+export function chooseCases(image: ImageUnderTest, names: readonly string[]): HostileCase[] {
+  const known = casesFor(image.promises.layout);
   for (const name of names) {
     if (known.some((entry) => entry.name === name)) continue;
-    const close = nearest(
-      name,
-      known.map((entry) => entry.name),
-    );
-    throw new HalError("input", `no hostile case '${name}' for layout ${subject.promises.layout.name}`, {
-      remedy: close === undefined ? `the cases are ${known.map((entry) => entry.name).join(", ")}` : `did you mean ${close}?`,
+    const all = known.map((entry) => entry.name);
+    const close = nearest(name, all);
+    throw new HalError("input", `layout ${image.promises.layout.name} has no hostile case '${name}'`, {
+      remedy: close === undefined ? `the cases are ${all.join(", ")}` : `did you mean ${close}?`,
     });
   }
   return names.length === 0 ? known : known.filter((entry) => names.includes(entry.name));
 }
 
-/** Damages a copy, boots it with somebody at the console who hopes for a shell, and judges what happened. */
-export async function suffer(subject: Subject, hostile: HostileCase, options: ProveOptions): Promise<Verdict> {
-  return inScratch(subject.dir, async (scratch) => {
-    const drives = await copyDrives(subject, scratch);
+/** Damages a copy of the image, boots it while typing on its console, and checks the outcome. */
+export async function runCase(image: ImageUnderTest, hostile: HostileCase, options: ProveOptions): Promise<CaseResult> {
+  return withScratchDir(image.dir, async (scratch) => {
+    const drives = await copyDrives(image.dir, image.launch, scratch);
     const [path] = Object.values(drives);
-    if (path === undefined) throw new HalError("input", `image '${subject.promises.name}' has no disk to damage`);
-    const change = await hostile.damage(subject, new DamagedDisk(path), scratch);
-    const base = plan(subject, options);
-    // The image is silent; the failure line is for whoever looks at the kernel's console, so this boot has one.
-    const cmdline = addParameter(probedCmdline(change.cmdline ?? subject.launch.cmdline, options), "console=ttyS0");
+    if (path === undefined) throw new HalError("input", `image '${image.promises.name}' has no disk to damage`);
+    const damage = await hostile.damage(image, new DamagedDisk(path), scratch);
+    // The image writes nothing to its console. The failure line needs one.
+    const cmdline = addParameter(cmdlineWithProbe(damage.cmdline ?? image.launch.cmdline, options), "console=ttyS0");
     const record = await boot({
-      ...base,
+      ...bootConfig(image, options),
       cmdline,
-      drives: change.disk === false ? {} : drives,
-      initrd: change.initrd === false ? undefined : await probedInitrd(subject, change.running?.file),
-      extra: change.extra ?? [],
-      knock: true,
-      ...(change.running === undefined ? {} : { tamper: change.running.change }),
+      drives: damage.disk === false ? {} : drives,
+      initrd: damage.initrd === false ? undefined : await initrdWithProbe(image, damage.whileRunning?.file),
+      extra: damage.qemuArgs ?? [],
+      typeAtConsole: true,
+      ...(damage.whileRunning === undefined ? {} : { tamper: damage.whileRunning.change }),
     });
     const disk = hostile.expected === "works" ? await scanDisk(path) : undefined;
-    const kept = change.records === undefined ? [] : [noRecords(await readFile(change.records))];
-    const checks = [...verdicts[hostile.expected](record, subject, disk), ...kept];
+    const checks = [
+      ...outcomeChecks[hostile.expected](record, image, disk),
+      ...(damage.crashRecords === undefined ? [] : [noCrashRecord(await readFile(damage.crashRecords))]),
+    ];
     const { name, what, expected } = hostile;
-    return { name, what, expected, ok: checks.every(({ ok }) => ok), checks, said: lastWord(record.console), seconds: record.seconds };
+    const ok = checks.every((entry) => entry.ok);
+    return { name, what, expected, ok, checks, failureLine: firstFailureLine(record.console), seconds: record.seconds };
   });
 }
 
-const check = (name: string, ok: boolean, expected: string, found: string): Check => ({ name, ok, expected, found });
-
-/** The guest ended by itself: powered off, or stopped by the kernel's panic (a TEE guest cannot be reset). */
-const endsItself = (record: BootRecord): Check =>
-  check(
-    "ends by itself",
-    record.ending !== "killed",
-    "powers off",
-    record.ending === "killed" ? `still running after ${Math.round(record.seconds)} s` : record.ending,
-  );
-
-const noShell = ({ console }: BootRecord): Check =>
-  check("no shell", !console.includes(SHELL_ANSWER), "no answer", console.includes(SHELL_ANSWER) ? "a shell answered" : "no answer");
-
-const nothingRan = ({ facts }: BootRecord): Check => {
-  const init = last(facts, "init");
-  return check(
-    "nothing of the image runs",
-    init === undefined,
-    "early boot only",
-    init === undefined ? `stage ${last(facts, "stage") ?? "kernel"}` : `${init} ran`,
-  );
-};
-
-const oneLine = ({ console }: BootRecord): Check => {
-  const lines = failureLines(console);
-  return check("one line says why", lines.length === 1, "one line 'hal: …', or the kernel's own", lines.join(" / ") || "none");
-};
-
-const verdicts: Readonly<Record<Outcome, (record: BootRecord, subject: Subject, disk: Evidence["disk"]) => Check[]>> = {
-  off: (record) => [endsItself(record), nothingRan(record), noShell(record), oneLine(record)],
-  works: (record, subject, disk) => {
-    const checks = judge(subject.promises, { facts: record.facts, console: record.console, ending: record.ending, disk });
-    // With a console for the failure line there is output; that the image is silent is `hal test`'s to prove.
-    return [...checks.filter(({ name }) => name !== "console is silent"), noShell(record)];
-  },
-  detected: (record) => [endsItself(record), noShell(record), tampered(record, ["error"])],
-  stops: (record) => [endsItself(record), noShell(record), tampered(record, ["error", "ready"])],
-};
-
-/** `ready` as the last word means that the guest ended before it could say more. */
-function tampered({ facts, ending }: BootRecord, right: readonly string[]): Check {
-  const outcome = last(facts, "tamper") ?? "the guest did not get there";
-  const words: Readonly<Record<string, string>> = {
-    error: "I/O error",
-    ready: `guest ended (${ending})`,
-    different: "other data was read",
-    same: "nothing happened",
-  };
-  return check("changed data", right.includes(outcome), right.map((word) => words[word] ?? word).join(" or "), words[outcome] ?? outcome);
-}
-
-/** A record begins with the signature of the Common Platform Error Record (UEFI 2.10, appendix N.2.1); the store has one of its own. */
-function noRecords(store: Buffer): Check {
-  const at = store.indexOf("CPER");
-  return check("no record of the crash", at < 0, "none", at < 0 ? "none" : `a record at 0x${at.toString(16)}`);
-}
-
-/** hal's failure line; where the kernel itself stopped the guest, its panic line. */
-function failureLines(console: string): string[] {
-  const lines = spoken(console)
-    .split("\n")
-    .map((line) => line.trim());
-  const own = lines.filter((line) => /(?:^|\] )hal: /.test(line));
-  return own.length > 0 ? own : lines.filter((line) => /Kernel panic - not syncing/.test(line)).slice(0, 1);
-}
-
-/** Without the time stamp, and without what was typed on the same line. */
-function lastWord(console: string): string {
-  return (failureLines(console)[0] ?? "").replace(/^.*?(hal: |Kernel panic)/, "$1");
-}
-
-/** Runs cases at most `jobs` at a time, in order; `done` is told of each as it ends. */
-export async function sufferAll(
-  subject: Subject,
-  hostile: readonly HostileCase[],
-  options: ProveOptions & { readonly jobs: number; readonly done: (verdict: Verdict) => void },
-): Promise<Verdict[]> {
-  for (const { tool } of hostile) if (tool !== undefined && (await findTool(tool)) === undefined) throw missingTool(tool);
-  const verdicts: Verdict[] = [];
-  const queue = hostile.entries();
+/**
+ * Runs cases in order, at most `jobs` at the same time.
+ * @param options `done` is called with each result when its case has ended
+ * @throws HalError "tool" before the first boot when a case needs a missing tool of the host
+ */
+export async function runCases(
+  image: ImageUnderTest,
+  cases: readonly HostileCase[],
+  options: ProveOptions & { readonly jobs: number; readonly done: (result: CaseResult) => void },
+): Promise<CaseResult[]> {
+  for (const { tool } of cases) if (tool !== undefined && (await findTool(tool)) === undefined) throw missingTool(tool);
+  const results: CaseResult[] = [];
+  const queue = cases.entries();
   const worker = async (): Promise<void> => {
     for (const [index, entry] of queue) {
-      const verdict = await suffer(subject, entry, options);
-      verdicts[index] = verdict;
-      options.done(verdict);
+      const result = await runCase(image, entry, options);
+      results[index] = result;
+      options.done(result);
     }
   };
   await Promise.all(Array.from({ length: options.jobs }, worker));
-  return verdicts;
+  return results;
+}
+
+/** What must hold after each outcome. */
+const outcomeChecks: Readonly<Record<Outcome, (record: BootRecord, image: ImageUnderTest, disk: Evidence["disk"]) => Check[]>> = {
+  off: (record) => [guestStops(record), initNotStarted(record), noShellAnswer(record), oneFailureLine(record)],
+  works: (record, image, disk) => {
+    const { facts, console, ending } = record;
+    // This boot has a console, so it has output. `hal test` without --hostile checks that an image writes nothing.
+    const checks = evaluate(image.promises, { facts, console, ending, disk }).filter(({ name }) => name !== CONSOLE_CHECK);
+    return [...checks, noShellAnswer(record)];
+  },
+  detected: (record) => [guestStops(record), noShellAnswer(record), changedDataRejected(record, ["error"])],
+  stops: (record) => [guestStops(record), noShellAnswer(record), changedDataRejected(record, ["error", "ready"])],
+};
+
+/** The guest powered off or the kernel panicked. With `panic=-1` a panic is a reset, which a TEE guest does not survive. */
+function guestStops({ ending, seconds }: BootRecord): Check {
+  const found = ending === "killed" ? `${endingText.killed}, after ${Math.round(seconds)} s` : endingText[ending];
+  return check("guest stops by itself", ending !== "killed", "power-off or panic", found);
+}
+
+function noShellAnswer({ console }: BootRecord): Check {
+  const answered = console.includes(SHELL_ANSWER);
+  return check("no shell on the console", !answered, "none", answered ? "a shell answered" : "none");
+}
+
+function initNotStarted({ facts }: BootRecord): Check {
+  const init = lastValue(facts, "init");
+  const stage = lastValue(facts, "stage") === undefined ? "stopped in the kernel" : "stopped in early boot";
+  return check("init of the image not started", init === undefined, "stopped before", init === undefined ? stage : `${init} started`);
+}
+
+function oneFailureLine({ console }: BootRecord): Check {
+  const lines = failureLines(console);
+  return check("one failure line", lines.length === 1, "one line 'hal: …', or a panic line of the kernel", lines.join(" / ") || "none");
+}
+
+/**
+ * The last value of `tamper` in the probe's report after the host has changed the disk.
+ * @param accepted the values that pass; `ready` is the last value when the guest stops while it reads the file
+ */
+function changedDataRejected({ facts, ending }: BootRecord, accepted: readonly string[]): Check {
+  const value = lastValue(facts, "tamper");
+  const texts: Readonly<Record<string, string>> = {
+    error: "I/O error",
+    ready: endingText[ending],
+    different: "other data was read",
+    same: "the data from before the change was read",
+  };
+  const found = value === undefined ? "the probe did not get to the change" : (texts[value] ?? value);
+  const expected = accepted.includes("ready") ? "I/O error, or the guest stops" : "I/O error";
+  return check("changed data is not read", value !== undefined && accepted.includes(value), expected, found);
+}
+
+/** A record starts with the signature of the Common Platform Error Record (UEFI 2.10, appendix N.2.1). QEMU's store has another one. */
+function noCrashRecord(store: Buffer): Check {
+  const offset = store.indexOf("CPER");
+  return check("no crash record stored", offset < 0, "none", offset < 0 ? "none" : `a record at 0x${offset.toString(16)}`);
 }

@@ -2,13 +2,13 @@ import { open } from "node:fs/promises";
 import { Gpt } from "./gpt.js";
 import { MARKER } from "./probe.js";
 
-/** What a disk gives away to whoever holds it, per partition: `marker at 0x…`, `luks`, `ext4`, `swap`. */
+/** Plaintext and headers on the partitions of a disk: `marker at 0x…` (offset in the partition), `luks`, `ext4`, `swap`. */
 export interface DiskFindings {
   readonly rw: readonly string[];
   readonly swap: readonly string[];
 }
 
-/** Signatures that only plaintext or a header has, at their place from the start of the partition. */
+/** Signatures of headers and plaintext filesystems, with their byte offset in the partition. */
 const signatures: readonly { readonly finding: string; readonly offset: number; readonly bytes: string }[] = [
   // LUKS1 and LUKS2 primary header; LUKS2 secondary headers (LUKS2 On-Disk Format, section 2.1).
   { finding: "luks", offset: 0, bytes: "LUKS\xba\xbe" },
@@ -23,7 +23,11 @@ const signatures: readonly { readonly finding: string; readonly offset: number; 
 
 const CHUNK = 4 * 1024 * 1024;
 
-/** Reads the whole rw and swap partitions of a raw disk for the marker, and their starts for signatures. */
+/**
+ * Searches the whole rw and swap partitions of a raw disk for the marker, and their fixed offsets for signatures. Nothing is found on a
+ * partition that does not exist.
+ * @throws HalError "input" for a disk without a valid GPT
+ */
 export async function scanDisk(path: string): Promise<DiskFindings> {
   const file = await open(path, "r");
   try {
@@ -38,8 +42,8 @@ export async function scanDisk(path: string): Promise<DiskFindings> {
   }
 }
 
-/** Signatures of a range, and the first place where the marker can be read. */
-export async function scanRange(path: string, start: number, size: number): Promise<string[]> {
+/** The signatures in a byte range of a file, and the first marker. */
+async function scanRange(path: string, start: number, size: number): Promise<string[]> {
   const file = await open(path, "r");
   try {
     const findings: string[] = [];

@@ -1,18 +1,20 @@
 import { type FileHandle, open, readFile } from "node:fs/promises";
+import { parameterValues } from "../codecs/cmdline.js";
 import { newc } from "../codecs/cpio.js";
 import { readPe } from "../codecs/pe.js";
 import { HalError } from "../lib/errors.js";
-import { findTool, missingTool } from "../lib/tools.js";
 import { Gpt } from "./gpt.js";
+import { appendArchive, staticBusybox } from "./probe.js";
 
-export const pcrCount = 24;
+/** How many PCRs each bank of a PC Client TPM has (TCG PC Client Platform TPM Profile). */
+export const PCR_COUNT = 24;
 
 /**
- * The first process of the guest: prints every PCR and the event log to the second serial port and powers off. It takes the place of the
- * image's own, so that nothing extends a PCR after the kernel did. The kernel must have built in: the TPM driver (CONFIG_TCG_TIS or
- * CONFIG_TCG_CRB), CONFIG_SECURITYFS, two 8250 serial ports, CONFIG_DEVTMPFS.
+ * The first process of the guest: prints every PCR and the event log to the second serial port and powers off. It replaces the init of the
+ * image, so that nothing extends a PCR after the kernel. The kernel needs these drivers built in: TPM (CONFIG_TCG_TIS or CONFIG_TCG_CRB),
+ * CONFIG_SECURITYFS, two 8250 serial ports, CONFIG_DEVTMPFS.
  */
-const probe = `#!/hal-tpm/busybox sh
+const tpmProbeScript = `#!/hal-tpm/busybox sh
 export PATH=/hal-tpm
 /hal-tpm/busybox --install -s /hal-tpm
 mkdir -p /proc /sys /dev
@@ -22,10 +24,10 @@ mount -t devtmpfs dev /dev
 mount -t securityfs sec /sys/kernel/security
 stty -F /dev/ttyS1 raw -echo
 {
-  echo # OVMF's own console output is on this port too
+  echo # OVMF also writes to this port
   for bank in /sys/class/tpm/tpm0/pcr-*; do
     n=0
-    while [ $n -lt ${pcrCount} ]; do
+    while [ $n -lt ${PCR_COUNT} ]; do
       echo "pcr \${bank##*-} $n $(cat $bank/$n)"
       n=$((n + 1))
     done
@@ -37,63 +39,67 @@ stty -F /dev/ttyS1 raw -echo
 poweroff -f
 `;
 
-async function archive(cmdline: string): Promise<Buffer> {
-  const busybox = await findTool("busybox");
-  if (busybox === undefined) throw missingTool("busybox");
-  const init = /(?:^| )rdinit=\/?(\S+)/.exec(cmdline)?.[1] ?? "init";
+/** @param cmdline names the first process of the image, which the archive replaces */
+async function tpmProbeArchive(cmdline: string): Promise<Buffer> {
+  const init = (parameterValues(cmdline, "rdinit").at(-1) ?? "/init").replace(/^\/+/, "");
   return newc([
     { path: "hal-tpm", mode: 0o040755 },
-    { path: "hal-tpm/busybox", mode: 0o100755, content: await readFile(busybox) },
-    { path: init, mode: 0o100755, content: Buffer.from(probe) },
+    { path: "hal-tpm/busybox", mode: 0o100755, content: await readFile(await staticBusybox()) },
+    { path: init, mode: 0o100755, content: Buffer.from(tpmProbeScript) },
   ]);
 }
 
 /**
- * An initrd with the probe appended (Linux Documentation/driver-api/early-userspace/buffer-format.rst: a later archive's files replace an
- * earlier's). The command line stays as it is; the initrd's digest does not, so predict for the initrd that is returned.
+ * An initrd with the TPM probe appended. The command line stays the same, but the digest of the initrd changes: predict the measurements
+ * of the returned initrd.
  */
-export async function withTpmProbe(initrd: Uint8Array, cmdline: string): Promise<Buffer> {
-  return Buffer.concat([initrd, Buffer.alloc((4 - (initrd.length % 4)) % 4), await archive(cmdline)]);
+export async function initrdWithTpmProbe(initrd: Uint8Array, cmdline: string): Promise<Buffer> {
+  return appendArchive(initrd, await tpmProbeArchive(cmdline));
 }
 
 /**
- * A unified kernel image with the probe in the place of its initrd and zeros after it: every header and every other section stays where
- * and what it is, so the image still fits where it lies on a disk. Predict for the image that is returned.
+ * A unified kernel image whose section .initrd contains the TPM probe, padded with zeros, instead of the initrd. Headers, other sections
+ * and size stay the same, so the image fits in the same place on a disk. Predict the measurements of the returned image.
+ * @throws HalError "input" when the section is smaller than the probe
  */
 export async function ukiWithTpmProbe(uki: Uint8Array, file: string, cmdline: string): Promise<Buffer> {
   const section = readPe(uki, file).sections.find(({ name }) => name === ".initrd");
-  const bytes = await archive(cmdline);
+  const bytes = await tpmProbeArchive(cmdline);
   if (section === undefined || Math.min(section.size, section.virtualSize) < bytes.length)
-    throw new HalError("input", `its section .initrd has no room for a probe of ${bytes.length} bytes`, { at: { file } });
+    throw new HalError("input", `the section .initrd is smaller than the TPM probe (${bytes.length} bytes)`, { at: { file } });
   const copy = Buffer.from(uki);
   copy.fill(0, section.offset, section.offset + section.size);
   copy.set(bytes, section.offset);
   return copy;
 }
 
-const sector = 512;
+const SECTOR = 512;
 
-/** Replaces a file by another of its size where it lies, in one piece, on the EFI system partition of a disk. */
+/**
+ * Overwrites a file on the EFI system partition of a disk, in place, with bytes of the same length.
+ * @throws HalError "check" when the partition does not contain the file in consecutive sectors
+ */
 export async function replaceOnDisk(disk: string, original: Uint8Array, replacement: Uint8Array): Promise<void> {
   const handle = await open(disk, "r+");
   try {
-    const at = await find(handle, disk, original);
+    const at = await findOnEsp(handle, disk, original);
     if (at === undefined)
-      throw new HalError("check", "its EFI system partition does not have boot.efi in one piece", { at: { file: disk } });
+      throw new HalError("check", "the EFI system partition does not contain boot.efi in consecutive sectors", { at: { file: disk } });
     await handle.write(replacement, 0, replacement.length, at);
   } finally {
     await handle.close();
   }
 }
 
-async function find(handle: FileHandle, disk: string, wanted: Uint8Array): Promise<number | undefined> {
+/** The byte offset of a file on the disk. */
+async function findOnEsp(handle: FileHandle, disk: string, wanted: Uint8Array): Promise<number | undefined> {
   const esp = (await Gpt.read(handle, disk)).entries().find(({ name }) => name === "esp");
   const end = esp === undefined ? 0 : esp.start + esp.size - wanted.length;
-  const first = Buffer.alloc(sector);
+  const first = Buffer.alloc(SECTOR);
   const content = Buffer.alloc(wanted.length);
-  for (let at = esp?.start ?? 0; at <= end; at += sector) {
-    await handle.read(first, 0, sector, at);
-    if (Buffer.compare(first, wanted.subarray(0, sector)) !== 0) continue;
+  for (let at = esp?.start ?? 0; at <= end; at += SECTOR) {
+    await handle.read(first, 0, SECTOR, at);
+    if (Buffer.compare(first, wanted.subarray(0, SECTOR)) !== 0) continue;
     await handle.read(content, 0, content.length, at);
     if (Buffer.compare(content, wanted) === 0) return at;
   }

@@ -5,7 +5,7 @@ import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { newc } from "../../src/codecs/cpio.js";
 import { runCommand } from "../../src/lib/tools.js";
-import { withProbe } from "../../src/prove/probe.js";
+import { appendArchive } from "../../src/prove/probe.js";
 
 let dir = "";
 beforeAll(async () => {
@@ -31,7 +31,7 @@ test("an appended archive begins at a multiple of 4, whatever the initrd's lengt
   const archive = newc([{ path: "a", mode: 0o100644 }]);
   for (const text of ["", "x", "xy", "xyz", "wxyz"]) {
     const initrd = gzipSync(Buffer.from(text));
-    const whole = withProbe(initrd, archive);
+    const whole = appendArchive(initrd, archive);
     expect(whole.subarray(0, initrd.length).equals(initrd)).toBe(true);
     expect(whole.indexOf("070701") % 4).toBe(0);
     expect(whole.subarray(whole.length - archive.length).equals(archive)).toBe(true);

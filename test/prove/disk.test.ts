@@ -3,11 +3,12 @@ import { mkdir, mkdtemp, open, readFile, rm, truncate, writeFile } from "node:fs
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { BLOCK } from "../../src/codecs/verity.js";
 import { findTool, runCommand } from "../../src/lib/tools.js";
 import { DamagedDisk } from "../../src/prove/damage.js";
 import { foreignLuks2 } from "../../src/prove/foreign-luks2.js";
 import { Gpt } from "../../src/prove/gpt.js";
-import { BLOCK, fileBlock, hashBlock, rootInodeBlock } from "../../src/prove/locate-blocks.js";
+import { fileBlock, hashBlock, rootInodeBlock } from "../../src/prove/locate-blocks.js";
 import { MARKER } from "../../src/prove/probe.js";
 import { scanDisk } from "../../src/prove/scan-disk.js";
 
@@ -38,26 +39,26 @@ async function fresh(name: string): Promise<DamagedDisk> {
 const sfdisk = async (): Promise<string> => (await runCommand({ tool: "sfdisk", args: ["--dump", disk] })).stdout;
 
 describe("partition table", () => {
-  test("is read as sfdisk wrote it", async () => {
-    const victim = await fresh("read.img");
-    expect(await victim.partition("rw")).toEqual({ index: 2, uuid: RW_UUID, name: "rw", start: 4 * MIB, size: 8 * MIB });
+  test("is read as sfdisk writes it", async () => {
+    const damaged = await fresh("read.img");
+    expect(await damaged.partition("rw")).toEqual({ index: 2, uuid: RW_UUID, name: "rw", start: 4 * MIB, size: 8 * MIB });
   });
 
-  test("after a change both copies are valid for sfdisk", async () => {
-    const victim = await fresh("edit.img");
-    await victim.editTable((gpt, find) => gpt.edit(find("rw").index, (entry) => entry.fill(0)));
+  test("has two copies that sfdisk accepts after a change", async () => {
+    const damaged = await fresh("edit.img");
+    await damaged.editTable((gpt, find) => gpt.edit(find("rw").index, (entry) => entry.fill(0)));
     const { stderr } = await runCommand({ tool: "sfdisk", args: ["--verify", disk] });
     expect(stderr).toBe("");
     expect(await sfdisk()).not.toContain(RW_UUID.toUpperCase());
-    // The backup alone says the same.
-    await victim.wipePrimaryTable();
+    // Without the primary table, sfdisk reads the same from the backup.
+    await damaged.wipePrimaryTable();
     const backup = await runCommand({ tool: "sfdisk", args: ["--dump", disk] });
     expect(backup.stderr).toContain("primary GPT table is corrupt");
     expect(backup.stdout).not.toContain(RW_UUID.toUpperCase());
     expect(backup.stdout).toContain('name="swap"');
   });
 
-  test("no table, no crash", async () => {
+  test("is refused if it has no signature", async () => {
     disk = join(dir, "none.img");
     await writeFile(disk, Buffer.alloc(MIB));
     const file = await open(disk);
@@ -66,44 +67,44 @@ describe("partition table", () => {
   });
 });
 
-test("flipping a bit changes one bit, twice changes nothing", async () => {
-  const victim = await fresh("flip.img");
+test("flipping a bit changes one bit, and flipping it again restores it", async () => {
+  const damaged = await fresh("flip.img");
   const before = await readFile(disk);
-  await victim.flip("verity", 17);
+  await damaged.flip("verity", 17);
   const after = await readFile(disk);
   expect([...after.keys()].filter((index) => after[index] !== before[index])).toEqual([3 * MIB + 17]);
-  await victim.flip("verity", 17);
+  await damaged.flip("verity", 17);
   expect((await readFile(disk)).equals(before)).toBe(true);
 });
 
-describe("what a disk gives away", () => {
-  test("nothing, when it is ciphertext", async () => {
-    const victim = await fresh("clean.img");
+describe("the scan of a disk", () => {
+  test("finds nothing in ciphertext", async () => {
+    const damaged = await fresh("clean.img");
     const noise = createHash("sha512").update("noise").digest();
-    await victim.write("rw", 0, Buffer.concat(Array.from({ length: 4096 }, () => noise)));
+    await damaged.write("rw", 0, Buffer.concat(Array.from({ length: 4096 }, () => noise)));
     expect(await scanDisk(disk)).toEqual({ rw: [], swap: [] });
   });
 
-  test.each([0, 4 * MIB - 20, 8 * MIB - MARKER.length])("the marker at %i of the rw partition", async (offset) => {
-    const victim = await fresh("marker.img");
-    await victim.write("rw", offset, Buffer.from(MARKER));
+  test.each([0, 4 * MIB - 20, 8 * MIB - MARKER.length])("finds the marker at byte %i of the rw partition", async (offset) => {
+    const damaged = await fresh("marker.img");
+    await damaged.write("rw", offset, Buffer.from(MARKER));
     expect(await scanDisk(disk)).toEqual({ rw: [`marker at 0x${offset.toString(16)}`], swap: [] });
   });
 
-  test("not what lies beyond the partition", async () => {
-    const victim = await fresh("beyond.img");
-    await victim.write("swap", 0, Buffer.from(MARKER));
+  test("stops at the end of a partition", async () => {
+    const damaged = await fresh("beyond.img");
+    await damaged.write("swap", 0, Buffer.from(MARKER));
     expect(await scanDisk(disk)).toEqual({ rw: [], swap: ["marker at 0x0"] });
   });
 
-  test("headers of LUKS, ext4 and swap", async () => {
-    const victim = await fresh("headers.img");
-    await victim.write("rw", 0, foreignLuks2());
+  test("finds headers of LUKS, ext4 and swap", async () => {
+    const damaged = await fresh("headers.img");
+    await damaged.write("rw", 0, foreignLuks2());
     await runCommand({ tool: "mkswap", args: [join(dir, "swap")] }).catch(() => {});
-    await victim.write("swap", 4086, Buffer.from("SWAPSPACE2"));
+    await damaged.write("swap", 4086, Buffer.from("SWAPSPACE2"));
     expect(await scanDisk(disk)).toEqual({ rw: ["luks"], swap: ["swap"] });
-    await victim.write("rw", 0, Buffer.alloc(MIB));
-    await victim.write("rw", 0x438, Buffer.from([0x53, 0xef]));
+    await damaged.write("rw", 0, Buffer.alloc(MIB));
+    await damaged.write("rw", 0x438, Buffer.from([0x53, 0xef]));
     expect((await scanDisk(disk)).rw).toEqual(["ext4"]);
   });
 });
@@ -111,7 +112,7 @@ describe("what a disk gives away", () => {
 const veritysetup = (await findTool("veritysetup")) !== undefined;
 const cryptsetup = (await findTool("cryptsetup")) !== undefined;
 
-test("cryptsetup takes the foreign LUKS2 header for a real one with a null cipher", async ({ skip }) => {
+test("cryptsetup accepts the foreign LUKS2 header, with a null cipher", async ({ skip }) => {
   skip(!cryptsetup, "cryptsetup is not installed");
   const image = join(dir, "luks.img");
   await writeFile(image, foreignLuks2());
@@ -121,7 +122,7 @@ test("cryptsetup takes the foreign LUKS2 header for a real one with a null ciphe
   expect(stdout).toMatch(/0: luks2\n(.*\n)*?\s+Cipher:\s+cipher_null-ecb/);
 });
 
-describe("places in a verified root", () => {
+describe("blocks of a verified root", () => {
   const image = (): string => join(dir, "root.ext4");
   const content = Buffer.alloc(3 * BLOCK, "init");
 
@@ -134,7 +135,7 @@ describe("places in a verified root", () => {
     await runCommand({ tool: "mke2fs", args: ["-q", "-t", "ext4", "-b", String(BLOCK), "-d", tree, image(), "80M"] });
   });
 
-  test("the first block of a program, through symbolic links", async () => {
+  test("the first block of a program behind symbolic links", async () => {
     const block = await fileBlock(image(), "/sbin/init");
     const bytes = (await readFile(image())).subarray(block * BLOCK, (block + 1) * BLOCK);
     expect(bytes.equals(content.subarray(0, BLOCK))).toBe(true);
@@ -146,7 +147,7 @@ describe("places in a verified root", () => {
     expect((await readFile(image())).readUInt16LE(block * BLOCK + 256)).toBe(0o40755);
   });
 
-  test("the hash of a block, where veritysetup put it", async ({ skip }) => {
+  test("the hash of a block is where veritysetup writes it", async ({ skip }) => {
     skip(!veritysetup, "veritysetup is not installed");
     const tree = join(dir, "root.verity");
     const salt = "ab".repeat(32);

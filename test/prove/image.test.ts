@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { canonicalJson } from "../../src/lib/digest.js";
-import { readSubject } from "../../src/prove/image.js";
-import { inScratch } from "../../src/prove/prove.js";
+import { withScratchDir } from "../../src/prove/boot-config.js";
+import { readImage } from "../../src/prove/image.js";
 import { resolve } from "../../src/resolve/resolve.js";
 import { manifestOf } from "../bundle/manifest-fixture.js";
 import { artifacts, launchOf } from "../launch/fixture.js";
@@ -13,20 +13,20 @@ import { artifacts, launchOf } from "../launch/fixture.js";
 let dir = "";
 const at = (name: string): string => join(dir, name);
 beforeAll(async () => {
-  dir = await mkdtemp(join(tmpdir(), "hal-subject-"));
+  dir = await mkdtemp(join(tmpdir(), "hal-image-"));
 });
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
-test("an image on a medium that cannot be written is proved elsewhere", async () => {
-  const scratch = await inScratch("/proc/1/image", async (path) => path);
+test("the scratch directory is next to the image, or in the temporary directory if that place is not writable", async () => {
+  const scratch = await withScratchDir("/proc/1/image", async (path) => path);
   expect(dirname(scratch)).toBe(tmpdir());
   expect(existsSync(scratch)).toBe(false);
-  expect(dirname(await inScratch(at("image"), async (path) => path))).toBe(dir);
+  expect(dirname(await withScratchDir(at("image"), async (path) => path))).toBe(dir);
 });
 
-test("half an output directory is told by the file that it lacks, before anything boots", async () => {
+test("an incomplete output directory is refused with the name of the missing file", async () => {
   const lacks = async (file: string) =>
-    expect(readSubject(dir)).rejects.toMatchObject({ kind: "input", at: { file: at(file) }, remedy: expect.any(String) });
+    expect(readImage(dir)).rejects.toMatchObject({ kind: "input", at: { file: at(file) }, remedy: expect.any(String) });
   await lacks("manifest.json");
   const { layout, profile } = await resolve("dev");
   const manifest = manifestOf({
@@ -40,5 +40,5 @@ test("half an output directory is told by the file that it lacks, before anythin
     await lacks(file);
     await writeFile(at(file), "");
   }
-  expect((await readSubject(dir)).promises.name).toBe("dev");
+  expect((await readImage(dir)).promises.name).toBe("dev");
 });

@@ -21,8 +21,8 @@ const uki = (initrd: number) =>
     { name: ".linux", data: randomBytes(1000) },
   ]);
 
-describe("a unified kernel image with the probe", () => {
-  test("differs in its section .initrd alone", async () => {
+describe("a unified kernel image with the TPM probe", () => {
+  test("differs only in its section .initrd", async () => {
     const original = uki(4 << 20);
     const probed = await ukiWithTpmProbe(original, "boot.efi", "quiet");
     const section = readPe(probed, "boot.efi").sections.find(({ name }) => name === ".initrd");
@@ -33,8 +33,8 @@ describe("a unified kernel image with the probe", () => {
     expect(probed.equals(original)).toBe(true);
   });
 
-  test("is refused where the probe has no room", async () => {
-    await expect(ukiWithTpmProbe(uki(4096), "boot.efi", "quiet")).rejects.toThrow(/section .initrd has no room/);
+  test("is refused if the section is smaller than the probe", async () => {
+    await expect(ukiWithTpmProbe(uki(4096), "boot.efi", "quiet")).rejects.toThrow(/section .initrd is smaller/);
   });
 });
 
@@ -49,14 +49,14 @@ describe("a file on the EFI system partition", () => {
     await truncate(file, 8 << 20);
     await execa("sfdisk", [file], { input: `label: gpt\nstart=2048, size=8192, name=${partition}\n` });
     const written = await open(file, "r+");
-    // A look-alike that begins the same comes first.
+    // Another file with the same start comes first.
     await written.write(content, 0, 1024, 1 << 20);
     await written.write(content, 0, content.length, at);
     await written.close();
     return file;
   }
 
-  test("is replaced where it lies, and nothing else", async () => {
+  test("is overwritten in place, and nothing else changes", async () => {
     const file = await disk("esp.img", "esp");
     const before = await readFile(file);
     const replacement = randomBytes(content.length);
@@ -66,10 +66,10 @@ describe("a file on the EFI system partition", () => {
   });
 
   test.each([
-    ["another file", "esp", () => randomBytes(1000)],
+    ["a partition without the file", "esp", () => randomBytes(1000)],
     ["another partition", "root", () => content],
-    ["a file larger than the partition", "esp", () => Buffer.alloc(16 << 20)],
-  ])("is missed, and nothing changes: %s", async (_, partition, wanted) => {
+    ["a partition smaller than the file", "esp", () => Buffer.alloc(16 << 20)],
+  ])("is not found in %s, and nothing changes", async (_, partition, wanted) => {
     const file = await disk("other.img", partition);
     const before = await readFile(file);
     await expect(replaceOnDisk(file, wanted(), wanted())).rejects.toMatchObject({ kind: "check" });
