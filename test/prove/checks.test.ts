@@ -8,27 +8,12 @@ import { evaluate } from "../../src/prove/checks/index.js";
 import { consoleOutput } from "../../src/prove/console.js";
 import { figuresOf, listeners, mountAt, parseFacts } from "../../src/prove/facts.js";
 import type { ImagePromises } from "../../src/prove/image.js";
+import { hardenedLayout as layout, hardenedPromises as promises } from "./promises.js";
 
 // The probe's report of a boot of profile dev, debian backend.
 const recorded = await readFile(join(import.meta.dirname, "recorded/busybox.txt"), "utf8");
 const roothash = /roothash=([0-9a-f]{64})/.exec(recorded)?.[1] ?? "";
 
-const layout: Layout = {
-  apiVersion: "hal/v1",
-  kind: "Layout",
-  name: "hardened",
-  description: "x",
-  root: { type: "verity", size: "256M" },
-  compression: "zstd",
-  rw: { size: "256M", integrity: "hmac-sha256", mount: "/rw", binds: ["/var"] },
-  swap: { size: "64M" },
-  tmpfs: [
-    { path: "/tmp", size: "25%", mode: "1777", exec: false, noswap: false },
-    { path: "/run/exec", size: "50%", mode: "0700", exec: true, noswap: true },
-  ],
-  cmdline: [],
-};
-const promises: ImagePromises = { name: "dev", debug: false, init: "busybox", ssh: false, layout, ports: [7002] };
 const silent = "\x1bc\x1b[?7l\x1b[2J\x1b[0mSeaBIOS (version 1.16.2)\r\nBooting from ROM...\r\n\x1bc\x1b[?7l\x1b[2J";
 
 function evidence(text = recorded, change: Partial<Evidence> = {}): Evidence {
