@@ -116,7 +116,7 @@ export function program(interruption: () => AbortSignal): Command {
 
   hal
     .command("run")
-    .description("boot a built image, or print how")
+    .description("boot a built image, or print the command that boots it")
     .argument("<dir>", "image directory of a build, such as out/sev-snp")
     .option("--print", "print the command instead of running it", false)
     .addOption(
@@ -134,27 +134,27 @@ export function program(interruption: () => AbortSignal): Command {
 
   hal
     .command("test")
-    .description("boot proof: boots the artifacts and checks from inside what the layout promises")
+    .description("boot an image and check from inside the guest what its layout promises")
     .argument("<dir>", "image directory of a build, such as out/sev-snp")
-    .option("--hostile", "boot damaged copies: each must power off without running anything", false)
+    .option("--hostile", "boot damaged copies instead: the guest must never use damaged data", false)
     .addOption(new Option("--case <name>", "with --hostile: only this case; again for more").argParser(append).default([]))
-    .option("--tpm", "boot with OVMF and a TPM: every predicted PCR must be what the TPM holds", false)
-    .addOption(new Option("--boot <boot>", "with --tpm: start the disk's unified kernel image by -kernel instead").choices(["uki-kernel"]))
-    .option("--save <dir>", "with --tpm: keep the event log, the PCRs and what booted")
+    .option("--tpm", "boot with OVMF and a TPM instead: the TPM must have every predicted PCR value", false)
+    .addOption(new Option("--boot <boot>", "with --tpm: start the unified kernel image of the disk with -kernel").choices(["uki-kernel"]))
+    .option("--save <dir>", "with --tpm: save the event log, the PCRs and the file with the TPM probe")
     .addOption(new Option("--accel <accel>", "acceleration").choices(["auto", "kvm", "tcg"]).default("auto"))
     .addOption(json())
     .action(async (dir, options) => (await import("./commands/test.js")).test(dir, { ...options, signal: interruption() }));
 
   hal
     .command("verify")
-    .description("recompute everything that an image directory says of itself")
+    .description("recompute every claim of an image directory: digests, root hash, launch command, measurements")
     .argument("<dir>", "image directory of a build, such as out/sev-snp")
     .option("--eventlog <file>", "compare a TCG2 or CCEL event log with the prediction")
-    .option("--registers <file>", "with --eventlog: the reported values; the log must yield them")
-    .addOption(new Option("--platform <platform>", "with --eventlog: none for a machine without the TEE").choices(["none"]))
-    .option("--initrd <file>", "with --eventlog: the initrd, where it is not the image's")
-    .option("--uki <file>", "with --eventlog: the unified kernel image, where it is not the image's")
-    .option("--memory <size>", "with --eventlog: RAM, where it is not the profile's")
+    .option("--registers <file>", "with --eventlog: a file with the reported values; the log must replay to them")
+    .addOption(new Option("--platform <platform>", "with --eventlog: none, if the machine has no TEE").choices(["none"]))
+    .option("--initrd <file>", "with --eventlog: the initrd, if it is not the image's")
+    .option("--uki <file>", "with --eventlog: the unified kernel image, if it is not the image's")
+    .option("--memory <size>", "with --eventlog: RAM, if it is not the profile's")
     .option("--qemu-version <version>", "with --eventlog: QEMU release")
     .option("--firmware-version <version>", "with --eventlog: edk2 release")
     .addOption(json())

@@ -98,7 +98,7 @@ async function bootIn(dir: string, config: BootConfig): Promise<BootRecord> {
       cmdline: config.cmdline,
       ...(config.initrd === undefined ? {} : { initrd: at("initrd") }),
       shares: Object.fromEntries(shares.map(({ tag }) => [tag, at("share")])),
-      serials: [],
+      consoles: false,
       extra: [
         ...serialPort("console", 0, dir),
         ...serialPort("probe", 1, dir),
