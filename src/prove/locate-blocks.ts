@@ -3,7 +3,8 @@ import { BLOCK } from "../codecs/verity.js";
 import { HalError } from "../lib/errors.js";
 import { runCommand } from "../lib/tools.js";
 
-const HASHES_PER_BLOCK = BLOCK / 32;
+const HASH_SIZE = 32;
+const HASHES_PER_BLOCK = BLOCK / HASH_SIZE;
 
 /**
  * The number of the first data block of a file in an ext4 image. Follows symbolic links.
@@ -25,17 +26,17 @@ export async function rootInodeBlock(image: string): Promise<number> {
 }
 
 /**
- * The number of the block of rootfs.verity that contains the hash of a data block. The superblock comes first, then the levels of the hash
- * tree from the top (Linux Documentation/admin-guide/device-mapper/verity.rst, "Hash Tree").
+ * The byte offset of a data block's hash in rootfs.verity. The superblock comes first, then the levels of the hash tree from the top (Linux
+ * Documentation/admin-guide/device-mapper/verity.rst, "Hash Tree").
  */
-export function hashBlock(dataBlocks: number, dataBlock: number): number {
+export function hashOffset(dataBlocks: number, dataBlock: number): number {
   const levels: number[] = [];
   for (let count = dataBlocks; count > 1; ) {
     count = Math.ceil(count / HASHES_PER_BLOCK);
     levels.push(count);
   }
   const above = levels.slice(1).reduce((sum, count) => sum + count, 0);
-  return 1 + above + Math.floor(dataBlock / HASHES_PER_BLOCK);
+  return (1 + above) * BLOCK + dataBlock * HASH_SIZE;
 }
 
 async function followLinks(image: string, path: string): Promise<string> {

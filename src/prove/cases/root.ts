@@ -1,6 +1,6 @@
 import { BLOCK } from "../../codecs/verity.js";
 import type { DamagedDisk } from "../damage.js";
-import { fileBlock, hashBlock, rootInodeBlock } from "../locate-blocks.js";
+import { fileBlock, hashOffset, rootInodeBlock } from "../locate-blocks.js";
 import { type Damage, type HostileCase, INIT, rootImage } from "./case.js";
 
 const EXT4_SUPERBLOCK = 1024;
@@ -8,7 +8,6 @@ const EXT4_SUPERBLOCK = 1024;
 const EXT4_VOLUME_NAME = 0x78;
 /** Offset of the salt in a dm-verity superblock (cryptsetup lib/verity/verity.c, struct verity_sb). */
 const VERITY_SALT = 88;
-const HASH_SIZE = 32;
 
 async function flipRoot(disk: DamagedDisk, block: number): Promise<Damage> {
   await disk.flip("root", block * BLOCK + 17);
@@ -54,7 +53,7 @@ export const rootCases: readonly HostileCase[] = [
     damage: async (image, disk) => {
       const block = await fileBlock(rootImage(image), INIT);
       const { size } = await disk.partition("root");
-      await disk.flip("verity", hashBlock(size / BLOCK, block) * BLOCK + (block % (BLOCK / HASH_SIZE)) * HASH_SIZE);
+      await disk.flip("verity", hashOffset(size / BLOCK, block));
       return {};
     },
   },
