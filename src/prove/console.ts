@@ -1,8 +1,17 @@
-/** Typed on the console of a damaged image to find a shell: keys that interrupt, a login, and a sum that only a shell computes. */
-export const KEYSTROKES = ["\n", "\x03", "\x04", "\x1a", "root\n", "\n", "echo hal-shell-$((6*7))\n", "\x1b\n"];
+/** A command that prints `SHELL_ANSWER`; its echo on a terminal does not contain the answer. */
+const SHELL_COMMAND = "echo hal-shell-$((6*7))\n";
 
-/** On the console only if a shell ran one of `KEYSTROKES`. */
+/** On the console only if a shell ran `SHELL_COMMAND`. */
 export const SHELL_ANSWER = "hal-shell-42";
+
+/**
+ * Typed again and again on the console of a damaged image to find a shell: keys that interrupt, a login without a password, and the command.
+ * Ctrl-D comes last, because a shell that reads it first ends without an answer.
+ */
+export const KEYSTROKES = [
+  ...["\n", SHELL_COMMAND, "\x03", SHELL_COMMAND, "\x1b\n", SHELL_COMMAND],
+  ...["root\n", "\n", SHELL_COMMAND, "\x1a", SHELL_COMMAND, "\x04"],
+];
 
 /** ECMA-48 control sequences and single escapes. */
 const CONTROL_SEQUENCE = new RegExp(`${String.fromCharCode(0x1b)}(\\[[0-9;?]*[a-zA-Z]|[a-zA-Z])`, "g");
