@@ -27,7 +27,12 @@ mount -t ext4 /dev/sda3 /sysroot/rw
 busybox mkswap /dev/sda4
 busybox swapon /dev/sda4
 echo "root::0:0:99999:7:::" >/sysroot/etc/shadow
-busybox setsid -c busybox chroot /sysroot /bin/sh -i </dev/ttyS0 >/dev/ttyS0 2>&1 &
+echo "weak early boot" >/dev/ttyS0
+# The test types Ctrl-D too, so start a new shell when one ends.
+shells='trap : INT TSTP; while :; do /bin/sh -i; done'
+busybox setsid -c busybox chroot /sysroot /bin/sh -c "$shells" </dev/ttyS0 >/dev/ttyS0 2>&1 &
+# switch_root deletes busybox, so wait until it has started the shell.
+while [ -e /proc/$! ] && ! busybox grep -q '^/bin/sh' /proc/$!/cmdline; do sleep 0.1; done
 mount --move /dev /sysroot/dev
 mount --move /proc /sysroot/proc
 mount --move /sys /sysroot/sys
