@@ -7,8 +7,8 @@ import type { Launch, Manifest } from "../model/generated.js";
 import type { Finding } from "./finding.js";
 
 /**
- * The root hash on a command line: 64 hex digits. Early boot reads the text after the last `roothash=`, quotes and all
- * (templates/board/hal/init.verity.hbs).
+ * The root hash on a command line: 64 hex digits. Early boot (board/hal/init of the external tree) reads the text after the last
+ * `roothash=`, even inside quotes and after `--`.
  * @returns undefined unless `roothash=` occurs exactly once, so that no other reader can find another hash
  */
 export function rootHashOf(cmdline: string): string | undefined {
