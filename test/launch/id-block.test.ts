@@ -157,7 +157,7 @@ describe("hal run --id-key", () => {
   test("is refused together with options that would make it useless", async () => {
     await expect(signed({ withoutTee: true })).rejects.toThrow(/--platform none starts an ordinary machine/);
     const asked = { accel: "auto", print: true, format: "qemu", share: [], signal: new AbortController().signal } as const;
-    await expect(run(dir, { ...asked, authorKey: at("author.pem") })).rejects.toThrow(/--author-key signs the key of an ID block/);
+    await expect(run(dir, { ...asked, authorKey: at("author.pem") })).rejects.toThrow(/--author-key needs --id-key/);
     await expect(run(dir, { ...asked, idKey: at("id.pem"), json: true })).rejects.toThrow(/--json prints launch.json as it is/);
   });
 });
