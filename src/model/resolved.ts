@@ -99,6 +99,6 @@ export interface RenderedFile {
 export interface Rendered {
   /** In path order. */
   readonly files: readonly RenderedFile[];
-  /** Every symbol of the defconfig with the place that asked for it; empty without a defconfig. */
+  /** Every symbol of the defconfig with the location of its request; empty without a defconfig. */
   readonly symbols: readonly SymbolRequest[];
 }

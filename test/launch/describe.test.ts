@@ -142,13 +142,19 @@ describe("launch.json", () => {
   });
 
   test("names the missing artifact", async () => {
-    const resolved = await resolve("dev");
+    const [resolved, nitro] = [await resolve("dev"), await resolve("nitro")];
     expect(() => describeLaunch(resolved, artifacts.hardened.slice(1), "")).toThrow(
       /boots bzImage, and the output directory has no such file/,
     );
     expect(() => describeLaunch(resolved, artifacts.hardened.slice(0, 2), "")).toThrow(
       /boots an initrd, and the output directory has no such file/,
     );
+    expect(() => describeLaunch(nitro, artifacts.hardened, "")).toThrow(/boots an EIF/);
+  });
+
+  test("the platform, and not the name of an artifact, makes an image an enclave", async () => {
+    const eif = { name: "other.eif", size: 1, sha256 };
+    expect(describeLaunch(await resolve("dev"), [...artifacts.hardened, eif], "")).toMatchObject({ boot: "direct" });
   });
 });
 

@@ -110,7 +110,7 @@ async function libvirtErrors(xml: string, schema: string): Promise<string> {
 }
 
 describe("libvirt", () => {
-  // Elements that a release of libvirt does not know yet: which profile needs which.
+  // The definition in libvirt's schema that each profile needs. Old releases of libvirt do not have it.
   const since: Readonly<Record<string, RegExp>> = {
     "sev-snp": /launchSecuritySEVSNP/,
     "sev-snp-ram": /launchSecuritySEVSNP/,
