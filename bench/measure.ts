@@ -12,7 +12,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, s
 import { join, resolve } from "node:path";
 import { readFirmware } from "../src/codecs/ovmf.js";
 import { hashKernel } from "../src/measure/sev/hashes-table.js";
-import { snpLaunchDigest } from "../src/measure/sev/snp.js";
+import { snpLaunchDigest } from "../src/measure/sev/snp-digest.js";
 
 const dirs = process.argv.slice(2).map((dir) => resolve(dir));
 const [first] = dirs;

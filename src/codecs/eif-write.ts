@@ -1,6 +1,6 @@
 import { crc32 } from "node:zlib";
 import { HalError } from "../lib/errors.js";
-import { predictNitro } from "../measure/nitro/nitro.js";
+import { predictNitro } from "../measure/nitro/pcrs.js";
 import { type EifSectionType, eifLayout, sectionTypes } from "./eif.js";
 import { type EifSigner, signEif } from "./eif-signature.js";
 

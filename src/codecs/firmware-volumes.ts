@@ -1,8 +1,8 @@
 import { digestsOf } from "../lib/banks.js";
 import { ByteReader } from "../lib/bytes.js";
 import { HalError } from "../lib/errors.js";
+import { guidBytes, guidText } from "../lib/guid.js";
 import type { BootEvent } from "../measure/events.js";
-import { guidBytes, guidText } from "./guid.js";
 import { decodeLzma } from "./lzma.js";
 import type { Firmware } from "./ovmf.js";
 

@@ -1,8 +1,8 @@
 import { crc32 } from "node:zlib";
 import { digestsOf } from "../lib/banks.js";
 import { ByteReader } from "../lib/bytes.js";
+import { guidText } from "../lib/guid.js";
 import type { BootEvent } from "../measure/events.js";
-import { guidText } from "./guid.js";
 
 const blockSize = 512;
 const headerSize = 92;

@@ -1,6 +1,6 @@
 import { ByteReader } from "../lib/bytes.js";
 import { HalError } from "../lib/errors.js";
-import { guidText } from "./guid.js";
+import { guidText } from "../lib/guid.js";
 
 /** x86 firmware ends at 4 GiB: the reset vector is its last 16 bytes. */
 const fourGiB = 1n << 32n;

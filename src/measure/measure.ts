@@ -7,9 +7,9 @@ const predictors: Readonly<Record<MeasuredPlatform, () => Promise<(inputs: Input
   sev: async () => (await import("./sev/measure-sev.js")).measureSev,
   "sev-es": async () => (await import("./sev/measure-sev.js")).measureSevEs,
   "sev-snp": async () => (await import("./sev/measure-snp.js")).measureSnp,
-  tdx: async () => (await import("./tdx/measure-tdx.js")).measureTdx,
-  vtpm: async () => (await import("./vtpm/measure-vtpm.js")).measureVtpm,
-  nitro: async () => (await import("./nitro/measure-nitro.js")).measureNitro,
+  tdx: async () => (await import("./tdx/index.js")).measureTdx,
+  vtpm: async () => (await import("./vtpm/index.js")).measureVtpm,
+  nitro: async () => (await import("./nitro/index.js")).measureNitro,
 };
 
 /**

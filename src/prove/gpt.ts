@@ -1,7 +1,7 @@
 import type { FileHandle } from "node:fs/promises";
 import { crc32 } from "node:zlib";
-import { guidText } from "../codecs/guid.js";
 import { ByteReader } from "../lib/bytes.js";
+import { guidText } from "../lib/guid.js";
 
 const SECTOR = 512;
 const SIGNATURE = "EFI PART";

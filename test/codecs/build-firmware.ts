@@ -1,4 +1,4 @@
-import { guidBytes } from "../../src/codecs/guid.js";
+import { guidBytes } from "../../src/lib/guid.js";
 import { u16, u32 } from "./integers.js";
 
 /** A section of the SEV metadata as it stands in the file. */

@@ -12,7 +12,7 @@ import { readEifSignature } from "../../src/codecs/eif-signature.js";
 import { type EifContents, writeEif } from "../../src/codecs/eif-write.js";
 import { ByteReader } from "../../src/lib/bytes.js";
 import { measure } from "../../src/measure/measure.js";
-import { predictNitro } from "../../src/measure/nitro/nitro.js";
+import { predictNitro } from "../../src/measure/nitro/pcrs.js";
 import vectors from "../vectors/eif.json" with { type: "json" };
 import { readInput, readSmallInput } from "../vectors/read-input.js";
 import { fuzz } from "./fuzz.js";

@@ -1,12 +1,12 @@
 import { hash } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { firmwareEvents, firmwareVersionIn, secureBootOf, unpackVolumes } from "../../src/codecs/firmware-volumes.js";
-import { guidBytes } from "../../src/codecs/guid.js";
 import { decodeLzma } from "../../src/codecs/lzma.js";
 import { readFirmware } from "../../src/codecs/ovmf.js";
 import { ByteReader } from "../../src/lib/bytes.js";
+import { guidBytes } from "../../src/lib/guid.js";
 import { actions, registerValues } from "../../src/measure/events.js";
-import { predictVtpm } from "../../src/measure/vtpm/vtpm.js";
+import { predictVtpm } from "../../src/measure/vtpm/pcrs.js";
 import vectors from "../vectors/lzma.json" with { type: "json" };
 import { readInput } from "../vectors/read-input.js";
 import vtpm from "../vectors/vtpm.json" with { type: "json" };

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { apResetEip, firmwareGuids, hashesTableGpa, readFirmware } from "../../src/codecs/ovmf.js";
 import { readSevMetadata } from "../../src/codecs/sev-metadata.js";
 import { readTdvfMetadata } from "../../src/codecs/tdvf.js";
-import { snpLaunchDigest } from "../../src/measure/sev/snp.js";
+import { snpLaunchDigest } from "../../src/measure/sev/snp-digest.js";
 import { mrtd } from "../../src/measure/tdx/mrtd.js";
 import vectors from "../vectors/mrtd.json" with { type: "json" };
 import { readInput } from "../vectors/read-input.js";

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { readIgvm } from "../../src/codecs/igvm.js";
-import { igvmSnpLaunchDigest } from "../../src/measure/sev/igvm-snp.js";
+import { igvmSnpLaunchDigest } from "../../src/measure/sev/igvm-digest.js";
 import { buildIgvm, type RawHeader, raw, withChecksum } from "../codecs/build-igvm.js";
 import { fuzz } from "../codecs/fuzz.js";
 import { mutate } from "../codecs/mutate.js";

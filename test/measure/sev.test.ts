@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { guidBytes } from "../../src/codecs/guid.js";
 import { type Firmware, readFirmware } from "../../src/codecs/ovmf.js";
+import { guidBytes } from "../../src/lib/guid.js";
 import { hashKernel, type KernelHashes } from "../../src/measure/sev/hashes-table.js";
-import { sevEsLaunchDigest, sevLaunchDigest } from "../../src/measure/sev/sev.js";
-import { snpLaunchDigest } from "../../src/measure/sev/snp.js";
+import { sevEsLaunchDigest, sevLaunchDigest } from "../../src/measure/sev/sev-digest.js";
+import { snpLaunchDigest } from "../../src/measure/sev/snp-digest.js";
 import { buildFirmware } from "../codecs/build-firmware.js";
 import { readInput } from "../vectors/read-input.js";
 import real from "../vectors/sev-firmware.json" with { type: "json" };

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { readFirmware } from "../../src/codecs/ovmf.js";
 import { hashKernel } from "../../src/measure/sev/hashes-table.js";
-import { snpLaunchDigest } from "../../src/measure/sev/snp.js";
+import { snpLaunchDigest } from "../../src/measure/sev/snp-digest.js";
 import { buildFirmware, sevSections } from "../codecs/build-firmware.js";
 import { readInput } from "../vectors/read-input.js";
 import vectors from "../vectors/snp.json" with { type: "json" };

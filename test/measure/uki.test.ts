@@ -2,7 +2,7 @@ import { hash } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { readUki, stubEvents, stubInitrd } from "../../src/codecs/uki.js";
 import { ByteReader } from "../../src/lib/bytes.js";
-import { predictVtpm } from "../../src/measure/vtpm/vtpm.js";
+import { predictVtpm } from "../../src/measure/vtpm/pcrs.js";
 import { type BuiltSection, buildPe, optionalOffset, peOffset, tableOffset } from "../codecs/build-pe.js";
 import { fuzz } from "../codecs/fuzz.js";
 import { mutate } from "../codecs/mutate.js";

@@ -5,7 +5,7 @@ import { digestsOf } from "../../src/lib/banks.js";
 import { HalError } from "../../src/lib/errors.js";
 import { parseVersion } from "../../src/lib/versions.js";
 import { authenticode } from "../../src/measure/vtpm/authenticode.js";
-import { predictVtpm, type VtpmBoot } from "../../src/measure/vtpm/vtpm.js";
+import { predictVtpm, type VtpmBoot } from "../../src/measure/vtpm/pcrs.js";
 import { buildLinux, buildPe } from "../codecs/build-pe.js";
 import { readInput } from "../vectors/read-input.js";
 import vectors from "../vectors/vtpm.json" with { type: "json" };

@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import { cmdlineBytesWithNul } from "../../codecs/cmdline.js";
-import { guidBytes } from "../../codecs/guid.js";
+import { guidBytes } from "../../lib/guid.js";
 
 /** SHA-256 of what direct kernel boot hands to the firmware. */
 export interface KernelHashes {

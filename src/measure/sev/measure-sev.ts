@@ -1,6 +1,6 @@
 import type { Inputs, Prediction } from "../request.js";
-import { launchDigests } from "./launch-digest.js";
-import { sevEsLaunchDigest, sevLaunchDigest } from "./sev.js";
+import { launchDigests } from "./index.js";
+import { sevEsLaunchDigest, sevLaunchDigest } from "./sev-digest.js";
 
 export function measureSev(inputs: Inputs): Promise<Prediction> {
   return launchDigests({ platform: "sev", bank: "sha256", digest: sevLaunchDigest }, inputs);

@@ -1,7 +1,7 @@
 import { sha256 } from "../../lib/digest.js";
 import { type ExplainedValue, type Inputs, type Prediction, readNamed } from "../request.js";
-import { launchDigests } from "./launch-digest.js";
-import { snpLaunchDigest } from "./snp.js";
+import { launchDigests } from "./index.js";
+import { snpLaunchDigest } from "./snp-digest.js";
 
 export async function measureSnp(inputs: Inputs): Promise<Prediction> {
   const { igvm } = inputs.request;
@@ -11,7 +11,7 @@ export async function measureSnp(inputs: Inputs): Promise<Prediction> {
 
 async function measureIgvm(igvm: string, { request }: Inputs): Promise<Prediction> {
   const { nativeZero, kernel, platforms } = request;
-  const [{ readIgvm }, { igvmSnpLaunchDigest }] = await Promise.all([import("../../codecs/igvm.js"), import("./igvm-snp.js")]);
+  const [{ readIgvm }, { igvmSnpLaunchDigest }] = await Promise.all([import("../../codecs/igvm.js"), import("./igvm-digest.js")]);
   const file = await readNamed(igvm);
   const measured = igvmSnpLaunchDigest(readIgvm(file.bytes, file.file), { nativeZero });
   const value: ExplainedValue = {

@@ -1,6 +1,6 @@
 import type { SecureBoot } from "../../codecs/firmware-volumes.js";
-import { guidBytes } from "../../codecs/guid.js";
 import { digestsOf } from "../../lib/banks.js";
+import { guidBytes } from "../../lib/guid.js";
 import { actions, type BootEvent } from "../events.js";
 
 const globalVariable = "8be4df61-93ca-11d2-aa0d-00e098032b8c";

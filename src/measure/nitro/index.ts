@@ -1,7 +1,7 @@
 import { cmdlineBytes } from "../../codecs/cmdline.js";
 import { readEif } from "../../codecs/eif.js";
 import { type Inputs, maxEnclave, needed, type Prediction, readNamed, registers } from "../request.js";
-import { type NitroImage, predictNitro } from "./nitro.js";
+import { type NitroImage, predictNitro } from "./pcrs.js";
 
 export async function measureNitro(inputs: Inputs): Promise<Prediction> {
   const { eif } = inputs.request;

@@ -4,7 +4,7 @@ import { HalError } from "../../lib/errors.js";
 import { type ExplainedValue, type Inputs, needed, noFirmware, type Prediction, unifiedKernel, type Value } from "../request.js";
 import type { Measured } from "../steps.js";
 import type { KernelHashes } from "./hashes-table.js";
-import type { SevEsLaunch } from "./sev.js";
+import type { SevEsLaunch } from "./sev-digest.js";
 
 /** QEMU looks for it before it takes a file for a kernel (hw/i386/x86-common.c, load_elfboot). */
 const elfMagic = Buffer.from("\x7fELF", "latin1");

@@ -12,7 +12,7 @@ import {
   unknownRelease,
   type Value,
 } from "../request.js";
-import { predictVtpm, type VtpmBoot } from "./vtpm.js";
+import { predictVtpm, type VtpmBoot } from "./pcrs.js";
 
 /** Registers that depend on the firmware file, not only on its release. */
 const ofFirmware: ReadonlySet<string> = new Set(["pcr0", "pcr7"]);
