@@ -1,6 +1,7 @@
 import { createPublicKey, hash, type KeyObject } from "node:crypto";
-import { isP384, signP384 } from "../../lib/ecdsa-p384.js";
+import { signP384 } from "../../lib/ecdsa-p384.js";
 import { HalError } from "../../lib/errors.js";
+import { isP384 } from "../../lib/p384-key.js";
 
 const idBlockVersion = 1;
 /** ECDSA P-384 with SHA-384, and the curve's number in a key structure (AMD SEV-SNP ABI 56860, chapter "Digital Signatures"). */
