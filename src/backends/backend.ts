@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { EifSigner } from "../codecs/eif-signature.js";
+import type { EifSigner } from "../codecs/eif-signer.js";
 import type { FileDigest } from "../lib/digest.js";
 import type { Layers } from "../lib/namespace.js";
 import type { Plan } from "../lib/plan.js";

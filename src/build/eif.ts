@@ -4,12 +4,14 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { isKernel } from "../bundle/documents.js";
 import { binaries, eifName, files, initrdName } from "../bundle/files.js";
-import { type EifSigner, readCertificate, readKey, signingKey } from "../codecs/eif-signature.js";
-import { writeEif } from "../codecs/eif-write.js";
-import { ByteReader } from "../lib/bytes.js";
+import { cmdlineBytes } from "../codecs/cmdline.js";
+import { readNewc, trailerPath } from "../codecs/cpio.js";
+import { type EifSigner, readCertificate, readKey, signingKey } from "../codecs/eif-signer.js";
+import { type EifContents, writeEif } from "../codecs/eif-write.js";
 import { HalError } from "../lib/errors.js";
 import { runCommand } from "../lib/tools.js";
 import { version } from "../lib/version.js";
+import { enclavePcr0 } from "../measure/nitro/pcrs.js";
 import type { Resolved } from "../model/resolved.js";
 import type { Collected } from "./collect.js";
 
@@ -21,7 +23,22 @@ export const MAX_ROOT_BYTES = 2 ** 32 - 1;
 
 /** The ramdisks of a root's archive, not compressed: the boot part, then the application. */
 export function enclaveParts(root: Uint8Array): readonly [Uint8Array, Uint8Array] {
-  return splitArchive(root, (path) => BOOT_PART.test(path));
+  const boot: Uint8Array[] = [];
+  const application: Uint8Array[] = [];
+  for (const { path, bytes } of readNewc(root, binaries.rootArchive)) {
+    const isBoot = BOOT_PART.test(path.replace(/^\.\//, ""));
+    if (isBoot || path === trailerPath) boot.push(bytes);
+    if (!isBoot || path === trailerPath) application.push(bytes);
+  }
+  return [Buffer.concat(boot), Buffer.concat(application)];
+}
+
+/** The parts of an EIF. With a signer, it contains a signature over PCR 0 of its other parts. */
+export async function eifOf(contents: Omit<EifContents, "signature">, signer: EifSigner | undefined): Promise<readonly Uint8Array[]> {
+  if (signer === undefined) return writeEif(contents);
+  const { signEif } = await import("../codecs/eif-signature.js");
+  const pcr0 = enclavePcr0({ ...contents, cmdline: cmdlineBytes(contents.cmdline) });
+  return writeEif({ ...contents, signature: signEif(pcr0, signer) });
 }
 
 /**
@@ -37,21 +54,16 @@ export async function addEif(collected: Collected, resolved: Resolved, signer: E
   await mkdir(work, { recursive: true });
   const ramdisks = [];
   for (const [index, part] of parts.entries()) ramdisks.push(await compress(join(work, `ramdisk${index}`), part, prepared.hostDir));
-  const eif = writeEif({
-    kernel: await readFile(join(dir, files.kernel)),
-    cmdline,
-    ramdisks,
-    metadata: {
-      imageName: resolved.name,
-      imageVersion: String(resolved.profile.sourceDateEpoch),
-      buildTime: resolved.profile.sourceDateEpoch,
-      buildTool: "hal",
-      buildToolVersion: version,
-      operatingSystem: "Linux",
-      kernelVersion: prepared.packages.find(isKernel)?.version ?? resolved.profile.kernel.version,
-    },
-    ...(signer === undefined ? {} : { signer }),
-  });
+  const metadata = {
+    imageName: resolved.name,
+    imageVersion: String(resolved.profile.sourceDateEpoch),
+    buildTime: resolved.profile.sourceDateEpoch,
+    buildTool: "hal",
+    buildToolVersion: version,
+    operatingSystem: "Linux",
+    kernelVersion: prepared.packages.find(isKernel)?.version ?? resolved.profile.kernel.version,
+  };
+  const eif = await eifOf({ kernel: await readFile(join(dir, files.kernel)), cmdline, ramdisks, metadata }, signer);
   await writeFile(join(dir, eifName(resolved.name)), Buffer.concat(eif));
   await rm(work, { recursive: true, force: true });
   return collected;
@@ -63,38 +75,6 @@ async function compress(file: string, bytes: Uint8Array, hostDir: string): Promi
   const own = join(hostDir, "bin/gzip");
   await runCommand({ tool: existsSync(own) ? own : "gzip", args: ["-6n", "--force", file] });
   return readFile(`${file}.gz`);
-}
-
-const HEADER_BYTES = 110;
-const TRAILER = "TRAILER!!!";
-
-/**
- * Splits a cpio archive (newc: Linux Documentation/driver-api/early-userspace/buffer-format.rst) by path. The bytes of
- * the entries stay as they are.
- * @returns the archive of the chosen entries, and the archive of all others
- */
-function splitArchive(archive: Uint8Array, chosen: (path: string) => boolean): readonly [Uint8Array, Uint8Array] {
-  const reader = new ByteReader(archive, binaries.rootArchive);
-  const parts: [Uint8Array[], Uint8Array[]] = [[], []];
-  const aligned = (offset: number): number => Math.ceil(offset / 4) * 4; // bit operations fail beyond 2 GiB
-  for (let offset = 0; ; ) {
-    const header = Buffer.from(reader.slice(offset, HEADER_BYTES, "cpio header")).toString("latin1");
-    if (!/^07070[12][0-9A-Fa-f]{104}$/.test(header)) throw reader.error(offset, "cpio header", "is not of the newc format");
-    const field = (index: number): number => Number.parseInt(header.slice(6 + 8 * index, 14 + 8 * index), 16);
-    const [size, nameSize] = [field(6), field(11)];
-    const name = Buffer.from(reader.slice(offset + HEADER_BYTES, nameSize, "cpio name"))
-      .toString("utf8")
-      .replace(/\0+$/, "");
-    const data = aligned(offset + HEADER_BYTES + nameSize);
-    const end = aligned(data + size);
-    const entry = reader.slice(offset, Math.min(end, reader.length) - offset, "cpio entry");
-    if (name === TRAILER) {
-      for (const part of parts) part.push(entry);
-      return [Buffer.concat(parts[0]), Buffer.concat(parts[1])];
-    }
-    parts[chosen(name.replace(/^\.\//, "")) ? 0 : 1].push(entry);
-    offset = end;
-  }
 }
 
 export interface SignerOptions {

@@ -1,18 +1,18 @@
 import { crc32 } from "node:zlib";
 import { HalError } from "../lib/errors.js";
-import { predictNitro } from "../measure/nitro/pcrs.js";
+import { cmdlineBytes } from "./cmdline.js";
 import { type EifSectionType, eifLayout, sectionTypes } from "./eif.js";
-import { type EifSigner, signEif } from "./eif-signature.js";
 
-/** What goes into an EIF. */
+/** The parts of an EIF. */
 export interface EifContents {
   readonly kernel: Uint8Array;
   readonly cmdline: string;
-  /** At least one: the first is the boot part, the others are the application. */
+  /** At least one. The first is the boot part, the others are the application. */
   readonly ramdisks: readonly Uint8Array[];
   readonly metadata: EifMetadata;
   readonly arm64?: boolean;
-  readonly signer?: EifSigner;
+  /** The contents of the signature section; absent for an unsigned image. */
+  readonly signature?: Uint8Array;
 }
 
 export interface EifMetadata {
@@ -26,33 +26,29 @@ export interface EifMetadata {
   readonly kernelVersion: string;
 }
 
-/** What AWS's tool writes: 1 GiB and 2 CPUs; nitro-cli's own options decide what an enclave gets. */
+/** The values that AWS's tool writes, 1 GiB and 2 CPUs. nitro-cli ignores them: its options decide what an enclave gets. */
 const defaults = { memory: 1n << 30n, cpus: 2n } as const;
 
 /** 9999-12-31T23:59:59Z, in seconds. */
 const latestTime = 253_402_300_799;
 
 /**
- * An EIF of version 4 as parts to be written one after the other, so that large ramdisks are not copied (aws-nitro-enclaves-image-format,
- * EifBuilder). The same contents and signer give the same bytes.
+ * An EIF of version 4 (aws-nitro-enclaves-image-format, EifBuilder). Returns the parts of the file in order, so that large ramdisks are
+ * not copied. The same contents give the same bytes.
+ * @throws HalError "input" for contents that the format cannot hold
  */
-export function writeEif({ kernel, cmdline, ramdisks, metadata, arm64, signer }: EifContents): readonly Uint8Array[] {
+export function writeEif({ kernel, cmdline, ramdisks, metadata, arm64, signature }: EifContents): readonly Uint8Array[] {
   if (ramdisks.length === 0) throw new HalError("input", "EIF: it needs a ramdisk");
-  if (cmdline.includes("\0")) throw new HalError("input", "EIF: a NUL would cut the command line short");
   if (!Number.isInteger(metadata.buildTime) || metadata.buildTime < 0 || metadata.buildTime > latestTime) {
     throw new HalError("input", `EIF: SOURCE_DATE_EPOCH ${metadata.buildTime} is not a time before the year 10000`);
   }
-  const line = Buffer.from(cmdline, "utf8");
-  const sections: { readonly type: EifSectionType; readonly data: Uint8Array }[] = [
+  const sections: readonly { readonly type: EifSectionType; readonly data: Uint8Array }[] = [
     { type: "kernel", data: kernel },
-    { type: "cmdline", data: line },
+    { type: "cmdline", data: cmdlineBytes(cmdline) },
     { type: "metadata", data: Buffer.from(metadataJson(metadata), "utf8") },
     ...ramdisks.map((data) => ({ type: "ramdisk" as const, data })),
+    ...(signature === undefined ? [] : [{ type: "signature" as const, data: signature }]),
   ];
-  if (signer !== undefined) {
-    const pcr0 = predictNitro({ kernel, cmdline: line, ramdisks }).values.find(({ register }) => register === "pcr0")?.value ?? "";
-    sections.push({ type: "signature", data: signEif(pcr0, signer) });
-  }
   if (sections.length > eifLayout.maxSections)
     throw new HalError("input", `EIF: ${sections.length} sections; at most ${eifLayout.maxSections} are allowed`);
 

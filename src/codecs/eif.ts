@@ -11,9 +11,11 @@ export const eifLayout = {
   flags: 6,
   memory: 8,
   cpus: 16,
+  reserved: 24,
   sectionCount: 26,
   offsets: 28,
   sizes: 28 + 8 * 32,
+  unused: 540,
   crc: 544,
   arm64: 1,
 } as const;
@@ -21,7 +23,7 @@ export const eifLayout = {
 export const sectionTypes = { kernel: 1, cmdline: 2, ramdisk: 3, signature: 4, metadata: 5 } as const;
 export type EifSectionType = keyof typeof sectionTypes;
 
-/** The order in which aws-nitro-enclaves-image-format writes sections; metadata and signature may be missing, ramdisks repeat. */
+/** The order in which aws-nitro-enclaves-image-format writes sections. Metadata and signature may be missing; ramdisks may repeat. */
 const order: readonly EifSectionType[] = ["kernel", "cmdline", "metadata", "ramdisk", "signature"];
 const most: Readonly<Record<EifSectionType, number>> = { kernel: 1, cmdline: 1, metadata: 1, ramdisk: eifLayout.maxSections, signature: 1 };
 
@@ -36,8 +38,9 @@ export interface EifSection {
 export interface Eif {
   readonly reader: ByteReader;
   readonly arm64: boolean;
-  /** Bytes and CPUs that the image asks for by default. */
+  /** Default memory of an enclave, bytes. */
   readonly memory: bigint;
+  /** Default number of CPUs. */
   readonly cpus: bigint;
   readonly crc: number;
   readonly kernel: Uint8Array;
@@ -49,8 +52,8 @@ export interface Eif {
 }
 
 /**
- * Reads an EIF of version 4: header, checksum, and sections that follow each other without gaps in the order in which AWS's tool writes
- * them, to the end of the file. Anything else is a kind "input" error at its offset.
+ * Reads an EIF of version 4: header, checksum and sections. Sections must follow each other without gaps, in the order of AWS's tool, up
+ * to the end of the file. Anything else is a kind "input" error at its offset.
  */
 export function readEif(bytes: Uint8Array, file: string): Eif {
   const reader = new ByteReader(bytes, file);
@@ -58,11 +61,14 @@ export function readEif(bytes: Uint8Array, file: string): Eif {
   if (Buffer.from(header.subarray(0, 4)).toString("latin1") !== eifLayout.magic)
     throw reader.error(0, "EIF header", "does not start with .eif");
   const version = reader.u16(4, "EIF header", true);
-  if (version !== eifLayout.version) throw reader.error(4, "EIF header", `version ${version} is not known; ${eifLayout.version} is`);
+  if (version !== eifLayout.version)
+    throw reader.error(4, "EIF header", `version ${version} is not supported; hal reads version ${eifLayout.version}`);
   const flags = reader.u16(eifLayout.flags, "EIF header", true);
   if ((flags & ~eifLayout.arm64) !== 0) throw reader.error(eifLayout.flags, "EIF header", `unknown flags 0x${flags.toString(16)}`);
-  if (reader.u16(24, "EIF header", true) !== 0) throw reader.error(24, "EIF header", "its reserved field is not zero");
-  if (reader.u32(540, "EIF header", true) !== 0) throw reader.error(540, "EIF header", "its unused field is not zero");
+  if (reader.u16(eifLayout.reserved, "EIF header", true) !== 0)
+    throw reader.error(eifLayout.reserved, "EIF header", "its reserved field is not zero");
+  if (reader.u32(eifLayout.unused, "EIF header", true) !== 0)
+    throw reader.error(eifLayout.unused, "EIF header", "its unused field is not zero");
   const crc = reader.u32(eifLayout.crc, "EIF header", true);
   const actual = crc32(bytes.subarray(eifLayout.headerSize), crc32(header.subarray(0, eifLayout.crc)));
   if (crc !== actual)
@@ -105,11 +111,15 @@ function readSections(reader: ByteReader): EifSection[] {
     const size = reader.u64(sizeField, "EIF header", true);
     if (index >= count) {
       if (offset !== 0n || size !== 0n)
-        throw reader.error(offset === 0n ? sizeField : offsetField, "EIF header", `says where section ${index} is, of ${count}`);
+        throw reader.error(
+          offset === 0n ? sizeField : offsetField,
+          "EIF header",
+          `states a place for section ${index}, but has ${count} sections`,
+        );
       continue;
     }
     if (offset !== BigInt(next))
-      throw reader.error(offsetField, "EIF header", `section ${index} is at ${offset} and not where the previous part ends, ${next}`);
+      throw reader.error(offsetField, "EIF header", `section ${index} is at ${offset}, but the previous part ends at ${next}`);
     const section = readSection(reader, next, size, sizeField);
     refuseDisorder(reader, sections, section);
     sections.push(section);

@@ -1,15 +1,15 @@
-import { createHash, hash, X509Certificate } from "node:crypto";
+import { createHash, hash } from "node:crypto";
+import { readCertificate } from "../../codecs/eif-signer.js";
 import { extendAll } from "../../lib/banks.js";
-import { HalError } from "../../lib/errors.js";
 import type { BootEvent, NotPredicted, RegisterValue } from "../events.js";
 
-/** What the Nitro hypervisor measures of an enclave image. */
+/** The parts of an enclave image that the Nitro hypervisor measures. */
 export interface NitroImage {
   readonly kernel: Uint8Array;
   readonly cmdline: Uint8Array;
   /** The first is the boot part, the others are the application. */
   readonly ramdisks: readonly Uint8Array[];
-  /** PEM; of signed images. */
+  /** PEM; absent for an unsigned image. */
   readonly certificate?: string;
 }
 
@@ -20,23 +20,28 @@ const notPredicted: readonly NotPredicted[] = [
 
 type Part = Pick<BootEvent, "what" | "from"> & { readonly bytes: Uint8Array };
 
+function partsOf(image: NitroImage): { readonly boot: readonly Part[]; readonly ramdisks: readonly Part[] } {
+  const ramdisks = image.ramdisks.map((bytes, index) => ({
+    what: `ramdisk ${index + 1} of ${image.ramdisks.length}`,
+    bytes,
+    from: "initrd",
+  }));
+  const boot = [
+    { what: "kernel", bytes: image.kernel, from: "kernel" },
+    { what: "command line", bytes: image.cmdline, from: "cmdline" },
+  ];
+  return { boot, ramdisks };
+}
+
 /**
  * PCR 0, 1, 2 and, of a signed image, 8 of a Nitro Enclave (AWS Nitro Enclaves User Guide, "Where to get an enclave's measurements";
- * aws-nitro-enclaves-image-format, EifHasher; QEMU hw/core/eif.c): each extends zeros once, with the SHA-384 of everything in it.
+ * aws-nitro-enclaves-image-format, EifHasher; QEMU hw/core/eif.c). Each register extends zeros once, with the SHA-384 of all its parts.
  */
 export function predictNitro(image: NitroImage): {
   readonly values: readonly RegisterValue[];
   readonly notPredicted: readonly NotPredicted[];
 } {
-  const boot: Part[] = [
-    { what: "kernel", bytes: image.kernel, from: "kernel" },
-    { what: "command line", bytes: image.cmdline, from: "cmdline" },
-  ];
-  const ramdisks: Part[] = image.ramdisks.map((bytes, index) => ({
-    what: `ramdisk ${index + 1} of ${image.ramdisks.length}`,
-    bytes,
-    from: "initrd",
-  }));
+  const { boot, ramdisks } = partsOf(image);
   const values = [
     nitroRegister("pcr0", [...boot, ...ramdisks]),
     nitroRegister("pcr1", [...boot, ...ramdisks.slice(0, 1)]),
@@ -45,8 +50,14 @@ export function predictNitro(image: NitroImage): {
   if (image.certificate === undefined) {
     return { values, notPredicted: [...notPredicted, { register: "pcr8", why: "the image is not signed" }] };
   }
-  const signer = { what: "signing certificate in DER", bytes: certificateDer(image.certificate), from: "certificate" };
+  const signer = { what: "signing certificate in DER", bytes: readCertificate(image.certificate).raw, from: "certificate" };
   return { values: [...values, nitroRegister("pcr8", [signer])], notPredicted };
+}
+
+/** PCR 0 of an enclave image, hex: the value that an EIF's signature is over. */
+export function enclavePcr0(image: NitroImage): string {
+  const { boot, ramdisks } = partsOf(image);
+  return nitroRegister("pcr0", [...boot, ...ramdisks]).value;
 }
 
 function nitroRegister(register: string, parts: readonly Part[]): RegisterValue {
@@ -58,12 +69,4 @@ function nitroRegister(register: string, parts: readonly Part[]): RegisterValue 
     value: extendAll("sha384", [digest.digest("hex")]),
     steps: parts.map(({ bytes, ...rest }) => ({ register, ...rest, digest: hash("sha384", bytes), size: bytes.length })),
   };
-}
-
-function certificateDer(pem: string): Uint8Array {
-  try {
-    return new X509Certificate(pem).raw;
-  } catch (cause) {
-    throw new HalError("input", "signing certificate: it is not an X.509 certificate in PEM", { cause });
-  }
 }
