@@ -1,4 +1,4 @@
-import { type Bank, bankSizes, extendAll } from "../lib/banks.js";
+import { type Bank, bankSizes } from "../lib/banks.js";
 import { ByteReader } from "../lib/bytes.js";
 import { describeEvent } from "./eventlog-names.js";
 
@@ -135,20 +135,4 @@ function localityOf(reader: ByteReader, { data, end }: { readonly data: Uint8Arr
   const locality = reader.u8(end - 1, "StartupLocality event");
   if (![0, 3, 4].includes(locality)) throw reader.error(end - 1, "StartupLocality event", `locality ${locality} is not 0, 3 or 4`);
   return locality;
-}
-
-/** What the registers in a bank hold if exactly these events extended them; registers without an event are left out. */
-export function replay({ events, startupLocality }: EventLog, bank: Bank): ReadonlyMap<string, string> {
-  const byRegister = new Map<string, string[]>();
-  for (const event of events) {
-    const digest = event.digests[bank];
-    if (!event.extends || event.register === "mrtd" || digest === undefined) continue;
-    const list = byRegister.get(event.register) ?? [];
-    list.push(digest);
-    byRegister.set(event.register, list);
-  }
-  const start = `${"00".repeat(bankSizes[bank] - 1)}${startupLocality.toString(16).padStart(2, "0")}`;
-  return new Map(
-    [...byRegister].map(([register, digests]) => [register, extendAll(bank, digests, register === "pcr0" ? start : undefined)]),
-  );
 }

@@ -1,18 +1,18 @@
-import { digestsOf } from "../lib/banks.js";
 import { ByteReader } from "../lib/bytes.js";
 import { HalError } from "../lib/errors.js";
 import { guidBytes, guidText } from "../lib/guid.js";
-import type { BootEvent } from "../measure/events.js";
 import { decodeLzma } from "./lzma.js";
 import type { Firmware } from "./ovmf.js";
 
-/** EFI_FIRMWARE_FILE_SYSTEM2_GUID: volumes whose files can be walked. */
+/** EFI_FIRMWARE_FILE_SYSTEM2_GUID marks a volume that contains files. */
 const fileSystem = "8c8ce578-8a3d-4f1c-9935-896185c32dd3";
+/** The GUID of a section that is compressed with LZMA (edk2 MdeModulePkg/Include/Guid/LzmaDecompress.h). */
 const lzmaSection = "ee4e5898-3914-4259-9d6e-dc7bd79403cf";
-/** EFI_FV_FILETYPE_FIRMWARE_VOLUME_IMAGE; EFI_SECTION_GUID_DEFINED and _FIRMWARE_VOLUME_IMAGE. */
+/** EFI_FV_FILETYPE_FIRMWARE_VOLUME_IMAGE. */
 const volumeFile = 0x0b;
-const guidDefined = 0x02;
-const volumeSection = 0x17;
+/** EFI_SECTION_GUID_DEFINED and EFI_SECTION_FIRMWARE_VOLUME_IMAGE. */
+const sectionTypes = { guidDefined: 0x02, volume: 0x17 } as const;
+const fileHeaderSize = 24;
 /** OVMF unpacks to 16 MB. */
 const maxUnpacked = 32 * 1024 * 1024;
 
@@ -22,12 +22,12 @@ export interface UnpackedVolumes {
   readonly dxe: Uint8Array;
 }
 
-/** Several questions are asked of the same firmware, and unpacking is most of the work of each. */
+/** Unpacked volumes, kept because several functions need them and unpacking is slow. */
 const unpacked = new WeakMap<Firmware, UnpackedVolumes>();
 
 /**
- * Unpacks the two volumes that OVMF carries compressed (Platform Initialization Specification, volume 3: firmware volumes, files and
- * sections; edk2 OvmfPkg/Sec, DecompressMemFvs). A kind "input" error for firmware that is not packed so.
+ * Unpacks the two compressed volumes of OVMF (Platform Initialization Specification, volume 3: firmware volumes, files and sections; edk2
+ * OvmfPkg/Sec, DecompressMemFvs). A kind "input" error for firmware with another structure.
  */
 export function unpackVolumes(firmware: Firmware): UnpackedVolumes {
   const volumes = unpacked.get(firmware) ?? findVolumes(firmware);
@@ -51,13 +51,16 @@ function findVolumes({ reader }: Firmware): UnpackedVolumes {
   throw reader.error(reader.length, "firmware", "has no compressed volumes");
 }
 
-/** Offset of the first file that holds volumes. Files follow each other at multiples of 8 bytes; the rest of a volume is erased flash. */
+/**
+ * Offset of the first file that contains volumes; undefined if no file does. Files start at multiples of 8 bytes. After the last file, the
+ * volume contains erased flash.
+ */
 function findFile(volume: ByteReader, first: number): number | undefined {
   const structure = "firmware file";
-  for (let offset = (first + 7) & ~7; offset + 24 <= volume.length; ) {
+  for (let offset = (first + 7) & ~7; offset + fileHeaderSize <= volume.length; ) {
     const size = u24(volume, offset + 20, structure);
     if (size === 0xffffff) return undefined;
-    if (size < 24) throw volume.error(offset, structure, `${size} bytes`);
+    if (size < fileHeaderSize) throw volume.error(offset, structure, `${size} bytes`);
     if (volume.u8(offset + 18, structure) === volumeFile) return offset;
     offset = (offset + size + 7) & ~7;
   }
@@ -65,22 +68,22 @@ function findFile(volume: ByteReader, first: number): number | undefined {
 }
 
 function unpack(volume: ByteReader, fileAt: number): UnpackedVolumes {
-  const at = fileAt + 24;
+  const at = fileAt + fileHeaderSize;
   const structure = "compressed firmware section";
   const size = u24(volume, at, structure);
-  if (volume.u8(at + 3, structure) !== guidDefined || guidText(volume.slice(at + 4, 16, structure)) !== lzmaSection)
-    throw volume.error(at, structure, "is not packed with LZMA");
+  if (volume.u8(at + 3, structure) !== sectionTypes.guidDefined || guidText(volume.slice(at + 4, 16, structure)) !== lzmaSection)
+    throw volume.error(at, structure, "is not compressed with LZMA");
   const dataAt = volume.u16(at + 20, structure);
   const packed = volume.sub(at + dataAt, size - dataAt, structure);
   const sections = new ByteReader(decodeLzma(packed, maxUnpacked), `${volume.file} (unpacked)`);
   const volumes = [...volumeSections(sections)];
   const [pei, dxe, more] = volumes;
   if (pei === undefined || dxe === undefined || more !== undefined)
-    throw volume.error(at, structure, `holds ${volumes.length} firmware volumes instead of PEI's and DXE's`);
+    throw volume.error(at, structure, `contains ${volumes.length} firmware volumes instead of PEI's and DXE's`);
   return { pei, dxe };
 }
 
-/** Sections follow each other at multiples of 4 bytes; one of 16 MB or more has its size behind its header. */
+/** The volumes in a list of sections. Sections start at multiples of 4 bytes. One of 16 MB or more has its size after its header. */
 function* volumeSections(reader: ByteReader): Generator<Uint8Array> {
   const structure = "firmware section";
   for (let offset = 0; offset + 4 <= reader.length; ) {
@@ -90,7 +93,7 @@ function* volumeSections(reader: ByteReader): Generator<Uint8Array> {
     const header = long ? 8 : 4;
     if (size < header) throw reader.error(offset, structure, `${size} bytes`);
     const body = reader.slice(offset + header, size - header, structure);
-    if (reader.u8(offset + 3, structure) === volumeSection) yield body;
+    if (reader.u8(offset + 3, structure) === sectionTypes.volume) yield body;
     offset = (offset + size + 3) & ~3;
   }
 }
@@ -100,36 +103,14 @@ function u24(reader: ByteReader, offset: number, structure: string): number {
 }
 
 /**
- * PCR 0 up to its separator: the firmware's version as text, then the volumes as they lie in memory (TCG PC Client PFP 3.3.4.1; edk2
- * Tcg2Pei, MeasureCRTMVersion and MeasureFvImage). A kind "input" error where the firmware has another version than it is said to have.
- */
-export function firmwareEvents(firmware: Firmware, version: string): readonly BootEvent[] {
-  const { pei, dxe } = unpackVolumes(firmware);
-  const text = Buffer.from(`${version}\0`, "utf16le");
-  if (!hasText(Buffer.from(pei.buffer, pei.byteOffset, pei.length), text))
-    throw firmware.reader.error(0, "firmware", `does not have '${version}' as its version: give all of it, such as 2026.08+ds-2`);
-  const event = (what: string, bytes: Uint8Array): BootEvent => ({ what, digests: digestsOf(bytes), size: bytes.length, from: "firmware" });
-  return [event(`firmware version '${version}'`, text), event("firmware volume of PEI", pei), event("firmware volume of DXE", dxe)];
-}
-
-/** Whether a text is there that is not the end of a longer one. */
-function hasText(bytes: Buffer, text: Buffer): boolean {
-  for (let at = bytes.indexOf(text); at >= 0; at = bytes.indexOf(text, at + 1)) {
-    const before = at < 2 ? 0 : bytes.readUInt16LE(at - 2);
-    if (before < 0x20 || before > 0x7e) return true;
-  }
-  return false;
-}
-
-/**
- * The edk2 release that OVMF has in its PEI volume as text, `2025.02-8+deb13u1`; undefined for firmware without one (Debian's before 2023
- * have an empty text) or with volumes that are packed otherwise.
+ * The edk2 release that OVMF states as text in its PEI volume, `2025.02-8+deb13u1`. Undefined for firmware without such a text (Debian's
+ * before 2023 have an empty one), and for firmware whose volumes cannot be unpacked.
  */
 export function firmwareVersionIn(firmware: Firmware): string | undefined {
   const volumes = volumesIn(firmware);
   if (volumes === undefined) return undefined;
   const { pei } = volumes;
-  // UTF-16LE: every other byte of such a text is a NUL.
+  // The text is UTF-16LE: every other byte is a NUL.
   const text = Buffer.from(pei.buffer, pei.byteOffset, pei.length).toString("latin1");
   return /(?<![ -~]\0)2\0[0]\0[0-9]\0[0-9]\0\.\0[0-9]\0[0-9]\0(?:[!-~]\0)*(?=\0\0)/.exec(text)?.[0].replaceAll("\0", "");
 }
@@ -143,15 +124,23 @@ function volumesIn(firmware: Firmware): UnpackedVolumes | undefined {
   }
 }
 
-/** FILE_GUID of SecureBootConfigDxe, which OVMF has if it is built with SECURE_BOOT_ENABLE and only then (edk2 OvmfPkg). */
+/** FILE_GUID of SecureBootConfigDxe. OVMF contains it if and only if it is built with SECURE_BOOT_ENABLE (edk2 OvmfPkg). */
 const secureBootDriver = guidBytes("f0e6a44f-7195-41c3-ac64-54f202cd0a21");
-/** How the platform key lies in a store of variables: its vendor's GUID, its name (edk2 VariableFormat.h). */
+/** The platform key in a store of variables: EFI_GLOBAL_VARIABLE and the name (edk2 VariableFormat.h). */
 const platformKey = Buffer.concat([guidBytes("8be4df61-93ca-11d2-aa0d-00e098032b8c"), Buffer.from("PK\0", "utf16le")]);
 
-/** What firmware makes of Secure Boot: keys that turn it on, the variable SecureBoot with the value 0, or none. */
+/**
+ * What firmware does about Secure Boot:
+ * - `keys`: it has keys, and Secure Boot is on;
+ * - `disabled`: it has no keys and sets the variable SecureBoot to 0;
+ * - `absent`: it has no Secure Boot and sets no such variable.
+ */
 export type SecureBoot = "keys" | "disabled" | "absent";
 
-/** What a firmware file says of Secure Boot, with its store of variables if that is another file; undefined for one packed otherwise. */
+/**
+ * The state of Secure Boot in a firmware file; undefined for firmware whose volumes cannot be unpacked.
+ * @param variables the firmware's store of variables, if it is another file
+ */
 export function secureBootOf(firmware: Firmware, variables: Uint8Array = firmware.reader.bytes): SecureBoot | undefined {
   if (Buffer.from(variables.buffer, variables.byteOffset, variables.length).includes(platformKey)) return "keys";
   const dxe = volumesIn(firmware)?.dxe;

@@ -1,124 +1,170 @@
 import { crc32 } from "node:zlib";
-import { digestsOf } from "../lib/banks.js";
 import { ByteReader } from "../lib/bytes.js";
 import { guidText } from "../lib/guid.js";
-import type { BootEvent } from "../measure/events.js";
 
-const blockSize = 512;
+/** Bytes of a disk's logical block. */
+export const sectorSize = 512;
 const headerSize = 92;
 const entrySize = 128;
-/** What edk2 and Linux write, and the most that hal reads: 16 KiB of entries. */
+/** edk2 and Linux write 16 KiB of entries; hal reads no more. */
 const maxEntries = 128;
-/** Bytes at the start of a disk that hold its protective MBR, GPT header and entries. */
-export const gptSize = 2 * blockSize + maxEntries * entrySize;
+/** The protective MBR is block 0, the header block 1; the entries begin here. */
+const entriesOffset = 2 * sectorSize;
+/** Bytes at the start of a disk that contain the protective MBR, the primary header and the entries. */
+export const gptSize = entriesOffset + maxEntries * entrySize;
+
+/** Offsets of header fields that hal changes. */
+const headerFields = { checksum: 16, ownBlock: 24, otherBlock: 32, entriesBlock: 72, entriesChecksum: 88 } as const;
 
 export interface GptPartition {
+  /** Lower case, like `partuuid`. */
   readonly type: string;
   readonly partuuid: string;
-  readonly firstBlock: bigint;
-  readonly lastBlock: bigint;
   readonly name: string;
+  /** Bytes from the start of the disk. */
+  readonly start: number;
+  /** Bytes. */
+  readonly size: number;
 }
 
 export interface Gpt {
   readonly reader: ByteReader;
-  readonly partitions: readonly GptPartition[];
-  /** The 92 bytes of the header. */
+  /** Bytes. */
+  readonly diskSize: number;
+  /** The 92 bytes of the primary header. */
   readonly header: Uint8Array;
   /** The entries in use, 128 bytes each, in table order. */
   readonly entries: readonly Uint8Array[];
+  /** One for each of `entries`. */
+  readonly partitions: readonly GptPartition[];
+}
+
+/** Blocks that partitions may occupy, both ends included. */
+interface UsableBlocks {
+  readonly first: bigint;
+  readonly last: bigint;
 }
 
 /**
- * Reads the primary GPT from the first bytes of a disk (`gptSize` of them are enough) with 512-byte blocks (UEFI Specification 5.3):
- * signature, both checksums, and that partitions lie inside the usable blocks and do not overlap. `blocks` is the size of the disk.
+ * Reads the primary GPT from the first `gptSize` bytes of a disk with 512-byte blocks (UEFI Specification 2.10, 5.3). Verifies the
+ * signature, both checksums, and that partitions are inside the usable blocks and do not overlap.
+ * A kind "input" error at the offset of the field that is wrong.
+ * @param diskSize bytes of the whole disk
  */
-export function readGpt(bytes: Uint8Array, file: string, blocks: bigint): Gpt {
+export function readGpt(bytes: Uint8Array, file: string, diskSize: number): Gpt {
+  const structure = "GPT header";
   const reader = new ByteReader(bytes, file);
-  const at = blockSize;
-  const header = reader.slice(at, headerSize, "GPT header");
+  const lastBlock = BigInt(Math.floor(diskSize / sectorSize)) - 1n;
+  const at = sectorSize;
+  const header = reader.slice(at, headerSize, structure);
   if (Buffer.from(header.subarray(0, 8)).toString("latin1") !== "EFI PART")
-    throw reader.error(at, "GPT header", "does not start with EFI PART");
-  if (reader.u32(at + 8, "GPT header") !== 0x10000) throw reader.error(at + 8, "GPT header", "its revision is not 1.0");
-  if (reader.u32(at + 12, "GPT header") !== headerSize) throw reader.error(at + 12, "GPT header", `its size is not ${headerSize}`);
-  const blank = Buffer.from(header);
-  blank.writeUInt32LE(0, 16);
-  if (crc32(blank) !== reader.u32(at + 16, "GPT header")) throw reader.error(at + 16, "GPT header", "its checksum is wrong");
-  if (reader.u32(at + 20, "GPT header") !== 0) throw reader.error(at + 20, "GPT header", "its reserved field is not zero");
-  if (reader.u64(at + 24, "GPT header") !== 1n) throw reader.error(at + 24, "GPT header", "says that it is not in block 1");
-  if (reader.u64(at + 32, "GPT header") !== blocks - 1n)
-    throw reader.error(at + 32, "GPT header", `its backup is not in the disk's last block, ${blocks - 1n}`);
-  const usable = { first: reader.u64(at + 40, "GPT header"), last: reader.u64(at + 48, "GPT header") };
-  const table = reader.u64(at + 72, "GPT header");
-  if (table !== 2n) throw reader.error(at + 72, "GPT header", `its entries start in block ${table} and not in block 2`);
-  const count = reader.u32(at + 80, "GPT header");
-  if (count === 0 || count > maxEntries) throw reader.error(at + 80, "GPT header", `${count} entries; 1 to ${maxEntries} are allowed`);
-  if (reader.u32(at + 84, "GPT header") !== entrySize)
-    throw reader.error(at + 84, "GPT header", `its entries do not have ${entrySize} bytes`);
-  const start = 2 * blockSize;
-  if (crc32(reader.slice(start, count * entrySize, "GPT entries")) !== reader.u32(at + 88, "GPT header")) {
-    throw reader.error(at + 88, "GPT header", "the checksum of the entries is wrong");
-  }
-  const tableBlocks = BigInt(Math.ceil((count * entrySize) / blockSize));
-  if (usable.first < 2n + tableBlocks || usable.last < usable.first || usable.last >= blocks - 1n) {
+    throw reader.error(at, structure, "does not start with EFI PART");
+  if (reader.u32(at + 8, structure) !== 0x10000) throw reader.error(at + 8, structure, "its revision is not 1.0");
+  if (reader.u32(at + 12, structure) !== headerSize) throw reader.error(at + 12, structure, `its size is not ${headerSize}`);
+  if (headerChecksum(header) !== reader.u32(at + headerFields.checksum, structure))
+    throw reader.error(at + headerFields.checksum, structure, "its checksum is wrong");
+  if (reader.u32(at + 20, structure) !== 0) throw reader.error(at + 20, structure, "its reserved field is not zero");
+  if (reader.u64(at + headerFields.ownBlock, structure) !== 1n)
+    throw reader.error(at + headerFields.ownBlock, structure, "its field MyLBA is not 1");
+  if (reader.u64(at + headerFields.otherBlock, structure) !== lastBlock)
+    throw reader.error(at + headerFields.otherBlock, structure, `its backup is not in the disk's last block, ${lastBlock}`);
+  const usable = { first: reader.u64(at + 40, structure), last: reader.u64(at + 48, structure) };
+  const entriesBlock = reader.u64(at + headerFields.entriesBlock, structure);
+  if (entriesBlock !== 2n)
+    throw reader.error(at + headerFields.entriesBlock, structure, `its entries start in block ${entriesBlock} and not in block 2`);
+  const count = reader.u32(at + 80, structure);
+  if (count === 0 || count > maxEntries) throw reader.error(at + 80, structure, `${count} entries; 1 to ${maxEntries} are allowed`);
+  if (reader.u32(at + 84, structure) !== entrySize) throw reader.error(at + 84, structure, `its entries do not have ${entrySize} bytes`);
+  if (crc32(reader.slice(entriesOffset, count * entrySize, "GPT entries")) !== reader.u32(at + headerFields.entriesChecksum, structure))
+    throw reader.error(at + headerFields.entriesChecksum, structure, "the checksum of the entries is wrong");
+  const tableBlocks = BigInt(blocksOf(count));
+  if (usable.first < 2n + tableBlocks || usable.last < usable.first || usable.last >= lastBlock - tableBlocks) {
     throw reader.error(
       at + 40,
-      "GPT header",
-      `usable blocks ${usable.first} to ${usable.last} do not lie between the tables of a disk of ${blocks} blocks`,
+      structure,
+      `usable blocks ${usable.first} to ${usable.last} are not between the tables of a disk of ${lastBlock + 1n} blocks`,
     );
   }
-  const used = Array.from({ length: count }, (_, index) => start + index * entrySize).filter((offset) =>
+  const used = Array.from({ length: count }, (_, index) => entriesOffset + index * entrySize).filter((offset) =>
     reader.slice(offset, 16, "GPT entry").some((byte) => byte !== 0),
   );
   const partitions = used.map((offset) => readPartition(reader, offset, usable));
   refuseOverlap(reader, used, partitions);
-  return { reader, header, entries: used.map((offset) => reader.slice(offset, entrySize, "GPT entry")), partitions };
+  return { reader, diskSize, header, entries: used.map((offset) => reader.slice(offset, entrySize, "GPT entry")), partitions };
 }
 
-function readPartition(reader: ByteReader, offset: number, usable: { readonly first: bigint; readonly last: bigint }): GptPartition {
-  const firstBlock = reader.u64(offset + 32, "GPT entry");
-  const lastBlock = reader.u64(offset + 40, "GPT entry");
-  if (firstBlock < usable.first || lastBlock > usable.last || lastBlock < firstBlock) {
-    throw reader.error(
-      offset + 32,
-      "GPT entry",
-      `blocks ${firstBlock} to ${lastBlock} are not in the usable ${usable.first} to ${usable.last}`,
-    );
+function readPartition(reader: ByteReader, offset: number, usable: UsableBlocks): GptPartition {
+  const structure = "GPT entry";
+  const first = reader.u64(offset + 32, structure);
+  const last = reader.u64(offset + 40, structure);
+  if (first < usable.first || last > usable.last || last < first) {
+    throw reader.error(offset + 32, structure, `blocks ${first} to ${last} are not in the usable ${usable.first} to ${usable.last}`);
   }
   return {
-    type: guidText(reader.slice(offset, 16, "GPT entry")),
-    partuuid: guidText(reader.slice(offset + 16, 16, "GPT entry")),
-    firstBlock,
-    lastBlock,
-    name: Buffer.from(reader.slice(offset + 56, 72, "GPT entry"))
+    type: guidText(reader.slice(offset, 16, structure)),
+    partuuid: guidText(reader.slice(offset + 16, 16, structure)),
+    name: Buffer.from(reader.slice(offset + 56, 72, structure))
       .toString("utf16le")
       .replace(/\0.*$/s, ""),
+    start: Number(first) * sectorSize,
+    size: Number(last - first + 1n) * sectorSize,
   };
 }
 
 function refuseOverlap(reader: ByteReader, offsets: readonly number[], partitions: readonly GptPartition[]): void {
-  const order = partitions
-    .map((partition, index) => ({ partition, offset: offsets[index] ?? 0 }))
-    .sort((a, b) => (a.partition.firstBlock < b.partition.firstBlock ? -1 : 1));
-  let end = -1n;
-  for (const { partition, offset } of order) {
-    if (partition.firstBlock <= end) throw reader.error(offset + 32, "GPT entry", "its blocks overlap another partition's");
-    end = partition.lastBlock;
+  const order = partitions.map((partition, index) => ({ ...partition, offset: offsets[index] ?? 0 })).sort((a, b) => a.start - b.start);
+  let end = 0;
+  for (const { start, size, offset } of order) {
+    if (start < end) throw reader.error(offset + 32, "GPT entry", "its blocks overlap another partition's");
+    end = start + size;
   }
 }
 
+/** Bytes to write to a disk. */
+export interface DiskWrite {
+  /** Bytes from the start of the disk. */
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+}
+
 /**
- * What firmware measures into PCR 5 when it boots from a disk: UEFI_GPT_DATA, which is the header, a u64 count and the entries in use
- * (TCG PC Client PFP 10.2.6, EV_EFI_GPT_EVENT; edk2 DxeTpm2MeasureBootLib, Tcg2MeasureGptTable).
+ * Changes entries of a table and returns both of its copies with right checksums. The backup is where UEFI Specification 2.10, 5.3.1 puts
+ * it: the header in the last block, the entries before it.
+ * @param change gets a function that returns the entry of a partition of this table, 128 bytes, to be changed in place
  */
-export function gptEvent({ header, entries }: Gpt): BootEvent {
-  const count = Buffer.alloc(8);
-  count.writeBigUInt64LE(BigInt(entries.length));
-  const parts = [header, count, ...entries];
-  return {
-    what: `partition table of the boot disk, ${entries.length} partitions`,
-    digests: digestsOf(...parts),
-    size: parts.reduce((sum, part) => sum + part.length, 0),
-    from: "disk",
-  };
+export function editGpt(gpt: Gpt, change: (entry: (partition: GptPartition) => Buffer) => void): readonly DiskWrite[] {
+  const { reader, partitions, diskSize } = gpt;
+  const count = reader.u32(sectorSize + 80, "GPT header");
+  const entries = Buffer.from(reader.slice(entriesOffset, count * entrySize, "GPT entries"));
+  change((partition) => {
+    const used = gpt.entries[partitions.indexOf(partition)];
+    if (used === undefined) throw new RangeError(`partition ${partition.name} is not of this table`);
+    const start = used.byteOffset - reader.bytes.byteOffset - entriesOffset;
+    return entries.subarray(start, start + entrySize);
+  });
+  const primary = Buffer.from(reader.slice(sectorSize, sectorSize, "GPT header"));
+  primary.writeUInt32LE(crc32(entries), headerFields.entriesChecksum);
+  const lastBlock = Math.floor(diskSize / sectorSize) - 1;
+  const backup = Buffer.from(primary);
+  backup.writeBigUInt64LE(BigInt(lastBlock), headerFields.ownBlock);
+  backup.writeBigUInt64LE(1n, headerFields.otherBlock);
+  backup.writeBigUInt64LE(BigInt(lastBlock - blocksOf(count)), headerFields.entriesBlock);
+  for (const header of [primary, backup]) header.writeUInt32LE(headerChecksum(header.subarray(0, headerSize)), headerFields.checksum);
+  return [
+    { offset: sectorSize, bytes: primary },
+    { offset: entriesOffset, bytes: entries },
+    { offset: (lastBlock - blocksOf(count)) * sectorSize, bytes: entries },
+    { offset: lastBlock * sectorSize, bytes: backup },
+  ];
+}
+
+/** CRC-32 of a header with zeros in the checksum field. */
+function headerChecksum(header: Uint8Array): number {
+  const blank = Buffer.from(header);
+  blank.writeUInt32LE(0, headerFields.checksum);
+  return crc32(blank);
+}
+
+function blocksOf(entries: number): number {
+  return Math.ceil((entries * entrySize) / sectorSize);
 }

@@ -1,9 +1,8 @@
 import { ByteReader } from "../lib/bytes.js";
 import { type IgvmHeader, readIgvmHeaders } from "./igvm-headers.js";
+import { gpaLimit, pageSize } from "./x86.js";
 
-const pageSize = 4096;
 const largePageSize = 2 * 1024 * 1024;
-const gpaLimit = 1n << 52n;
 /** QEMU allocates every parameter area; a table that a loader fills needs far less. */
 const maxAreaSize = 16 * 1024 * 1024;
 

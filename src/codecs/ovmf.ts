@@ -1,10 +1,10 @@
 import { ByteReader } from "../lib/bytes.js";
 import { HalError } from "../lib/errors.js";
 import { guidText } from "../lib/guid.js";
+import { pageSize } from "./x86.js";
 
 /** x86 firmware ends at 4 GiB: the reset vector is its last 16 bytes. */
 const fourGiB = 1n << 32n;
-const pageSize = 4096;
 /** QEMU maps no larger firmware (hw/i386/pc.c, max-fw-size). */
 const maxFirmwareSize = 16 * 1024 * 1024;
 

@@ -2,12 +2,14 @@ import { ByteReader } from "../lib/bytes.js";
 
 const dosMagic = 0x5a4d; // "MZ"
 const peMagic = 0x00004550; // "PE\0\0"
+/** COFF machine of x86-64 (PE Format, "Machine Types"). */
+export const x86Machine = 0x8664;
 const coffHeaderSize = 20;
 const sectionHeaderSize = 40;
 /** The most sections that an image may have (PE Format, "COFF File Header": the loader's limit). */
 const maxSections = 96;
 const securityDirectory = 4;
-/** Offsets in the optional header by its magic (PE Format, "Optional Header"): where the number of data directories is. */
+/** The offset of NumberOfRvaAndSizes in the optional header, by the header's magic (PE Format, "Optional Header"). */
 const optionalHeaders: Readonly<Record<number, { readonly name: string; readonly directoryCount: number }>> = {
   267: { name: "PE32", directoryCount: 92 },
   523: { name: "PE32+", directoryCount: 108 },
@@ -19,17 +21,17 @@ export interface PeSection {
   readonly name: string;
   readonly virtualAddress: number;
   readonly virtualSize: number;
-  /** Where its bytes are in the file, and how many. */
+  /** Offset and number of its bytes in the file. */
   readonly offset: number;
   readonly size: number;
   /** Offset of its header in the file, for errors. */
   readonly header: number;
 }
 
-/** A PE/COFF image: what Authenticode and systemd-stub need of it. */
+/** The parts of a PE/COFF image that Authenticode and systemd-stub depend on. */
 export interface PeImage {
   readonly reader: ByteReader;
-  /** COFF machine, 0x8664 for x86-64. */
+  /** COFF machine, such as `x86Machine`. */
   readonly machine: number;
   /** Offset of the CheckSum field. */
   readonly checksum: number;
@@ -43,9 +45,9 @@ export interface PeImage {
 }
 
 /**
- * Reads a PE/COFF image (Microsoft PE Format): headers, section table, certificate table. Every offset is checked; headers, sections and
- * certificates must not overlap, since what firmware measures of such a file depends on its implementation.
- * A kind "input" error at the offset of what is wrong.
+ * Reads a PE/COFF image (Microsoft PE Format): headers, section table, certificate table. Headers, sections and certificates must not
+ * overlap, because firmware implementations measure such a file differently.
+ * A kind "input" error at the offset of the field that is wrong.
  */
 export function readPe(bytes: Uint8Array, file: string, base = 0): PeImage {
   const reader = new ByteReader(bytes, file, base);
@@ -127,7 +129,7 @@ function refuseOverlap(reader: ByteReader, sections: readonly PeSection[]): void
   }
 }
 
-/** The certificate table must be the end of the file: firmware leaves out that many bytes at the end, wherever the entry points. */
+/** The certificate table must be the end of the file: firmware ignores that many bytes at the end, whatever offset the entry states. */
 function readCertificates(reader: ByteReader, entry: number, sections: readonly PeSection[], sizeOfHeaders: number): number {
   const offset = reader.u32(entry, "certificate table entry");
   const size = reader.u32(entry + 4, "certificate table entry");

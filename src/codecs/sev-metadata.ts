@@ -1,12 +1,10 @@
 import { refuseOverlap } from "./overlap.js";
 import { type Firmware, firmwareGuids, metadataOffset } from "./ovmf.js";
+import { maxSectionSize, pageSize } from "./x86.js";
 
 const signature = 0x56455341; // "ASEV"
 const headerSize = 16;
 const sectionSize = 12;
-const pageSize = 4096;
-/** Far above what any firmware asks for (OVMF: under 1 MiB); bounds the work that a hostile file can cause. */
-const maxSectionSize = 64 * 1024 * 1024;
 
 /** What a section's pages become at launch (edk2 OvmfPkg/ResetVector/X64/OvmfSevMetadata.asm; QEMU target/i386/sev.h). */
 const sectionTypes = {

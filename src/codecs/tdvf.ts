@@ -1,14 +1,10 @@
 import { refuseOverlap } from "./overlap.js";
 import { type Firmware, firmwareGuids, metadataOffset } from "./ovmf.js";
+import { gpaLimit, maxSectionSize, pageSize } from "./x86.js";
 
 const signature = 0x46564454; // "TDVF"
 const headerSize = 16;
 const sectionSize = 32;
-const pageSize = 4096;
-/** Far above what any firmware asks for; bounds the work that a hostile file can cause. */
-const maxSectionSize = 64 * 1024 * 1024;
-/** Guest physical addresses have at most 52 bits. */
-const gpaLimit = 1n << 52n;
 
 /** Section types that QEMU launches (hw/i386/tdvf.c); it refuses any other. */
 const sectionTypes = ["BFV", "CFV", "TD_HOB", "TEMP_MEM"] as const;

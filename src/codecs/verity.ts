@@ -1,20 +1,20 @@
 import { hash } from "node:crypto";
-import { open } from "node:fs/promises";
 import { ByteReader } from "../lib/bytes.js";
 
+/** Bytes of a block of hal's root filesystems and of their hash trees; dm-verity requires the two to be equal. */
 export const BLOCK = 4096;
-const DIGEST = 32;
-const CHUNK = 1024 * BLOCK;
+const digestSize = 32;
+const maxSaltSize = 256;
 
-/** What the superblock of a hash tree says. */
+/** The fields of a hash tree's superblock that vary. */
 export interface VeritySuperblock {
   readonly salt: Uint8Array;
   readonly dataBlocks: bigint;
 }
 
 /**
- * Reads the superblock that hal's trees have: format 1, SHA-256, blocks of 4096 bytes (cryptsetup lib/verity/verity.c, struct verity_sb).
- * A kind "input" error at the offset of anything else.
+ * Reads the superblock of a hash tree as hal makes it: format 1, SHA-256, blocks of 4096 bytes (cryptsetup lib/verity/verity.c, struct
+ * verity_sb). A kind "input" error at the offset of anything else.
  */
 export function readSuperblock(bytes: Uint8Array, file: string): VeritySuperblock {
   const reader = new ByteReader(bytes, file);
@@ -24,61 +24,59 @@ export function readSuperblock(bytes: Uint8Array, file: string): VeritySuperbloc
       .toString("latin1")
       .replace(/\0+$/, "");
   if (text(0, 8) !== "verity") throw reader.error(0, structure, "does not start with verity");
-  for (const [offset, what] of [
+  for (const [offset, field] of [
     [8, "version"],
     [12, "hash type"],
   ] as const)
-    if (reader.u32(offset, structure) !== 1) throw reader.error(offset, structure, `its ${what} is not 1`);
+    if (reader.u32(offset, structure) !== 1) throw reader.error(offset, structure, `its ${field} is not 1`);
   if (text(32, 32) !== "sha256") throw reader.error(32, structure, "its algorithm is not sha256");
   for (const offset of [64, 68])
     if (reader.u32(offset, structure) !== BLOCK) throw reader.error(offset, structure, `its blocks are not ${BLOCK} bytes`);
   const saltSize = reader.u16(80, structure);
-  if (saltSize > 256) throw reader.error(80, structure, `a salt of ${saltSize} bytes`);
+  if (saltSize > maxSaltSize) throw reader.error(80, structure, `a salt of ${saltSize} bytes; at most ${maxSaltSize} are allowed`);
   return { salt: reader.slice(88, saltSize, structure), dataBlocks: reader.u64(72, structure) };
 }
 
 /**
- * The hash tree of a file, as it lies behind the superblock, and its root hash (Linux Documentation/admin-guide/device-mapper/verity.rst,
- * "Hash Tree"; format 1: the salt comes before the block). A last block that is not whole has no hash, as for dm-verity.
+ * The hash tree of some data, without its superblock, and its root hash in hex (Linux Documentation/admin-guide/device-mapper/verity.rst,
+ * "Hash Tree"; format 1: the salt precedes the block). Like dm-verity, it ignores an incomplete block at the end.
+ * @param data the data in chunks of any size, because a root filesystem may be larger than memory
  */
-export async function hashTree(file: string, salt: Uint8Array): Promise<{ readonly root: string; readonly tree: Buffer }> {
-  let level = await dataHashes(file, salt);
+export async function hashTree(data: AsyncIterable<Buffer>, salt: Uint8Array): Promise<{ readonly root: string; readonly tree: Buffer }> {
+  let level = await dataHashes(data, salt);
   const levels: Buffer[] = [];
   do {
     const padded = Buffer.concat([level], Math.max(1, Math.ceil(level.length / BLOCK)) * BLOCK);
     levels.unshift(padded);
     level = hashBlocks(padded, salt);
-  } while (level.length > DIGEST);
+  } while (level.length > digestSize);
   return { root: level.toString("hex"), tree: Buffer.concat(levels) };
 }
 
-async function dataHashes(file: string, salt: Uint8Array): Promise<Buffer> {
-  const handle = await open(file);
-  try {
-    const parts: Buffer[] = [];
-    const buffer = Buffer.alloc(CHUNK);
-    for (let position = 0; ; position += CHUNK) {
-      const { bytesRead } = await handle.read(buffer, 0, CHUNK, position);
-      parts.push(hashBlocks(buffer.subarray(0, bytesRead - (bytesRead % BLOCK)), salt));
-      if (bytesRead < CHUNK) return Buffer.concat(parts);
-    }
-  } finally {
-    await handle.close();
+async function dataHashes(data: AsyncIterable<Buffer>, salt: Uint8Array): Promise<Buffer> {
+  const hashes: Buffer[] = [];
+  let rest: Buffer = Buffer.alloc(0);
+  for await (const chunk of data) {
+    const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+    const whole = bytes.length - (bytes.length % BLOCK);
+    hashes.push(hashBlocks(bytes.subarray(0, whole), salt));
+    rest = bytes.subarray(whole);
   }
+  return Buffer.concat(hashes);
 }
 
 const zeros = Buffer.alloc(BLOCK);
 
 function hashBlocks(blocks: Buffer, salt: Uint8Array): Buffer {
   const salted = Buffer.concat([salt, zeros]);
-  // Most of a root filesystem's blocks are holes.
+  // Most blocks of a root filesystem contain only zeros, so their hash is computed once.
   const empty = hash("sha256", salted, "buffer");
-  const hashes = Buffer.alloc((blocks.length / BLOCK) * DIGEST);
+  const hashes = Buffer.alloc((blocks.length / BLOCK) * digestSize);
   for (let index = 0; index * BLOCK < blocks.length; index++) {
     const start = index * BLOCK;
     const isEmpty = blocks.compare(zeros, 0, BLOCK, start, start + BLOCK) === 0;
     if (!isEmpty) blocks.copy(salted, salt.length, start, start + BLOCK);
-    hashes.set(isEmpty ? empty : hash("sha256", salted, "buffer"), index * DIGEST);
+    hashes.set(isEmpty ? empty : hash("sha256", salted, "buffer"), index * digestSize);
   }
   return hashes;
 }

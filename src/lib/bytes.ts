@@ -1,8 +1,14 @@
 import { HalError } from "./errors.js";
 
+/** A file in memory, with its name for errors. */
+export interface NamedBytes {
+  readonly file: string;
+  readonly bytes: Uint8Array;
+}
+
 /**
- * Reads integers and ranges out of a binary file with every access checked.
- * Each error names the file, the offset, the structure and what is wrong with it.
+ * Reads integers and ranges from a binary file and checks every access.
+ * Each error names the file, the offset, the structure and the fault.
  */
 export class ByteReader {
   readonly bytes: Uint8Array;

@@ -1,6 +1,6 @@
 /**
- * A GUID's 16 bytes as files store it: the first three fields little-endian, the rest in order (UEFI Specification, appendix A).
- * `text` is the canonical 36-character form.
+ * The 16 bytes of a GUID as files store it: the first three fields are little-endian (UEFI Specification 2.10, appendix A).
+ * @param text the canonical form with 36 characters
  */
 export function guidBytes(text: string): Buffer {
   const bytes = Buffer.from(text.replaceAll("-", ""), "hex");
@@ -10,7 +10,7 @@ export function guidBytes(text: string): Buffer {
   return bytes;
 }
 
-/** The canonical lower-case text of a GUID's 16 bytes. */
+/** The canonical form, in lower case, of the 16 bytes of a GUID. */
 export function guidText(bytes: Uint8Array): string {
   const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0"));
   const field = (...indexes: number[]) => indexes.map((index) => hex[index]).join("");

@@ -1,5 +1,6 @@
 import { type Firmware, readFirmware } from "../codecs/ovmf.js";
 import { type MeasuredFile, measureFile } from "../lib/banks.js";
+import type { NamedBytes } from "../lib/bytes.js";
 import { openWhole, sha256, sha256File } from "../lib/digest.js";
 import { HalError } from "../lib/errors.js";
 import { parseSize } from "../lib/size.js";
@@ -9,15 +10,14 @@ import type { MeasuredPlatform, Platform } from "../model/platforms/platform.js"
 import type { NotPredicted, RegisterValue } from "./events.js";
 import type { MeasuredStep } from "./steps.js";
 import type { MrtdOrder } from "./tdx/mrtd.js";
-import type { NamedBytes } from "./vtpm/kernel-boot.js";
 
-/** What is measured, as files and settings. Everything optional is needed by some platform only; what is missing is said. */
+/** The files and settings to measure. Each platform needs some of the optional ones and names the first that is missing. */
 export interface MeasureRequest {
   readonly platforms: readonly MeasuredPlatform[];
   readonly firmware?: string;
-  /** The firmware's variables, where they are another file. */
+  /** The firmware's variables, if they are in another file. */
   readonly vars?: string;
-  /** edk2's stable tag or Debian's package version; read from the firmware where it is not given. */
+  /** edk2's stable tag or Debian's package version. Without it, hal reads the release from the firmware. */
   readonly firmwareVersion?: string;
   readonly igvm?: string;
   readonly kernel?: string;
@@ -34,13 +34,13 @@ export interface MeasureRequest {
   readonly boot: "direct" | "uki-disk" | "uki-kernel";
   readonly passOrder?: MrtdOrder;
   readonly nativeZero: boolean;
-  /** What QEMU does to the kernel's setup header. */
+  /** How QEMU changes the kernel's setup header. */
   readonly guest: Platform["kernelHeader"];
 }
 
 export type Value = Measurements["values"][number];
 
-/** A predicted value with everything that entered it, in order. */
+/** A predicted value with the steps that lead to it. */
 export interface ExplainedValue extends Value {
   readonly steps: () => readonly MeasuredStep[];
 }
@@ -50,23 +50,26 @@ export interface Prediction {
   readonly notPredicted: Measurements["notPredicted"];
 }
 
-/** The files of a request: each is read when the first platform asks for it, and once. An initrd is streamed, only its digests are kept. */
-export interface Inputs {
+/**
+ * The files of a request. hal reads each one once, when the first platform needs it. It streams the initrd and keeps only digests, because
+ * an initrd may be larger than memory.
+ */
+export interface RequestFiles {
   readonly request: MeasureRequest;
   readonly firmware: () => Promise<{ readonly parsed: Firmware; readonly sha256: string } | undefined>;
   readonly kernel: () => Promise<NamedBytes | undefined>;
   readonly initrd: () => Promise<MeasuredFile | undefined>;
-  /** Hex; the other digests are not computed for those who need only this one. */
+  /** Hex. Computes no other digest of the initrd, unless a platform of the request needs them. */
   readonly initrdSha256: () => Promise<string | undefined>;
-  /** The edk2 release; undefined for firmware that does not say it. */
+  /** The edk2 release; undefined for firmware that does not state it. */
   readonly firmwareVersion: () => Promise<string | undefined>;
 }
 
-export function inputsOf(request: MeasureRequest): Inputs {
-  const initrd = once(() => each(oneInitrd(request), measureFile));
+export function requestFiles(request: MeasureRequest): RequestFiles {
+  const initrd = once(() => ifGiven(oneInitrd(request), measureFile));
   const everyBank = request.platforms.some((platform) => measuredPlatforms[platform].everyBank);
   const firmware = once(() =>
-    each(request.firmware, async (file) => {
+    ifGiven(request.firmware, async (file) => {
       const { bytes } = await readNamed(file);
       return { parsed: readFirmware(bytes, file), sha256: sha256(bytes) };
     }),
@@ -74,9 +77,9 @@ export function inputsOf(request: MeasureRequest): Inputs {
   return {
     request,
     firmware,
-    kernel: once(() => each(request.kernel, (file) => readNamed(file))),
+    kernel: once(() => ifGiven(request.kernel, (file) => readNamed(file))),
     initrd,
-    initrdSha256: once(async () => (everyBank ? (await initrd())?.digests.sha256 : each(oneInitrd(request), sha256File))),
+    initrdSha256: once(async () => (everyBank ? (await initrd())?.digests.sha256 : ifGiven(oneInitrd(request), sha256File))),
     firmwareVersion: once(async () => {
       if (request.firmwareVersion !== undefined) return request.firmwareVersion;
       const file = needed(await firmware(), "--firmware-version", "the edk2 release decides what it measures");
@@ -85,6 +88,7 @@ export function inputsOf(request: MeasureRequest): Inputs {
   };
 }
 
+/** A function that reads at its first call and returns the same value at each later one. */
 function once<T>(read: () => Promise<T>): () => Promise<T> {
   let value: Promise<T> | undefined;
   return () => {
@@ -93,28 +97,28 @@ function once<T>(read: () => Promise<T>): () => Promise<T> {
   };
 }
 
-async function each<T>(file: string | undefined, read: (file: string) => Promise<T>): Promise<T | undefined> {
+async function ifGiven<T>(file: string | undefined, read: (file: string) => Promise<T>): Promise<T | undefined> {
   return file === undefined ? undefined : reading(file, read);
 }
 
 function oneInitrd({ initrds: [first, ...more] }: MeasureRequest): string | undefined {
   if (more.length === 0) return first;
-  throw new HalError("input", "QEMU takes one initrd", {
-    remedy: "concatenate them as they are given to QEMU; only --platform nitro has several ramdisks",
+  throw new HalError("input", "QEMU accepts one initrd", {
+    remedy: "concatenate the files; only --platform nitro has several ramdisks",
   });
 }
 
-/** Far more than a kernel or firmware has. */
+/** Bytes; far more than a kernel or firmware has. */
 const maxWhole = 2 ** 30;
-/** An enclave image has all its programs in it; Node.js reads no more at once. */
+/** Bytes. An enclave image contains a whole system. Node.js reads no more at once. */
 export const maxEnclave = 2 ** 31 - 1;
 
-/** A whole file, or all that comes out of a pipe, up to `most` bytes. */
+/** Reads a whole file, or a pipe to its end, up to `most` bytes. */
 export function readNamed(file: string, most = maxWhole): Promise<NamedBytes> {
   return reading(file, async () => {
     const { handle, stats } = await openWhole(file);
     const refuse = (): never => {
-      throw new HalError("input", `has more than ${most} bytes: too large for what it should be`, { at: { file } });
+      throw new HalError("input", `has more than ${most} bytes, which is too large for such a file`, { at: { file } });
     };
     try {
       if (stats === undefined) {
@@ -138,7 +142,7 @@ export function readNamed(file: string, most = maxWhole): Promise<NamedBytes> {
   });
 }
 
-/** What an operation on a file refuses, as a kind "input" error that names the file. */
+/** Runs an operation on a file. Turns an error of the system into a kind "input" error that names the file. */
 export async function reading<T>(file: string, read: (file: string) => Promise<T>): Promise<T> {
   try {
     return await read(file);
@@ -148,12 +152,12 @@ export async function reading<T>(file: string, read: (file: string) => Promise<T
   }
 }
 
-/** The unified kernel image that boots: `--uki`, or what `--kernel` names where `--boot` says that it is one. */
+/** The unified kernel image that boots: `--uki`, or else `--kernel`. */
 export async function unifiedKernel({ boot, uki, kernel }: MeasureRequest): Promise<NamedBytes> {
-  return readNamed(needed(uki ?? kernel, "--uki", `it is what --boot ${boot} starts`));
+  return readNamed(needed(uki ?? kernel, "--uki", `--boot ${boot} starts it`));
 }
 
-/** A setting that a platform cannot do without. */
+/** A setting that a platform requires. */
 export function needed<T>(value: T | undefined, option: string, why: string): T {
   if (value === undefined) throw new HalError("input", `${option} is missing: ${why}`, { remedy: `give ${option}` });
   return value;
@@ -162,33 +166,33 @@ export function needed<T>(value: T | undefined, option: string, why: string): T 
 /** Why a launch digest is not predicted when no firmware is given. */
 export const noFirmware = "it is a digest of the firmware, and none is given (--firmware FILE, or launch.firmware in the profile)";
 
-/** Why nothing is predicted for firmware that does not tell its release. */
+/** Why nothing is predicted for firmware that does not state its release. */
 export const unknownRelease = "the edk2 release decides what is measured, and the firmware does not tell its own: give --firmware-version";
 
-/** What direct kernel boot measures, with everything that changes it. */
-export async function directBoot({ request, kernel, initrd }: Inputs, firmwareVersion: string) {
+/** The files and settings that direct kernel boot measures, and those that change what it measures. */
+export async function directBoot({ request, kernel, initrd }: RequestFiles, firmwareVersion: string) {
   const measured = await initrd();
   return {
     kernel: needed(await kernel(), "--kernel", "it is measured"),
     ...(measured === undefined ? {} : { initrd: measured }),
     cmdline: needed(request.cmdline, "--cmdline", "it is measured"),
-    memory: machineMemory(needed(request.memory, "--memory", "QEMU writes into the kernel's header where the initrd lies")),
-    qemuVersion: needed(request.qemuVersion, "--qemu-version", "it decides whether the kernel's header is patched"),
+    memory: machineMemory(needed(request.memory, "--memory", "QEMU writes the address of the initrd into the kernel's header")),
+    qemuVersion: needed(request.qemuVersion, "--qemu-version", "it decides whether QEMU changes the kernel's header"),
     firmwareVersion,
   };
 }
 
-/** Far less than firmware starts with. */
+/** Bytes. Firmware does not start with less. */
 const leastMemory = 2 ** 24;
 
-/** Bytes of a machine's memory; QEMU's `-m 2048` are megabytes, and a size without a unit is bytes here. */
+/** Bytes of a machine's memory. A size without a unit is bytes here but megabytes for QEMU, so a tiny one is probably a mistake. */
 function machineMemory(text: string): number {
   const bytes = parseSize(text);
   if (bytes >= leastMemory) return bytes;
   throw new HalError("input", `memory: ${bytes} bytes are too few for a machine`, { remedy: "give a unit, like 2048M" });
 }
 
-export function machineOf({ request }: Inputs, firmwareVersion: string): Value["holdsFor"] {
+export function machineOf({ request }: RequestFiles, firmwareVersion: string): Value["holdsFor"] {
   return {
     ...(request.memory === undefined ? {} : { memory: request.memory }),
     ...(request.qemuVersion === undefined ? {} : { qemuVersion: request.qemuVersion }),
@@ -196,7 +200,7 @@ export function machineOf({ request }: Inputs, firmwareVersion: string): Value["
   };
 }
 
-/** A platform's registers behind what was predicted of it before. */
+/** A prediction with the registers of a platform added. */
 export function registers(
   platform: MeasuredPlatform,
   before: Prediction,

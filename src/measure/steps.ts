@@ -1,9 +1,6 @@
-/**
- * One thing that enters a measured register, in the order in which it enters: a row of `hal measure --explain`.
- * Every calculator of src/measure returns its steps beside its value.
- */
+/** One thing that enters a measured register: a row of `hal measure --explain`. */
 export interface MeasuredStep {
-  /** The register as measurements.json names it: `launchDigest`, `mrtd`, `rtmr1`, `pcr4`, … */
+  /** The register's name in measurements.json: `launchDigest`, `mrtd`, `rtmr1`, `pcr4`, … */
   readonly register: string;
   /** What enters, in words. */
   readonly what: string;
@@ -13,11 +10,11 @@ export interface MeasuredStep {
   readonly gpa?: bigint;
   /** Bytes. */
   readonly size?: number;
-  /** The artifact or setting it comes from, in the words of a measurement's `from`: `firmware`, `kernel`, `initrd`, `cmdline`, `vcpus`, … */
+  /** The artifact or setting that it comes from, in the words of `from` in measurements.json: `firmware`, `kernel`, `cmdline`, … */
   readonly from?: string;
 }
 
-/** A register's predicted value (hex) with everything that entered it, in order. */
+/** The predicted value (hex) of a register with the steps that lead to it, in order. */
 export interface Measured {
   readonly digest: string;
   readonly steps: readonly MeasuredStep[];

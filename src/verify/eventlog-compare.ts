@@ -1,7 +1,8 @@
-import { type EventLog, replay } from "../codecs/eventlog.js";
+import type { EventLog } from "../codecs/eventlog.js";
 import { type Bank, bankSizes } from "../lib/banks.js";
 import type { RegisterValue } from "../measure/events.js";
 import type { Prediction } from "../measure/request.js";
+import { replay } from "../measure/vtpm/replay.js";
 
 /** The first event of a register that differs from the prediction. */
 export interface Divergence {

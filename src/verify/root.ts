@@ -1,7 +1,8 @@
+import { createReadStream } from "node:fs";
 import { type FileHandle, open, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { readDiskGpt } from "../bundle/disk.js";
 import { parameterValues } from "../codecs/cmdline.js";
-import { gptSize, readGpt } from "../codecs/gpt.js";
 import { BLOCK, hashTree, readSuperblock } from "../codecs/verity.js";
 import type { Launch, Manifest } from "../model/generated.js";
 import type { Finding } from "./finding.js";
@@ -30,7 +31,7 @@ export async function verifyRoot(dir: string, manifest: Manifest, launch: Launch
   const root = join(dir, "rootfs.ext4");
   const verity = await readFile(join(dir, "rootfs.verity"));
   const { salt, dataBlocks } = readSuperblock(verity, join(dir, "rootfs.verity"));
-  const computed = await hashTree(root, salt);
+  const computed = await hashTree(createReadStream(root, { highWaterMark: CHUNK }), salt);
   const recorded = (await readFile(join(dir, "rootfs.roothash"), "utf8")).trimEnd();
   const blocks = BigInt((manifest.artifacts.find(({ name }) => name === "rootfs.ext4")?.size ?? 0) / BLOCK);
   const findings = [
@@ -52,17 +53,14 @@ export const sameBytes = (ok: boolean): Omit<Finding, "what"> => (ok ? { ok } : 
 async function verifyDisk(disk: string, files: Readonly<Record<string, string>>): Promise<Finding[]> {
   const handle = await open(disk);
   try {
-    const { size } = await handle.stat();
-    const head = Buffer.alloc(Math.min(gptSize, size));
-    await handle.read(head, 0, head.length, 0);
-    const { partitions } = readGpt(head, disk, BigInt(Math.floor(size / 512)));
+    const { partitions } = await readDiskGpt(handle, disk);
     const findings: Finding[] = [];
     for (const [name, file] of Object.entries(files)) {
       const what = `disk.img: partition ${name} contains ${file.slice(file.lastIndexOf("/") + 1)}`;
       const found = partitions.filter((partition) => partition.name === name);
       const [partition] = found;
       if (partition === undefined || found.length > 1) findings.push(finding(what, "one partition", `${found.length} partitions`));
-      else findings.push({ what, ...sameBytes(await startsWith(handle, Number(partition.firstBlock) * 512, file)) });
+      else findings.push({ what, ...sameBytes(await startsWith(handle, partition.start, file)) });
     }
     return findings;
   } finally {

@@ -1,11 +1,12 @@
 import { hash } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { firmwareEvents, firmwareVersionIn, secureBootOf, unpackVolumes } from "../../src/codecs/firmware-volumes.js";
+import { firmwareVersionIn, secureBootOf, unpackVolumes } from "../../src/codecs/firmware-volumes.js";
 import { decodeLzma } from "../../src/codecs/lzma.js";
 import { readFirmware } from "../../src/codecs/ovmf.js";
 import { ByteReader } from "../../src/lib/bytes.js";
 import { guidBytes } from "../../src/lib/guid.js";
 import { actions, registerValues } from "../../src/measure/events.js";
+import { firmwareEvents } from "../../src/measure/vtpm/firmware-code.js";
 import { predictVtpm } from "../../src/measure/vtpm/pcrs.js";
 import vectors from "../vectors/lzma.json" with { type: "json" };
 import { readInput } from "../vectors/read-input.js";
@@ -104,7 +105,7 @@ describe("OVMF's compressed volumes", () => {
   test("belong to one whole version", () => {
     expect(firmwareEvents(firmware(), "2026.08+ds-2")).toHaveLength(3);
     for (const version of ["2026.08", "08+ds-2", "2026.08+ds-3"])
-      expect(() => firmwareEvents(firmware(), version)).toThrow(`does not have '${version}' as its version`);
+      expect(() => firmwareEvents(firmware(), version)).toThrow(`does not state the version '${version}'`);
   });
 
   test("tell the release, where they have one", () => {
@@ -154,7 +155,7 @@ describe("PCR 0", () => {
     ["no firmware is given", undefined, "2026.08+ds-2", /no firmware .* is given/],
     ["the release changes its volumes in memory", firmware(), "2025.02", /with edk2 2026.08 only/],
     ["the release is not known", firmware(), "2026.11", /with edk2 2026.08 only/],
-    ["the firmware has another version", firmware(), "2026.08+ds-3", /does not have '2026.08\+ds-3'/],
+    ["the firmware has another version", firmware(), "2026.08+ds-3", /does not state the version '2026.08\+ds-3'/],
     ["the firmware is packed otherwise", readFirmware(buildFirmware(), "other.fd"), "2026.08", /no signature _FVH/],
   ])("has a reason where %s", (_, given, firmwareVersion, why) => {
     const { values, notPredicted } = predictVtpm({ ...boot, firmwareVersion, ...(given === undefined ? {} : { firmware: given }) });

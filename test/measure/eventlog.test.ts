@@ -1,7 +1,8 @@
 import { hash } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { readEventLog, replay } from "../../src/codecs/eventlog.js";
+import { readEventLog } from "../../src/codecs/eventlog.js";
 import { actions, registerValues } from "../../src/measure/events.js";
+import { replay } from "../../src/measure/vtpm/replay.js";
 import { firstDivergences, registerMismatches } from "../../src/verify/eventlog-compare.js";
 import { type BuiltEvent, buildEventLog } from "../codecs/build-eventlog.js";
 import { fuzz } from "../codecs/fuzz.js";

@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { kernelAsLoaded } from "../../src/codecs/bzimage.js";
 import { runCommand } from "../../src/lib/tools.js";
 import { parseVersion } from "../../src/lib/versions.js";
+import { kernelAsLoaded } from "../../src/measure/vtpm/qemu-kernel.js";
 import { u16, u32 } from "../codecs/integers.js";
 
 // What the installed QEMU itself hands to firmware: the setup part of a kernel, read through fw_cfg (QEMU docs/specs/fw_cfg) over qtest.

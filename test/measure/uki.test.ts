@@ -1,8 +1,9 @@
 import { hash } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { readUki, stubEvents, stubInitrd } from "../../src/codecs/uki.js";
+import { readUki } from "../../src/codecs/uki.js";
 import { ByteReader } from "../../src/lib/bytes.js";
 import { predictVtpm } from "../../src/measure/vtpm/pcrs.js";
+import { stubEvents, stubInitrd } from "../../src/measure/vtpm/systemd-stub.js";
 import { type BuiltSection, buildPe, optionalOffset, peOffset, tableOffset } from "../codecs/build-pe.js";
 import { fuzz } from "../codecs/fuzz.js";
 import { mutate } from "../codecs/mutate.js";
@@ -104,7 +105,7 @@ describe("unified kernel images", () => {
     ["2025.02", 4],
     ["2026.08", 6],
   ])("on disk, edk2 %s puts %d events into PCR 5", (firmwareVersion, count) => {
-    const gpt = { reader: new ByteReader(new Uint8Array(), "disk"), header: Buffer.alloc(92), entries: [], partitions: [] };
+    const gpt = { reader: new ByteReader(new Uint8Array(), "disk"), diskSize: 0, header: Buffer.alloc(92), entries: [], partitions: [] };
     const { values } = predictVtpm({ boot: "uki-disk", uki: { file: "u.efi", bytes: image }, gpt, firmwareVersion });
     expect(values.find(({ register }) => register === "pcr5")?.steps.length).toBe(count);
     const images = values.find(({ register }) => register === "pcr4")?.steps.map((step) => step.what.split(" ")[0]);
@@ -114,7 +115,7 @@ describe("unified kernel images", () => {
   test.each<[string, Buffer, string]>([
     ["no kernel", buildPe(sections.slice(0, 4)), "no section .linux"],
     ["a kernel without contents", replaced(".linux", { data: Buffer.from(""), virtualSize: 0 }), ".linux is empty"],
-    ["a kernel with zeros behind it", replaced(".linux", { virtualSize: linux.length + 1 }), "goes on in memory"],
+    ["a kernel with zeros behind it", replaced(".linux", { virtualSize: linux.length + 1 }), "larger in memory"],
     ["a kernel that is none", replaced(".linux", { data: Buffer.from("kernel") }), "DOS header"],
     ["another stub", buildPe(sections.slice(1)), "not made with systemd-stub"],
     ["a stub too new", replaced(".sdmagic", { data: Buffer.from("#### LoaderInfo: systemd-stub 258 ####") }), "systemd-stub 258"],

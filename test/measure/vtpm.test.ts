@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { kernelAsLoaded } from "../../src/codecs/bzimage.js";
 import { readPe } from "../../src/codecs/pe.js";
 import { digestsOf } from "../../src/lib/banks.js";
 import { HalError } from "../../src/lib/errors.js";
 import { parseVersion } from "../../src/lib/versions.js";
 import { authenticode } from "../../src/measure/vtpm/authenticode.js";
 import { predictVtpm, type VtpmBoot } from "../../src/measure/vtpm/pcrs.js";
+import { kernelAsLoaded } from "../../src/measure/vtpm/qemu-kernel.js";
 import { buildLinux, buildPe } from "../codecs/build-pe.js";
 import { readInput } from "../vectors/read-input.js";
 import vectors from "../vectors/vtpm.json" with { type: "json" };

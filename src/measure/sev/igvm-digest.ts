@@ -1,9 +1,9 @@
 import type { IgvmDirective, IgvmFile } from "../../codecs/igvm.js";
 import { refuseOverlap } from "../../codecs/overlap.js";
+import { pageSize } from "../../codecs/x86.js";
 import type { Measured } from "../steps.js";
 import { emptyLaunchDigest, extendLaunchDigest, launchDigest, type SnpRegion, vmsaGpa } from "./snp-pages.js";
 
-const pageSize = 4096;
 /** 1 GiB of pages: bounds the work that a hostile file can cause. */
 const maxPages = 256 * 1024;
 const typeWords = { secrets: "secrets", cpuid: "CPUID values" } as const;

@@ -1,12 +1,11 @@
 import { apResetEip, type Firmware, hashesTableGpa } from "../../codecs/ovmf.js";
 import { readSevMetadata, type SevSection, type SevSectionType } from "../../codecs/sev-metadata.js";
+import { pageSize } from "../../codecs/x86.js";
 import type { Measured } from "../steps.js";
 import { cpuSignature } from "./cpu-models.js";
 import { hashesTable, hashesTableSize, type KernelHashes } from "./hashes-table.js";
 import { emptyLaunchDigest, extendLaunchDigest, launchDigest, type SnpPageType, type SnpRegion, vmsaGpa } from "./snp-pages.js";
 import { checkGuestFeatures, checkVcpus, vcpuPages } from "./vcpus.js";
-
-const pageSize = 4096;
 
 export interface SnpLaunch {
   readonly firmware: Firmware;

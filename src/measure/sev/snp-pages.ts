@@ -1,7 +1,7 @@
 import { createHash, hash } from "node:crypto";
+import { pageSize } from "../../codecs/x86.js";
 import type { Measured, MeasuredStep } from "../steps.js";
 
-const pageSize = 4096;
 const digestSize = 48;
 /** KVM launches every VMSA at this address: all of the 52-bit page number that the processor keeps of −1. */
 export const vmsaGpa = 0xfffffffff000n;

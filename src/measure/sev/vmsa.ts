@@ -1,3 +1,5 @@
+import { pageSize } from "../../codecs/x86.js";
+
 /** Where the bootstrap processor starts: the reset vector. */
 export const bspEip = 0xfffffff0;
 
@@ -34,7 +36,7 @@ const writers = { 2: "writeUInt16LE", 4: "writeUInt32LE" } as const;
  * `eip` is where the vCPU starts, `signature` its CPUID Fn0000_0001_EAX, `sevFeatures` the SEV_FEATURES word (table B-4, offset 0x3B0).
  */
 export function vmsaPage(eip: number, signature: number, sevFeatures: bigint): Uint8Array {
-  const page = Buffer.alloc(4096);
+  const page = Buffer.alloc(pageSize);
   for (const [offset, size, value] of initialState) {
     if (size === 8) page.writeBigUInt64LE(value, offset);
     else page[writers[size]](Number(value), offset);

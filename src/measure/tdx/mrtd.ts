@@ -1,9 +1,9 @@
 import { createHash, hash } from "node:crypto";
 import type { Firmware } from "../../codecs/ovmf.js";
 import { readTdvfMetadata, type TdvfSection } from "../../codecs/tdvf.js";
+import { pageSize } from "../../codecs/x86.js";
 import type { Measured, MeasuredStep } from "../steps.js";
 
-const pageSize = 4096;
 const recordSize = 128;
 const chunkSize = 256;
 const chunksPerPage = pageSize / chunkSize;

@@ -1,21 +1,14 @@
-import { kernelAsLoaded } from "../../codecs/bzimage.js";
 import { cmdlineBytes } from "../../codecs/cmdline.js";
-import { type PeImage, readPe } from "../../codecs/pe.js";
+import { type PeImage, readPe, x86Machine } from "../../codecs/pe.js";
 import { digestsOf, type MeasuredFile } from "../../lib/banks.js";
+import type { NamedBytes } from "../../lib/bytes.js";
 import { HalError } from "../../lib/errors.js";
 import { atLeast, parseVersion, type Version } from "../../lib/versions.js";
 import type { BootEvent } from "../events.js";
 import { authenticode } from "./authenticode.js";
+import { kernelAsLoaded } from "./qemu-kernel.js";
 
-const x86 = 0x8664;
-
-/** A file held in memory, with its name for errors. */
-export interface NamedBytes {
-  readonly file: string;
-  readonly bytes: Uint8Array;
-}
-
-/** Direct kernel boot: what QEMU's `-kernel`, `-initrd` and `-append` hand to OVMF. */
+/** Direct kernel boot: the files and the command line that QEMU's `-kernel`, `-initrd` and `-append` pass to OVMF. */
 export interface DirectBoot {
   readonly kernel: NamedBytes;
   readonly initrd?: MeasuredFile;
@@ -25,16 +18,16 @@ export interface DirectBoot {
   readonly machine?: "q35" | "pc";
   /** `10.0.2`, … */
   readonly qemuVersion: string;
-  /** edk2's stable tag: `2025.02`, …; Debian's package version of ovmf will do. */
+  /** edk2's stable tag, such as `2025.02`, or the version of Debian's package ovmf. */
   readonly firmwareVersion: string;
-  /** Which kind of guest QEMU launches; it changes the kernel's header for some. */
+  /** The kind of guest. QEMU changes the kernel's header for some. */
   readonly guest?: "plain" | "sev" | "tdx";
 }
 
-/** The oldest edk2 whose behaviour is known from a boot. */
+/** The oldest edk2 release whose measurements were compared with a boot. */
 const oldestFirmware = { major: 2022, minor: 11 } as const;
 
-/** edk2's generation; a kind "input" error for one that hal knows nothing about. */
+/** The edk2 release; a kind "input" error for one that is older than hal knows. */
 export function firmwareGeneration(text: string): Version {
   const version = parseVersion(text, "firmware version");
   if (!atLeast(version, oldestFirmware.major, oldestFirmware.minor)) {
@@ -43,7 +36,7 @@ export function firmwareGeneration(text: string): Version {
   return version;
 }
 
-/** The kernel's PE image as OVMF loads and measures it. */
+/** The event for the kernel's PE image, as OVMF loads it. */
 export function kernelEvent(boot: DirectBoot): BootEvent {
   const { file, bytes } = boot.kernel;
   const loaded = kernelAsLoaded(bytes, file, {
@@ -63,26 +56,26 @@ export function kernelEvent(boot: DirectBoot): BootEvent {
   );
 }
 
-/** A PE image that x86-64 firmware loads. */
+/** The event for a PE image that x86-64 firmware loads. */
 export function imageEvent(image: PeImage, what: string, from: string): BootEvent {
-  if (image.machine !== x86) throw image.reader.error(0, "COFF header", `machine 0x${image.machine.toString(16)} is not x86-64`);
+  if (image.machine !== x86Machine) throw image.reader.error(0, "COFF header", `machine 0x${image.machine.toString(16)} is not x86-64`);
   return { what: `${what} (Authenticode)`, digests: authenticode(image), size: image.reader.length, from };
 }
 
 /**
- * What Linux's EFI stub measures (drivers/firmware/efi/libstub, efi_measure_tagged_event): load options, then the initrd. OVMF adds
- * `initrd=initrd` to the command line, at its end up to edk2 2025.05 and at its start since 2025.08 (edk2 a2ac0fea49).
+ * The events of Linux's EFI stub (drivers/firmware/efi/libstub, efi_measure_tagged_event): the load options, then the initrd. With an
+ * initrd, OVMF adds `initrd=initrd` to the command line: at its end up to edk2 2025.05, at its start since 2025.08 (edk2 a2ac0fea49).
  */
 export function linuxEvents(boot: DirectBoot): BootEvent[] {
   if (boot.initrd?.size === 0) throw new HalError("input", "initrd: it is empty");
   const prefixed = atLeast(firmwareGeneration(boot.firmwareVersion), 2025, 8);
-  // edk2 makes each byte a character (UnicodeSPrintAsciiFormat, %a), whatever encoding the text is in.
+  // edk2 makes each byte a character (UnicodeSPrintAsciiFormat, %a), whatever the encoding of the text.
   const cmdline = cmdlineBytes(boot.cmdline).toString("latin1");
   const text = boot.initrd === undefined ? cmdline : prefixed ? `initrd=initrd ${cmdline}` : `${cmdline} initrd=initrd`;
   if (text === "")
     throw new HalError(
       "input",
-      "command line: a kernel without command line and initrd gets no load options, and what it measures then is not known",
+      "command line: a kernel without command line and initrd receives no load options, and hal does not know what it measures then",
     );
   const options = loadOptionsEvent(text);
   return boot.initrd === undefined
@@ -90,7 +83,7 @@ export function linuxEvents(boot: DirectBoot): BootEvent[] {
     : [options, { what: "initrd", digests: boot.initrd.digests, size: boot.initrd.size, from: "initrd" }];
 }
 
-/** A text as load options: UTF-16LE with its NUL. */
+/** The event for load options: the text in UTF-16LE with its NUL. */
 export function loadOptionsEvent(text: string): BootEvent {
   const bytes = Buffer.from(`${text}\0`, "utf16le");
   return { what: `load options '${text}'`, digests: digestsOf(bytes), size: bytes.length, from: "cmdline" };

@@ -1,41 +1,38 @@
-import { linuxVersion, refuseWrittenInto } from "../../codecs/bzimage.js";
-import { firmwareEvents, secureBootOf } from "../../codecs/firmware-volumes.js";
-import { type Gpt, gptEvent } from "../../codecs/gpt.js";
+import { linuxVersion } from "../../codecs/bzimage.js";
+import { secureBootOf } from "../../codecs/firmware-volumes.js";
+import type { Gpt } from "../../codecs/gpt.js";
 import type { Firmware } from "../../codecs/ovmf.js";
-import { readUki, stubEvents, stubInitrd, type Uki } from "../../codecs/uki.js";
+import { readUki, type Uki } from "../../codecs/uki.js";
 import type { Bank } from "../../lib/banks.js";
+import type { NamedBytes } from "../../lib/bytes.js";
 import { HalError } from "../../lib/errors.js";
 import { atLeast, parseVersion, type Version } from "../../lib/versions.js";
 import { actions, type BootEvent, type NotPredicted, type RegisterValue, registerValues } from "../events.js";
-import {
-  type DirectBoot,
-  firmwareGeneration,
-  imageEvent,
-  kernelEvent,
-  linuxEvents,
-  loadOptionsEvent,
-  type NamedBytes,
-} from "./kernel-boot.js";
+import { firmwareEvents } from "./firmware-code.js";
+import { type DirectBoot, firmwareGeneration, imageEvent, kernelEvent, linuxEvents, loadOptionsEvent } from "./kernel-boot.js";
+import { gptEvent } from "./partition-table.js";
+import { refuseChangedImage } from "./qemu-kernel.js";
 import { secureBootEvents } from "./secure-boot.js";
+import { stubEvents, stubInitrd } from "./systemd-stub.js";
 
 interface Common {
-  /** Banks of the TPM; default all three. The vTPM of COCONUT-SVSM has no SHA-1. */
+  /** Banks of the TPM; all three by default. The vTPM of COCONUT-SVSM has no SHA-1. */
   readonly banks?: readonly Bank[];
-  /** Whether a device has an option ROM with an EFI driver, as QEMU's network cards do unless started with `romfile=`. */
+  /** Whether a device has an option ROM with an EFI driver. QEMU's network cards have one unless started with `romfile=`. */
   readonly optionRoms?: boolean;
   readonly firmwareVersion: string;
-  /** For PCR 0 and 7; without it PCR 7 is that of Debian's OVMF.fd. */
+  /** For PCR 0 and 7. Without it, PCR 7 holds for Debian's OVMF.fd. */
   readonly firmware?: Firmware;
-  /** Its store of variables, if that is another file. */
+  /** The firmware's store of variables, if it is another file. */
   readonly variables?: Uint8Array;
 }
 
 export type VtpmBoot = Common &
   (
     | ({ readonly boot: "direct" } & DirectBoot)
-    /** A UKI started from the EFI system partition of a disk with this partition table, by the first boot option tried. */
-    | { readonly boot: "uki-disk"; readonly uki: NamedBytes /** for PCR 5 */; readonly gpt?: Gpt }
-    /** A UKI given to `-kernel`, without `-append` and `-initrd`. */
+    /** A UKI on the EFI system partition of a disk, started by the first boot option. PCR 5 needs the partition table. */
+    | { readonly boot: "uki-disk"; readonly uki: NamedBytes; readonly gpt?: Gpt }
+    /** A UKI passed to `-kernel`, without `-append` and `-initrd`. */
     | ({ readonly boot: "uki-kernel"; readonly uki: NamedBytes } & Pick<DirectBoot, "qemuVersion" | "guest">)
   );
 
@@ -54,17 +51,17 @@ const notPredicted: readonly NotPredicted[] = [
 ];
 
 /**
- * PCR 0, 2 to 7, 9 and 11 of a vTPM after OVMF has booted Linux (TCG PC Client Platform Firmware Profile 3.3.4; edk2 Tcg2Dxe and
- * DxeTpm2MeasureBootLib), in the state in which the kernel starts its first process. Registers that depend on more than the inputs are
- * listed with the reason.
+ * Predicts PCR 0, 2 to 7, 9 and 11 of a vTPM at the moment when Linux, booted by OVMF, starts its first process (TCG PC Client Platform
+ * Firmware Profile 3.3.4; edk2 Tcg2Dxe and DxeTpm2MeasureBootLib). `notPredicted` lists the registers that depend on more than these
+ * files and settings.
  * A kind "input" error for files that cannot be read and combinations whose measurement is not known.
  */
 export function predictVtpm(boot: VtpmBoot): { readonly values: readonly RegisterValue[]; readonly notPredicted: readonly NotPredicted[] } {
   const generation = firmwareGeneration(boot.firmwareVersion);
-  const debians = atLeast(generation, 2025, 2) ? "absent" : "disabled";
-  const secureBoot = boot.firmware === undefined ? debians : secureBootOf(boot.firmware, boot.variables);
-  // Since edk2 12c5ded287 the FAT driver gives up its caches when boot services end, which changes the memory map that the call was made with.
-  const flushes = boot.boot === "uki-disk" && atLeast(generation, 2026, 8);
+  const debianDefault = atLeast(generation, 2025, 2) ? "absent" : "disabled";
+  const secureBoot = boot.firmware === undefined ? debianDefault : secureBootOf(boot.firmware, boot.variables);
+  // Since edk2 12c5ded287, the FAT driver frees its caches in ExitBootServices. That changes the memory map, so the first call fails.
+  const exitsTwice = boot.boot === "uki-disk" && atLeast(generation, 2026, 8);
   const { images, disk, linux, stub, release } = eventsOf(boot);
   const code = codeEvents(boot, generation);
   const oldLinux = release !== undefined && !atLeast(release, oldestLinux.major, oldestLinux.minor);
@@ -74,7 +71,7 @@ export function predictVtpm(boot: VtpmBoot): { readonly values: readonly Registe
     ...(boot.optionRoms ? {} : { pcr2: [actions.separator] }),
     pcr3: [actions.separator],
     pcr4: images,
-    ...(noTable ? {} : { pcr5: [actions.separator, ...disk, ...(flushes ? actions.exitBootServicesTwice : actions.exitBootServices)] }),
+    ...(noTable ? {} : { pcr5: [actions.separator, ...disk, ...(exitsTwice ? actions.exitBootServicesTwice : actions.exitBootServices)] }),
     pcr6: [actions.separator],
     ...(secureBoot === undefined || secureBoot === "keys" ? {} : { pcr7: secureBootEvents(secureBoot) }),
     ...(oldLinux ? {} : { pcr9: linux }),
@@ -100,13 +97,13 @@ export function predictVtpm(boot: VtpmBoot): { readonly values: readonly Registe
   };
 }
 
-/** The oldest kernel whose measurements are known from a boot: earlier ones measure fewer things, or none. */
+/** The oldest kernel whose measurements were compared with a boot. Earlier ones measure less, or nothing. */
 const oldestLinux = { major: 6, minor: 1 } as const;
 
-/** The edk2 release whose PEI volume is still what the file has when it is measured; earlier ones change it in memory first. */
+/** The edk2 release that measures the PEI volume as it is in the file. Earlier ones change it in memory first. */
 const unchangedPei = "2026.08";
 
-/** What PCR 0 holds before its separator, or why that is not known. */
+/** The events of PCR 0 before its separator, or the reason why they are not known. */
 function codeEvents({ firmware, firmwareVersion }: Common, { major, minor }: Version): { events: readonly BootEvent[] } | { why: string } {
   const what = "it holds the firmware's version and volumes";
   const compare = "compare it with a boot of the same firmware";
@@ -124,24 +121,24 @@ function codeEvents({ firmware, firmwareVersion }: Common, { major, minor }: Ver
 interface BootEvents {
   /** PCR 4 */
   readonly images: readonly BootEvent[];
-  /** PCR 5, besides what every boot has */
+  /** PCR 5, besides the events of every boot */
   readonly disk: readonly BootEvent[];
   /** PCR 9 */
   readonly linux: readonly BootEvent[];
   /** PCR 11 */
   readonly stub: readonly BootEvent[];
-  /** Of the kernel, if it says it. */
+  /** The Linux release, if the kernel states it. */
   readonly release: Version | undefined;
 }
 
-/** The order of PCR 4: BDS measures the call and the separators when it tries its first boot option; `-kernel` is loaded before that. */
+/** The events of a boot. BDS measures the call and the separators when it tries its first boot option, after it loads `-kernel`. */
 function eventsOf(boot: VtpmBoot): BootEvents {
   const ready = [actions.callingApplication, actions.separator];
   if (boot.boot === "direct") {
     const release = linuxVersion(boot.kernel.bytes, boot.kernel.file);
     return { images: [kernelEvent(boot), ...ready], disk: [], linux: linuxEvents(boot), stub: [], release };
   }
-  if (boot.boot === "uki-kernel" && boot.guest !== "sev") refuseWrittenInto(boot.uki.file, parseVersion(boot.qemuVersion, "QEMU version"));
+  if (boot.boot === "uki-kernel" && boot.guest !== "sev") refuseChangedImage(boot.uki.file, parseVersion(boot.qemuVersion, "QEMU version"));
   const uki = readUki(boot.uki.bytes, boot.uki.file);
   const outer = imageEvent(uki.image, "unified kernel image", "uki");
   const inner = imageEvent(uki.linux, "kernel in the unified kernel image", "uki");
@@ -154,7 +151,7 @@ function eventsOf(boot: VtpmBoot): BootEvents {
 
 function stubbedLinuxEvents(uki: Uki): BootEvent[] {
   if (uki.cmdline === undefined || uki.cmdline === "")
-    throw uki.image.reader.error(0, "UKI", "no section .cmdline: its command line would come from outside");
+    throw uki.image.reader.error(0, "UKI", "no section .cmdline: the command line would come from outside the image");
   const initrd = stubInitrd(uki);
   return [
     loadOptionsEvent(uki.cmdline),

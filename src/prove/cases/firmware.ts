@@ -13,7 +13,10 @@ export const firmwareCases: readonly HostileCase[] = [
     tool: firmwarePackages.ovmf.path,
     damage: async (_image, _disk, scratch) => {
       const flash = join(resolve(scratch), "flash");
-      await writeFile(flash, withSystemdOptions(await readFile(firmwarePackages.ovmf.path), "systemd.setenv=HAL_PROOF=taken"));
+      await writeFile(
+        flash,
+        withSystemdOptions(await readFile(firmwarePackages.ovmf.path), "systemd.setenv=HAL_PROOF=taken", firmwarePackages.ovmf.path),
+      );
       return { qemuArgs: ["-drive", `if=pflash,unit=0,format=raw,file=${qemuPath(flash)}`] };
     },
   },
