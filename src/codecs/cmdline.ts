@@ -1,8 +1,8 @@
 import { HalError } from "../lib/errors.js";
 
 /**
- * The bytes of a kernel command line. A kind "input" error for a text that is not what was typed or cannot be handed over: Node.js puts
- * U+FFFD for what is not UTF-8 in an argument, and a NUL ends it.
+ * The bytes of a kernel command line. A kind "input" error for a text that contains a NUL, which would end it, or that is not UTF-8.
+ * Node.js replaces bytes of an argument that are not UTF-8 by U+FFFD.
  */
 export function cmdlineBytes(cmdline: string): Buffer {
   if (cmdline.includes("\0")) throw new HalError("input", "command line: a NUL would cut it short");
@@ -10,7 +10,7 @@ export function cmdlineBytes(cmdline: string): Buffer {
   return Buffer.from(cmdline, "utf8");
 }
 
-/** The same with the NUL that QEMU puts behind it. */
+/** The bytes of a kernel command line with the NUL that QEMU appends. */
 export function cmdlineBytesWithNul(cmdline: string): Buffer {
   return Buffer.concat([cmdlineBytes(cmdline), Buffer.alloc(1)]);
 }

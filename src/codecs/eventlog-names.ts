@@ -43,7 +43,7 @@ const variableTypes: ReadonlySet<string> = new Set([
 ]);
 const longest = 120;
 
-/** An event's type and, where its data is text or names a variable, that. The data is a hint only: nothing vouches for it. */
+/** The type of an event, with its data if that is text or names a variable. The data is only a hint: the digest may be of other bytes. */
 export function describeEvent(type: number, data: Uint8Array): string {
   const name = eventTypes[type] ?? `event type 0x${type.toString(16)}`;
   const text = variableTypes.has(name) ? variableName(data) : plainText(data);
@@ -58,7 +58,7 @@ function variableName(data: Uint8Array): string | undefined {
     : printable(Buffer.from(data.subarray(32, 32 + length * 2)).toString("utf16le"));
 }
 
-/** Printable ASCII, or the same in UTF-16LE, perhaps with a final NUL; Linux's tagged events have it after eight bytes of header. */
+/** Data that is printable ASCII or UTF-16LE, with or without a final NUL. Linux's tagged events have a header of eight bytes before it. */
 function plainText(data: Uint8Array): string | undefined {
   for (const bytes of [data, data.subarray(8)]) {
     const ascii = Buffer.from(bytes.subarray(0, longest)).toString("latin1").replace(/\0$/, "");

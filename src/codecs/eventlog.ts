@@ -2,7 +2,7 @@ import { type Bank, bankSizes } from "../lib/banks.js";
 import { ByteReader } from "../lib/bytes.js";
 import { describeEvent } from "./eventlog-names.js";
 
-/** TPM_ALG_ID of the banks that hal knows (TCG Algorithm Registry). */
+/** TPM_ALG_ID of the banks that hal supports (TCG Algorithm Registry). */
 const algorithms: Readonly<Record<number, Bank>> = { 4: "sha1", 11: "sha256", 12: "sha384" };
 const noAction = 3;
 const highestPcr = 23;
@@ -12,17 +12,17 @@ const signature = "Spec ID Event03\0";
 const localitySignature = "StartupLocality\0";
 const maxAlgorithms = 16;
 
-/** `tpm`: binary_bios_measurements, a TPM's PCRs. `ccel`: the ACPI table's log of a TD, its RTMRs. */
+/** `tpm`: the file binary_bios_measurements, about the PCRs of a TPM. `ccel`: the log of the ACPI table CCEL, about the RTMRs of a TD. */
 export type EventLogKind = "tpm" | "ccel";
 
 export interface LoggedEvent {
   /** `pcr4`, `rtmr1`, `mrtd`. */
   readonly register: string;
   readonly type: number;
-  /** In words: the type's name and, where it is text, what the event says. */
+  /** In words: the name of the type, and the data if it is text. */
   readonly what: string;
   readonly digests: Readonly<Partial<Record<Bank, string>>>;
-  /** False for EV_NO_ACTION, which only informs. */
+  /** False for EV_NO_ACTION, which extends no register. */
   readonly extends: boolean;
   readonly offset: number;
 }
@@ -31,14 +31,14 @@ export interface EventLog {
   readonly kind: EventLogKind;
   readonly banks: readonly Bank[];
   readonly events: readonly LoggedEvent[];
-  /** The locality from which the TPM was started: PCR 0 begins with it. */
+  /** The locality that started the TPM. PCR 0 starts with this value. */
   readonly startupLocality: number;
 }
 
 /**
- * Reads a crypto-agile event log (TCG PC Client Platform Firmware Profile 10.2, TCG_PCR_EVENT2; 10.4.5.1, Spec ID Event; for a TD, UEFI
- * Specification 38.4 and ACPI's CCEL, the log area with its unused rest of 0xff or 0x00). A kind "input" error at the offset of anything
- * malformed.
+ * Reads a crypto-agile event log (TCG PC Client Platform Firmware Profile 10.2, TCG_PCR_EVENT2; 10.4.5.1, Spec ID Event). The log of a TD
+ * may end with unused bytes, all 0xff or all 0x00 (UEFI Specification 38.4; ACPI, table CCEL).
+ * A kind "input" error at the offset of anything malformed.
  */
 export function readEventLog(bytes: Uint8Array, file: string, kind: EventLogKind): EventLog {
   const reader = new ByteReader(bytes, file);
@@ -56,7 +56,7 @@ export function readEventLog(bytes: Uint8Array, file: string, kind: EventLogKind
   return { kind, banks: known, events, startupLocality };
 }
 
-/** The first event has the old form (TCG_PCClientPCREvent) and lists the algorithms of all others with their digest sizes. */
+/** Reads the first event. It has the old form (TCG_PCClientPCREvent) and lists the algorithms and digest sizes of all other events. */
 function readSpecId(reader: ByteReader): { readonly sizes: ReadonlyMap<number, number>; readonly end: number } {
   const structure = "event log's first event";
   if (reader.u32(4, structure) !== noAction) throw reader.error(4, structure, "is not EV_NO_ACTION: not a crypto-agile event log");
@@ -80,7 +80,7 @@ function readSpecId(reader: ByteReader): { readonly sizes: ReadonlyMap<number, n
   }
   const vendor = 28 + count * 4;
   if (vendor + 1 + event.u8(vendor, structure) !== size)
-    throw event.error(vendor, structure, "its vendor information does not end where it ends");
+    throw event.error(vendor, structure, "its vendor information does not end at the end of the event");
   return { sizes, end: 32 + size };
 }
 
@@ -99,7 +99,7 @@ function readEvent(reader: ByteReader, offset: number, sizes: ReadonlyMap<number
     const id = reader.u16(at, structure);
     const size = sizes.get(id);
     if (size === undefined || seen.has(id))
-      throw reader.error(at, structure, `a digest of algorithm 0x${id.toString(16)}, which the log does not list or has already given`);
+      throw reader.error(at, structure, `a second digest of algorithm 0x${id.toString(16)}, or the log does not list this algorithm`);
     seen.add(id);
     const bank = algorithms[id];
     const digest = reader.slice(at + 2, size, structure);

@@ -4,10 +4,10 @@ import type { ByteReader } from "../lib/bytes.js";
 const magic = 0x4d564749; // "IGVM"
 const fixedHeaderSize = 24;
 const alignment = 8;
-/** A loader that does not know a type with this bit skips it. */
+/** A loader skips a header whose type it does not know, if the type has this bit. */
 const ignorable = 0x80000000;
 
-/** Headers come in this order. */
+/** Headers appear in this order. */
 const sections = ["platform", "initialization", "directive"] as const;
 
 interface HeaderKind {
@@ -17,11 +17,11 @@ interface HeaderKind {
   readonly size: number;
   /** Offset in the body of the compatibility mask, if it has one. */
   readonly mask?: number;
-  /** [offset, size] in the body of what must be zero. */
+  /** [offset, size] in the body of the bytes that must be zero. */
   readonly reserved?: readonly [number, number];
 }
 
-/** A loader's parameter: {u32 area, u32 byte offset}. */
+/** A parameter that the loader fills in: {u32 area, u32 byte offset}. */
 const parameter = { section: "directive", kind: "parameter", size: 8 } as const;
 
 /** Every header of format version 1 (microsoft/igvm, igvm_defs, IgvmVariableHeaderType), by type. */
@@ -57,15 +57,15 @@ export type IgvmHeaderKind = (typeof headerKinds)[keyof typeof headerKinds]["kin
 
 export interface IgvmHeader {
   readonly kind: IgvmHeaderKind;
-  /** The body; its errors name offsets in the file. */
+  /** The body. Its errors name offsets in the file. */
   readonly body: ByteReader;
-  /** The platforms it counts for, as a bit set; 0 for kinds that count for all. */
+  /** Bit set of the platforms that the header applies to; 0 for kinds that apply to all. */
   readonly mask: number;
 }
 
 /**
- * Splits an IGVM file, format version 1, into its variable headers, in file order, and says where the file data starts. Checks checksum,
- * sizes, padding, reserved bytes and the order of sections; skips unknown headers that declare themselves ignorable.
+ * Splits an IGVM file, format version 1, into its variable headers, in file order, and returns the offset of the file data. Verifies the
+ * checksum, sizes, padding, reserved bytes and the order of sections. Skips unknown headers that are marked as ignorable.
  */
 export function readIgvmHeaders(reader: ByteReader): { readonly headers: readonly IgvmHeader[]; readonly dataStart: number } {
   const dataStart = readFixedHeader(reader);
@@ -78,7 +78,7 @@ export function readIgvmHeaders(reader: ByteReader): { readonly headers: readonl
     if (kind === undefined && type < ignorable)
       throw reader.error(offset, "IGVM variable header", `type 0x${type.toString(16)} is not known`);
     if (kind !== undefined) {
-      if (body.length !== kind.size) throw reader.error(offset + 4, `IGVM ${kind.kind}`, `is ${body.length} bytes, not ${kind.size}`);
+      if (body.length !== kind.size) throw reader.error(offset + 4, `IGVM ${kind.kind}`, `has ${body.length} bytes, not ${kind.size}`);
       if (sections.indexOf(kind.section) < section) {
         throw reader.error(offset, `IGVM ${kind.kind}`, `comes after a header of the ${sections[section]} section`);
       }
@@ -90,32 +90,32 @@ export function readIgvmHeaders(reader: ByteReader): { readonly headers: readonl
   return { headers, dataStart };
 }
 
-/** Six u32: magic, version, offset and size of the variable headers, file size, CRC-32 of all headers. Returns where the headers end. */
+/** Reads six u32: magic, version, offset and size of the variable headers, file size, CRC-32 of all headers. Returns the headers' end. */
 function readFixedHeader(reader: ByteReader): number {
   const structure = "IGVM fixed header";
   const field = (index: number) => reader.u32(index * 4, structure);
   if (field(0) !== magic) throw reader.error(0, structure, "the magic is not IGVM");
-  if (field(1) !== 1) throw reader.error(4, structure, `format version ${field(1)} is not known; 1 is`);
+  if (field(1) !== 1) throw reader.error(4, structure, `format version ${field(1)} is not supported; hal reads version 1`);
   if (field(2) !== fixedHeaderSize) throw reader.error(8, structure, `variable headers start at ${field(2)}, not at ${fixedHeaderSize}`);
   if (field(3) % alignment !== 0) throw reader.error(12, structure, `variable header size ${field(3)} is not a multiple of ${alignment}`);
-  if (field(4) !== reader.length) throw reader.error(16, structure, `says ${field(4)} bytes but the file has ${reader.length}`);
+  if (field(4) !== reader.length) throw reader.error(16, structure, `states ${field(4)} bytes, but the file has ${reader.length}`);
   const end = fixedHeaderSize + field(3);
   const headers = Uint8Array.from(reader.slice(0, end, "IGVM variable headers"));
   headers.fill(0, 20, 24);
   const checksum = crc32(headers);
   if (field(5) !== checksum) {
-    throw reader.error(20, structure, `checksum 0x${field(5).toString(16)}, but the headers have 0x${checksum.toString(16)}`);
+    throw reader.error(20, structure, `checksum 0x${field(5).toString(16)}, but that of the headers is 0x${checksum.toString(16)}`);
   }
   return end;
 }
 
-/** One {u32 type, u32 length, body padded with zeros to a multiple of 8}. */
+/** Reads one header: {u32 type, u32 length, body padded with zeros to a multiple of 8}. */
 function readBody(reader: ByteReader, offset: number, end: number): { readonly body: ByteReader; readonly next: number } {
   const structure = "IGVM variable header";
   const length = reader.u32(offset + 4, structure);
   const start = offset + 8;
   const next = start + Math.ceil(length / alignment) * alignment;
-  if (next > end) throw reader.error(offset + 4, structure, `its length of ${length} bytes leaves the header area`);
+  if (next > end) throw reader.error(offset + 4, structure, `its ${length} bytes do not fit into the header area`);
   if (reader.slice(start + length, next - start - length, structure).some((byte) => byte !== 0)) {
     throw reader.error(start + length, structure, "its padding is not zero");
   }

@@ -3,18 +3,18 @@ import { type IgvmHeader, readIgvmHeaders } from "./igvm-headers.js";
 import { gpaLimit, pageSize } from "./x86.js";
 
 const largePageSize = 2 * 1024 * 1024;
-/** QEMU allocates every parameter area; a table that a loader fills needs far less. */
+/** QEMU allocates every parameter area. A table that a loader fills in needs far less. */
 const maxAreaSize = 16 * 1024 * 1024;
 
 /** IgvmPlatformType, by number. */
 const platformTypes = ["native", "vsm", "sev-snp", "tdx", "sev", "sev-es", "cca"] as const;
-/** IgvmPageDataType, by number; CPUID_DATA and CPUID_XF are launched alike. */
+/** IgvmPageDataType, by number. CPUID_DATA and CPUID_XF are launched in the same way. */
 const pageTypes = ["normal", "secrets", "cpuid", "cpuid"] as const;
 const pageFlags = { large: 1, unmeasured: 2, shared: 4 } as const;
 
 export interface IgvmPlatform {
   readonly type: (typeof platformTypes)[number];
-  /** One bit; headers that count for this platform have it in their mask. */
+  /** One bit. Headers that apply to this platform have it in their mask. */
   readonly mask: number;
 }
 
@@ -40,16 +40,17 @@ export type IgvmDirective =
   | (Loaded & { readonly kind: "parameters" })
   | (Loaded & {
       readonly kind: "vpContext";
-      readonly vpIndex: number /** Up to 4096 bytes, as far as the file goes: its form depends on the platform. */;
+      readonly vpIndex: number;
+      /** Up to 4096 bytes, fewer at the end of the file. Its structure depends on the platform. */
       readonly data: Uint8Array;
     });
 
 export interface IgvmFile {
   readonly reader: ByteReader;
   readonly platforms: readonly IgvmPlatform[];
-  /** Guest policies: what SNP_LAUNCH_START and an ID block carry. */
+  /** Guest policies, as in SNP_LAUNCH_START and in an ID block. */
   readonly policies: readonly { readonly mask: number; readonly policy: bigint }[];
-  /** Launch digests (hex) that ID blocks inside the file demand. */
+  /** Launch digests (hex) that ID blocks inside the file require. */
   readonly idBlocks: readonly { readonly mask: number; readonly launchDigest: string }[];
   /** Bit set of the platforms for which the loader may move memory. */
   readonly relocatable: number;
@@ -58,8 +59,8 @@ export interface IgvmFile {
 }
 
 /**
- * Reads an IGVM file, format version 1 (microsoft/igvm, igvm_defs). Strict: what igvm_defs does not allow, and every reference that leaves
- * the file or contradicts another, is a kind "input" error at its offset.
+ * Reads an IGVM file, format version 1 (microsoft/igvm, igvm_defs). A kind "input" error at its offset for anything that igvm_defs does
+ * not allow, for a reference outside of the file, and for a reference that contradicts another one.
  */
 export function readIgvm(bytes: Uint8Array, file: string): IgvmFile {
   const reader = new ByteReader(bytes, file);
@@ -88,7 +89,8 @@ function readPlatforms(headers: readonly IgvmHeader[]): readonly IgvmPlatform[] 
     const type = platformTypes[typeNumber];
     if (type === undefined) throw body.error(5, structure, `type ${typeNumber} is not known`);
     if (mask === 0 || (mask & (mask - 1)) !== 0) throw body.error(0, structure, `compatibility mask 0x${mask.toString(16)} is not one bit`);
-    if (body.u16(6, structure) !== 1) throw body.error(6, structure, `version ${body.u16(6, structure)} is not known; 1 is`);
+    if (body.u16(6, structure) !== 1)
+      throw body.error(6, structure, `version ${body.u16(6, structure)} is not supported; hal reads version 1`);
     if (platforms.some((platform) => platform.mask === mask || platform.type === type)) {
       throw body.error(0, structure, `a second platform of type ${type} or with mask 0x${mask.toString(16)}`);
     }
@@ -99,7 +101,7 @@ function readPlatforms(headers: readonly IgvmHeader[]): readonly IgvmPlatform[] 
 
 const maskless: ReadonlySet<IgvmHeader["kind"]> = new Set(["parameter area", "parameter"]);
 
-/** A header that has a mask counts for declared platforms only, and for at least one. */
+/** The mask of a header must name declared platforms only, and at least one. */
 function checkMask({ kind, body, mask }: IgvmHeader, declared: number): void {
   if (maskless.has(kind)) return;
   if (mask === 0 || (mask & ~declared) !== 0) {
@@ -129,20 +131,20 @@ function readDirectives(headers: readonly IgvmHeader[], data: DataReader): reado
   });
 }
 
-/** What the u32 at `at` of a header's body refers to in the file's data: up to `size` bytes, at least `least`. */
+/** Reads the file data that the u32 at `at` of a header's body refers to: up to `size` bytes, at least `least`. */
 type DataReader = (body: ByteReader, at: number, size: number, structure: string, least?: number) => Uint8Array;
 
 function dataReader(reader: ByteReader, dataStart: number): DataReader {
   return (body, at, size, structure, least = size) => {
     const offset = body.u32(at, structure);
-    if (offset < dataStart) throw body.error(at, structure, `data at 0x${offset.toString(16)} lies in the headers`);
+    if (offset < dataStart) throw body.error(at, structure, `data at 0x${offset.toString(16)} overlaps the headers`);
     return reader.slice(offset, Math.max(least, Math.min(size, reader.length - offset)), `${structure} data`);
   };
 }
 
-/** Parameter areas are declared, then filled by parameters, then inserted, once each. */
+/** The state of the parameter areas. A file declares an area, fills it with parameters and inserts it once. */
 class ParameterAreas {
-  /** Bytes of each area that is not inserted yet. */
+  /** The size of each area that is not inserted yet. */
   readonly #open = new Map<number, number>();
   readonly #declared = new Set<number>();
 
@@ -151,7 +153,7 @@ class ParameterAreas {
     const size = body.u64(0, structure);
     const index = body.u32(8, structure);
     if (size === 0n || size % BigInt(pageSize) !== 0n || size > BigInt(maxAreaSize)) {
-      throw body.error(0, structure, `size 0x${size.toString(16)} is not a multiple of a page up to ${maxAreaSize} bytes`);
+      throw body.error(0, structure, `size 0x${size.toString(16)} is not a number of pages up to ${maxAreaSize} bytes`);
     }
     if (this.#declared.has(index)) throw body.error(8, structure, `a second area ${index}`);
     if (body.u32(12, structure) !== 0) data(body, 12, Number(size), structure);
@@ -176,7 +178,7 @@ class ParameterAreas {
   #size(body: ByteReader, at: number, structure: string): number {
     const index = body.u32(at, structure);
     const size = this.#open.get(index);
-    if (size === undefined) throw body.error(at, structure, `area ${index} is not declared before, or already inserted`);
+    if (size === undefined) throw body.error(at, structure, `area ${index} is not declared before it, or is already inserted`);
     return size;
   }
 }
@@ -192,7 +194,7 @@ function readPage({ body, mask }: IgvmHeader, data: DataReader): IgvmDirective {
   if (type === undefined) throw body.error(20, structure, `type ${typeNumber} is not known`);
   const size = (flags & pageFlags.large) === 0 ? pageSize : largePageSize;
   const empty = body.u32(12, structure) === 0;
-  if (size === largePageSize && !empty) throw body.error(12, structure, "a 2 MiB page with data, which loaders read differently");
+  if (size === largePageSize && !empty) throw body.error(12, structure, "a 2 MiB page with data, which loaders interpret differently");
   return {
     kind: "page",
     mask,
@@ -219,7 +221,7 @@ function readVpContext({ body, mask }: IgvmHeader, data: DataReader): IgvmDirect
   };
 }
 
-/** The guest physical address that a directive starts with: aligned, and all of its memory inside 52 bits. */
+/** Reads the guest physical address of a directive. It must be aligned, and all of the memory must be inside 52 bits. */
 function address(body: ByteReader, structure: string, size: number, alignment = pageSize): bigint {
   const gpa = body.u64(0, structure);
   if (gpa % BigInt(alignment) !== 0n) throw body.error(0, structure, `address 0x${gpa.toString(16)} is not aligned to ${alignment} bytes`);

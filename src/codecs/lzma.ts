@@ -1,13 +1,13 @@
 import type { ByteReader } from "../lib/bytes.js";
 
 const headerSize = 13;
-/** Probabilities have 11 bits and start in the middle; each bit moves them by a 32nd of the way (LZMA specification, "Bit model"). */
+/** Probabilities have 11 bits and start in the middle. Each bit moves one by 1/32 of the distance (LZMA specification, "Bit model"). */
 const half = 1024;
 const lengthStates = { choice: 0, choice2: 1, low: 2, mid: 130, high: 258, size: 514 } as const;
 
 /**
- * Decodes an LZMA stream with its 13-byte header (lzma-specification.txt by Igor Pavlov), of known size and without an end marker, as edk2
- * writes it. Kind "input" errors at their offset for data that ends early, refers to before its start, or is larger than allowed.
+ * Decodes an LZMA stream as edk2 writes it: with the 13-byte header, of known size and without an end marker (lzma-specification.txt by
+ * Igor Pavlov). A kind "input" error at its offset for data that ends early, refers to bytes before its start, or is larger than `maxSize`.
  */
 export function decodeLzma(reader: ByteReader, maxSize: number): Uint8Array {
   const structure = "LZMA stream";
@@ -22,7 +22,7 @@ export function decodeLzma(reader: ByteReader, maxSize: number): Uint8Array {
   const input = reader.bytes;
   const output = new Uint8Array(Number(size));
 
-  // One array of probabilities, its parts one after the other.
+  // One array for all probabilities; `at` has the start of each kind.
   const at = layout(lc + lp);
   const probs = new Uint16Array(at.size).fill(half);
   let range = 0xffffffff;
@@ -147,7 +147,7 @@ export function decodeLzma(reader: ByteReader, maxSize: number): Uint8Array {
       count = length(at.repLength, posState);
       state = state < 7 ? 8 : 11;
     }
-    if (out + count > output.length) throw reader.error(next, structure, "unpacks to more than it says");
+    if (out + count > output.length) throw reader.error(next, structure, "unpacks to more bytes than it states");
     earlier(out, reps[0]);
     for (const end = out + count; out < end; out++) output[out] = output[out - reps[0] - 1] ?? 0;
   }
@@ -159,7 +159,7 @@ export function decodeLzma(reader: ByteReader, maxSize: number): Uint8Array {
   }
 }
 
-/** Where each kind of probability starts. */
+/** The start of each kind of probability in the array, and the size of the array. */
 function layout(literalBits: number) {
   const sizes = {
     match: 192,

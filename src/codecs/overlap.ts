@@ -4,14 +4,15 @@ interface MemoryRange {
   readonly gpa: bigint;
   /** Bytes. */
   readonly size: number;
-  /** Where in the file the range is declared. */
+  /** Offset in the file of the range's declaration. */
   readonly offset: number;
+  /** A name for errors. */
   readonly what?: string;
 }
 
 /**
- * Refuses ranges of guest memory that overlap: no TEE accepts the same page twice during launch, so such a file has no measurement.
- * The error is at the declaration of the range with the higher address.
+ * Refuses ranges of guest memory that overlap. No TEE accepts the same page twice during launch, so such a file has no measurement.
+ * The error names the declaration of the range with the higher address.
  */
 export function refuseOverlap(reader: ByteReader, structure: string, ranges: readonly MemoryRange[]): void {
   const sorted = ranges.filter(({ size }) => size > 0).sort((a, b) => (a.gpa < b.gpa ? -1 : a.gpa > b.gpa ? 1 : a.offset - b.offset));

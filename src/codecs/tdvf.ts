@@ -19,19 +19,19 @@ export interface TdvfSection {
   readonly gpa: bigint;
   /** Bytes of guest memory, a multiple of 4096. */
   readonly size: number;
-  /** The part of the file that the memory starts with; empty for memory that starts as zeros. */
+  /** The initial contents, from the file; empty for memory that starts as zeros. */
   readonly data: Uint8Array;
-  /** The contents are measured, not only the addresses. */
+  /** MRTD covers the contents and not only the addresses. */
   readonly extend: boolean;
-  /** The memory is accepted by the guest later and does not enter the measurement. */
+  /** The guest accepts the memory later, and no measurement covers it. */
   readonly augment: boolean;
   /** Offset of the section's descriptor in the file, for errors. */
   readonly offset: number;
 }
 
 /**
- * The TDVF metadata: which memory a TD starts with, in file order (TDVF Design Guide, "TDVF Metadata").
- * A kind "input" error if the firmware has none, or if the list contradicts itself or overlaps.
+ * The memory that a TD starts with, in file order (TDVF Design Guide, "TDVF Metadata").
+ * A kind "input" error if the firmware has no such list, or if the list contradicts or overlaps itself.
  */
 export function readTdvfMetadata(firmware: Firmware): readonly TdvfSection[] {
   const { reader } = firmware;
@@ -40,7 +40,7 @@ export function readTdvfMetadata(firmware: Firmware): readonly TdvfSection[] {
   const size = reader.u32(start + 4, "TDVF metadata size");
   const version = reader.u32(start + 8, "TDVF metadata version");
   const count = reader.u32(start + 12, "TDVF metadata section count");
-  if (version !== 1) throw reader.error(start + 8, "TDVF metadata version", `${version} is not known; 1 is`);
+  if (version !== 1) throw reader.error(start + 8, "TDVF metadata version", `${version} is not supported; hal reads version 1`);
   if (size !== headerSize + count * sectionSize) {
     throw reader.error(start + 4, "TDVF metadata size", `${size} bytes do not hold exactly ${count} sections`);
   }
@@ -64,20 +64,20 @@ function readSection({ reader }: Firmware, offset: number): TdvfSection {
   if (type === undefined) throw reader.error(offset + 24, structure, `type ${typeNumber} is not one that QEMU launches`);
   if (gpa % BigInt(pageSize) !== 0n) throw reader.error(offset + 8, structure, `address 0x${gpa.toString(16)} is not page aligned`);
   if (size % BigInt(pageSize) !== 0n || size > BigInt(maxSectionSize)) {
-    throw reader.error(offset + 16, structure, `size 0x${size.toString(16)} is not a multiple of a page up to ${maxSectionSize} bytes`);
+    throw reader.error(offset + 16, structure, `size 0x${size.toString(16)} is not a number of pages up to ${maxSectionSize} bytes`);
   }
   if (gpa + size > gpaLimit) throw reader.error(offset + 8, structure, `address 0x${gpa.toString(16)} is beyond 52 bits`);
-  if (dataSize > size) throw reader.error(offset + 4, structure, `${dataSize} bytes of data do not fit memory of ${size} bytes`);
+  if (dataSize > size) throw reader.error(offset + 4, structure, `${dataSize} bytes of data do not fit into ${size} bytes of memory`);
   if (fromFile.has(type) !== dataSize > 0) throw reader.error(offset + 4, structure, `a ${type} section with ${dataSize} bytes of data`);
   if (fromFile.has(type) && (attributes & attributeExtend) !== 0 && BigInt(dataSize) !== size) {
-    // QEMU goes on with the bytes behind them, the design guide with zeros.
-    throw reader.error(offset + 4, structure, `${dataSize} bytes of data for ${size} measured ones, which loaders fill up differently`);
+    // QEMU continues with the next bytes of the file, the design guide with zeros.
+    throw reader.error(offset + 4, structure, `${dataSize} bytes of data for ${size} measured bytes, which loaders pad differently`);
   }
   if (attributes > (attributeExtend | attributeAugment)) {
     throw reader.error(offset + 28, structure, `attributes 0x${attributes.toString(16)} are not known`);
   }
   if (attributes === (attributeExtend | attributeAugment)) {
-    throw reader.error(offset + 28, structure, "memory that is added after launch cannot be measured at launch");
+    throw reader.error(offset + 28, structure, "memory that is both measured and added after launch");
   }
   return {
     type,

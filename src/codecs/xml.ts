@@ -7,7 +7,7 @@ export interface Element {
   readonly children: readonly (Element | string)[];
 }
 
-/** `element("source", {dir: "/x"})`; attributes that are undefined are left out, and so are children. */
+/** Makes an element: `element("source", {dir: "/x"})`. Skips attributes and children that are undefined. */
 export function element(
   name: string,
   attributes: Readonly<Record<string, string | number | undefined>> = {},
@@ -17,7 +17,7 @@ export function element(
   return { name, attributes: Object.fromEntries(given), children: children.filter((child) => child !== undefined) };
 }
 
-/** The element as text, one element a line. */
+/** The element as text, one element per line. A kind "input" error for a text that XML cannot contain. */
 export function xmlText(root: Element, indent = ""): string {
   const attributes = Object.entries(root.attributes).map(([name, value]) => ` ${name}="${escapeXml(value)}"`);
   const open = `${indent}<${root.name}${attributes.join("")}`;
@@ -30,11 +30,13 @@ export function xmlText(root: Element, indent = ""): string {
 
 const entities: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;" };
 
-/** XML 1.0 section 2.2: what is not a Char cannot be written, not even as a reference. */
+/** XML 1.0, section 2.2: a document cannot contain these characters, not even as a reference. */
 function escapeXml(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: exactly these are refused
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the function refuses exactly these
   const wrong = /[\u0000-\u001f\u007f\ufffe\uffff]|\p{Surrogate}/u.exec(text);
   if (wrong !== null)
-    throw new HalError("input", `${JSON.stringify(text)} has a character that XML cannot hold`, { remedy: "no control characters" });
+    throw new HalError("input", `${JSON.stringify(text)} has a character that XML cannot contain`, {
+      remedy: "remove the control characters",
+    });
   return text.replace(/[&<>"']/g, (character) => entities[character] ?? character);
 }

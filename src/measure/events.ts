@@ -1,7 +1,7 @@
 import { type Bank, type BankDigests, banks, digestsOf, extendAll } from "../lib/banks.js";
 import type { MeasuredStep } from "./steps.js";
 
-/** One measurement as firmware, boot loader or kernel makes it: a digest of the same bytes in every bank. */
+/** One measurement by firmware, boot loader or kernel: the digests of the same bytes in every bank. */
 export interface BootEvent {
   readonly what: string;
   readonly digests: BankDigests;
@@ -10,7 +10,7 @@ export interface BootEvent {
   readonly from?: string;
 }
 
-/** A register's predicted value in one bank, with everything that entered it, in order. */
+/** The predicted value of a register in one bank, with the steps that lead to it, in order. */
 export interface RegisterValue {
   readonly register: string;
   readonly bank: Bank;
@@ -19,13 +19,13 @@ export interface RegisterValue {
   readonly steps: readonly MeasuredStep[];
 }
 
-/** A register that hal refuses to guess. */
+/** A register that hal does not predict, with the reason. */
 export interface NotPredicted {
   readonly register: string;
   readonly why: string;
 }
 
-/** An event whose digest is that of a text, as firmware logs its own actions. */
+/** The event with which firmware logs an action of its own: its digest is that of a text. */
 function textEvent(text: string): BootEvent {
   const bytes = Buffer.from(text, "latin1");
   return { what: `'${text}'`, digests: digestsOf(bytes), size: bytes.length };
@@ -37,7 +37,7 @@ const invocation = textEvent("Exit Boot Services Invocation");
 export const actions = {
   callingApplication: textEvent("Calling EFI Application from Boot Option"),
   exitBootServices: [invocation, textEvent("Exit Boot Services Returned with Success")],
-  /** The first call is refused because the memory map has changed; Linux calls again with the new one. */
+  /** The first call fails because the memory map has changed. Linux calls again with the new one. */
   exitBootServicesTwice: [
     invocation,
     textEvent("Exit Boot Services Returned with Failure"),
@@ -47,7 +47,7 @@ export const actions = {
   separator: { what: "separator between firmware and operating system", digests: digestsOf(Buffer.alloc(4)), size: 4 },
 } as const;
 
-/** The value of a register in some banks after its events. */
+/** The value of a register after its events, in each of the banks. */
 export function registerValues(register: string, events: readonly BootEvent[], wanted: readonly Bank[] = banks): RegisterValue[] {
   return wanted.map((bank) => ({
     register,

@@ -73,7 +73,7 @@ describe("LZMA", () => {
     ["no known properties", (stream) => stream.writeUInt8(225, 0), "properties byte 0xe1"],
     ["a first byte that is not zero", (stream) => stream.writeUInt8(1, 13), "zero byte"],
     ["more than there is", (stream) => stream.writeBigUInt64LE(1n << 19n, 5), "end"],
-    ["less than there is", (stream) => stream.writeBigUInt64LE(stream.readBigUInt64LE(5) - 1n, 5), "unpacks to more than it says"],
+    ["less than there is", (stream) => stream.writeBigUInt64LE(stream.readBigUInt64LE(5) - 1n, 5), "unpacks to more bytes than it states"],
   ])("refuses %s", (_, damage, message) => {
     const stream = streamOf(vectors.streams[0]?.stream ?? "");
     damage(stream);

@@ -46,7 +46,7 @@ describe("the table at the end of the firmware", () => {
   it.each([
     ["no byte", new Uint8Array(), 0, /multiple of 4096/],
     ["a size off the page", small.subarray(1), small.length - 1, /multiple of 4096/],
-    ["more than 16 MiB", new Uint8Array(16 * 1024 * 1024 + 4096), 16 * 1024 * 1024, /more than QEMU maps/],
+    ["more than 16 MiB", new Uint8Array(16 * 1024 * 1024 + 4096), 16 * 1024 * 1024, /more than QEMU accepts/],
     ["a table larger than the file", edited((bytes) => bytes.writeUInt16LE(0xffff, footerStart)), footerStart, /65535 bytes does not fit/],
     ["a table smaller than its footer", edited((bytes) => bytes.writeUInt16LE(17, footerStart)), footerStart, /17 bytes does not fit/],
     ["an entry of no bytes", edited((bytes) => bytes.writeUInt16LE(0, footerStart - 18)), footerStart - 18, /length of 0 bytes/],
@@ -66,7 +66,7 @@ describe("the table at the end of the firmware", () => {
 
   it("refuses an offset before the start of the file", () => {
     const bytes = edited((file) => file.writeUInt32LE(0x5000, footerStart - 22 - 26 - 22));
-    expect(() => readSevMetadata(readFirmware(bytes, "fw.fd"))).toThrow(/lies before the start/);
+    expect(() => readSevMetadata(readFirmware(bytes, "fw.fd"))).toThrow(/is before the start/);
   });
 });
 

@@ -164,8 +164,8 @@ describe("libvirt", () => {
   });
 
   test("refuses characters that XML cannot contain, and shares without a directory", async () => {
-    expect(() => libvirtXml({ ...minimal(), cmdline: "a\u0001b" })).toThrow(/XML cannot hold/);
-    expect(() => libvirtXml({ ...minimal(), cmdline: "a\ud800b" })).toThrow(/XML cannot hold/);
+    expect(() => libvirtXml({ ...minimal(), cmdline: "a\u0001b" })).toThrow(/XML cannot contain/);
+    expect(() => libvirtXml({ ...minimal(), cmdline: "a\ud800b" })).toThrow(/XML cannot contain/);
     expect(() => libvirtXml({ ...minimal(), shares: [{ tag: "x", type: "9p", variable: "X_PATH" }] })).toThrow(/share x has no directory/);
   });
 });

@@ -137,7 +137,7 @@ describe("the SNP launch digest of an IGVM file", () => {
 
   it.each<[string, readonly RawHeader[], RegExp]>([
     ["no SNP platform", [raw.platform(1, 3)], /declares no SEV-SNP platform/],
-    ["movable memory", [raw.platform(), raw.relocatable()], /may be moved/],
+    ["movable memory", [raw.platform(), raw.relocatable()], /may move/],
     ["a page twice", [raw.platform(), raw.page(0x1000n), raw.page(0x1000n)], /memory at 0x1000 overlaps/],
     ["a page inside a large one", [raw.platform(), raw.page(0x200000n, { flags: 1 }), raw.page(0x300000n)], /0x300000 overlaps/],
     [
@@ -184,7 +184,12 @@ describe("the IGVM reader", () => {
     ["a longer file", Buffer.concat([whole, Buffer.alloc(8)]), 16, /but the file has/],
     ["another checksum", edited((bytes) => bytes.writeUInt32LE(0, 20)), 20, /checksum 0x0/],
     ["a damaged header", edited((bytes) => bytes.writeUInt32LE(0xff, 200)), 20, /checksum 0x/],
-    ["a header that leaves the area", withChecksum(edited((bytes) => bytes.writeUInt32LE(0x10000, 28))), 28, /leaves the header area/],
+    [
+      "a header that leaves the area",
+      withChecksum(edited((bytes) => bytes.writeUInt32LE(0x10000, 28))),
+      28,
+      /do not fit into the header area/,
+    ],
     ["a padding that is not zero", withPadding(one(raw.vpContext(0n, 1)), first + 8 + 20), first + 8 + 20, /its padding is not zero/],
     ["an unknown type", one({ type: 0x306, body: Buffer.alloc(8) }), first, /type 0x306/],
     ["another length", one({ type: 0x302, body: Buffer.alloc(16) }), first + 4, /is 16 bytes, not 24/],
@@ -206,11 +211,11 @@ describe("the IGVM reader", () => {
     ["an unknown page type", one(raw.page(0n, { type: 4 })), first + 8 + 20, /type 4/],
     ["a large page with data", one(raw.page(0n, { flags: 1, data: 1 })), first + 8 + 12, /a 2 MiB page with data/],
     ["data beyond the file", one(raw.page(0n, { data: 4 })), first + 32 + 3 * 4096, /needs 4096 bytes/],
-    ["data in the headers", withChecksum(one({ type: 0x304, body: raw.vpContext(0n, 0).body })), first + 8 + 12, /lies in the headers/],
+    ["data in the headers", withChecksum(one({ type: 0x304, body: raw.vpContext(0n, 0).body })), first + 8 + 12, /overlaps the headers/],
     ["a VMSA beyond the file", one(raw.vpContext(0n, 4)), first + 32 + 3 * 4096, /needs 1 bytes/],
     ["an area of no bytes", one(raw.area(1, 0n)), first + 8, /size 0x0/],
     ["an area off the page", one(raw.area(1, 0x1001n)), first + 8, /size 0x1001/],
-    ["a huge area", one(raw.area(1, 1n << 60n)), first + 8, /is not a multiple of a page up to/],
+    ["a huge area", one(raw.area(1, 1n << 60n)), first + 8, /is not a number of pages up to/],
     ["an area twice", one(raw.area(1), raw.area(1)), first + 24 + 8 + 8, /a second area 1/],
     ["an area's data beyond the file", one(raw.area(1, 0x4000n, 1)), first + 24, /needs 16384 bytes/],
     ["a parameter without its area", one(raw.parameter(1)), first + 8, /area 1 is not declared/],

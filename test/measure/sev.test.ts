@@ -80,7 +80,7 @@ describe("what has no SEV launch digest", () => {
     const refusal = expect.objectContaining({
       kind: "input",
       at: { file: "fw.fd", offset: entry + 4 },
-      message: expect.stringContaining("room for 175"),
+      message: expect.stringContaining("reserves 175"),
     });
     expect(() => sevLaunchDigest({ firmware: small, kernel })).toThrow(refusal);
     expect(() => snpLaunchDigest({ ...launch, guestFeatures: 1n, firmware: small, kernel })).toThrow(refusal);

@@ -58,12 +58,12 @@ describe("what has no SEV-SNP launch digest", () => {
       { ...launch, firmware: firmware({ sev: sevSections.slice(0, -1) }), kernel },
       /no kernel hashes table/,
     ],
-    ["a hashes table after its page", { ...launch, firmware: firmware({ hashesTable: 0x807c00 }), kernel }, /does not lie in its page/],
-    ["a hashes table before its page", { ...launch, firmware: firmware({ hashesTable: 0x805c00 }), kernel }, /does not lie in its page/],
+    ["a hashes table after its page", { ...launch, firmware: firmware({ hashesTable: 0x807c00 }), kernel }, /is not inside its page/],
+    ["a hashes table before its page", { ...launch, firmware: firmware({ hashesTable: 0x805c00 }), kernel }, /is not inside its page/],
     [
       "a hashes table across its page's end",
       { ...launch, firmware: firmware({ hashesTable: 0x806f80 }), kernel },
-      /does not lie in its page/,
+      /is not inside its page/,
     ],
   ])("%s", (_, input, message) => {
     expect(() => snpLaunchDigest(input)).toThrow(expect.objectContaining({ kind: "input", message: expect.stringMatching(message) }));

@@ -2,7 +2,7 @@ import { HalError } from "../../lib/errors.js";
 import { nearest } from "../../lib/nearest.js";
 
 interface CpuGeneration {
-  /** The names that QEMU's `-cpu` takes (target/i386/cpu.c, builtin_x86_defs; up to QEMU 11.1); versions change features, never the signature. */
+  /** Names for QEMU's `-cpu` (target/i386/cpu.c, builtin_x86_defs; up to QEMU 11.1). Versions change features, never the signature. */
   readonly names: readonly string[];
   readonly family: number;
   readonly model: number;
@@ -22,12 +22,12 @@ const generations: readonly CpuGeneration[] = [
   { names: versions("EPYC-Turin", 2), family: 26, model: 0, stepping: 0 },
 ];
 
-/** Every QEMU CPU model for which a SEV-ES or SEV-SNP launch can be predicted. */
+/** The QEMU CPU models for which hal predicts SEV-ES and SEV-SNP launches. */
 export const cpuModels: readonly string[] = generations.flatMap(({ names }) => names);
 
 /**
- * CPUID Fn0000_0001_EAX of a QEMU CPU model (AMD CPUID Specification 25481), which QEMU leaves in RDX of every vCPU at launch.
- * `host` and unknown models are a kind "input" error: their signature depends on the machine.
+ * CPUID Fn0000_0001_EAX of a QEMU CPU model (AMD CPUID Specification 25481). QEMU puts it into RDX of every vCPU at launch.
+ * A kind "input" error for `host`, whose signature depends on the machine, and for unknown models.
  */
 export function cpuSignature(cpuModel: string): number {
   const generation = generations.find(({ names }) => names.includes(cpuModel));

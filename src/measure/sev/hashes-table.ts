@@ -2,11 +2,11 @@ import { hash } from "node:crypto";
 import { cmdlineBytesWithNul } from "../../codecs/cmdline.js";
 import { guidBytes } from "../../lib/guid.js";
 
-/** SHA-256 of what direct kernel boot hands to the firmware. */
+/** SHA-256 of the files and the command line that direct kernel boot passes to the firmware. */
 export interface KernelHashes {
-  /** of the kernel file as it is: QEMU hashes it before it patches the setup header, and does not patch it for SEV guests */
+  /** of the kernel file: QEMU does not change the setup header for SEV guests */
   readonly kernel: Uint8Array;
-  /** of the initrd, or of nothing without one */
+  /** of the initrd; without one, of an empty file */
   readonly initrd: Uint8Array;
   /** of the command line with its final NUL */
   readonly cmdline: Uint8Array;
@@ -24,7 +24,7 @@ const entryOrder = ["cmdline", "initrd", "kernel"] as const;
 const headerSize = 18;
 const entrySize = headerSize + 32;
 const tableSize = headerSize + entryOrder.length * entrySize;
-/** LAUNCH_UPDATE_DATA takes multiples of 16 bytes. */
+/** LAUNCH_UPDATE_DATA requires a multiple of 16 bytes. */
 export const hashesTableSize = Math.ceil(tableSize / 16) * 16;
 
 /** Hashes kernel, initrd and command line. */
@@ -37,7 +37,7 @@ export function hashKernel(boot: { readonly kernel: Uint8Array; readonly initrd?
 }
 
 /**
- * The table of hashes that QEMU leaves in guest memory for direct kernel boot (`kernel-hashes=on`), 176 bytes with its padding
+ * The table of hashes that QEMU writes into guest memory for direct kernel boot with `kernel-hashes=on`, 176 bytes with its padding
  * (QEMU target/i386/sev.c, PaddedSevHashTable; read by edk2 OvmfPkg/AmdSev/BlobVerifierLibSevHashes).
  */
 export function hashesTable(hashes: KernelHashes): Uint8Array {

@@ -27,7 +27,7 @@ const idAuth = {
 export interface IdBlockInput {
   /** The predicted launch digest, hex of 48 bytes. */
   readonly launchDigest: string;
-  /** Guest policy (AMD SEV-SNP ABI 56860, "Guest Policy"): must equal `policy` of sev-snp-guest. */
+  /** Guest policy (AMD SEV-SNP ABI 56860, "Guest Policy"). It must equal `policy` of sev-snp-guest. */
   readonly policy: bigint;
   /** Up to 16 bytes each, zero-padded. */
   readonly familyId?: Uint8Array;
@@ -35,23 +35,23 @@ export interface IdBlockInput {
   readonly guestSvn?: number;
   /** Private ECDSA P-384 key that signs the ID block. */
   readonly idKey: KeyObject;
-  /** Private ECDSA P-384 key that signs the ID key; with it, QEMU wants `author-key-enabled=on`. */
+  /** Private ECDSA P-384 key that signs the ID key. It requires `author-key-enabled=on` of QEMU. */
   readonly authorKey?: KeyObject;
 }
 
 export interface SignedIdBlock {
-  /** Base64, as the properties `id-block` and `id-auth` of QEMU's sev-snp-guest take them. */
+  /** Base64, for the properties `id-block` and `id-auth` of QEMU's sev-snp-guest. */
   readonly idBlock: string;
   readonly idAuth: string;
-  /** Hex SHA-384 of the public keys, as the attestation report shows them (ID_KEY_DIGEST, AUTHOR_KEY_DIGEST). */
+  /** Hex SHA-384 of the public keys: ID_KEY_DIGEST and AUTHOR_KEY_DIGEST of the attestation report. */
   readonly idKeyDigest: string;
   readonly authorKeyDigest?: string;
 }
 
 /**
- * The ID block with which the processor refuses to start any guest but the predicted one, and its signatures
- * (AMD SEV-SNP ABI 56860, SNP_LAUNCH_FINISH, tables "ID Block" and "ID Authentication Information Structure").
- * Everything is a function of the input. Kind "input" error for a key that is not P-384.
+ * Makes and signs an ID block. With it, the processor refuses to start any guest but the predicted one (AMD SEV-SNP ABI 56860,
+ * SNP_LAUNCH_FINISH, tables "ID Block" and "ID Authentication Information Structure"). The same input gives the same bytes.
+ * A kind "input" error for a key that is not on P-384.
  */
 export function signIdBlock(input: IdBlockInput): SignedIdBlock {
   const { idKey, authorKey } = input;

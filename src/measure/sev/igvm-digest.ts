@@ -7,30 +7,29 @@ import { emptyLaunchDigest, extendLaunchDigest, launchDigest, type SnpRegion, vm
 /** 1 GiB of pages: bounds the work that a hostile file can cause. */
 const maxPages = 256 * 1024;
 const typeWords = { secrets: "secrets", cpuid: "CPUID values" } as const;
-/** CR0 in the VMSA, and the values that KVM leaves there: real or protected mode. */
+/** Offset of CR0 in the VMSA, and the values that KVM keeps: real and protected mode. */
 const cr0Offset = 0x158;
 const kvmCr0: ReadonlySet<number> = new Set([0x30, 0x31]);
 
 export interface IgvmMeasured extends Measured {
-  /** The digest that an ID block inside the file demands: the processor refuses to launch any other. */
+  /** The digest that an ID block inside the file requires. The processor refuses to launch any other. */
   readonly idBlockDigest?: string;
-  /** Why QEMU with KVM would measure something else, in words; empty for a file that is made for them. */
+  /** Reasons why QEMU with KVM would measure another digest, in words; empty for a file that is made for them. */
   readonly kvmObjections: readonly string[];
 }
 
 /**
- * The SEV-SNP launch digest of an IGVM file: its pages, parameter areas and VMSAs for the SNP platform, in file order (microsoft/igvm;
- * COCONUT-SVSM igvmmeasure; AMD SEV-SNP ABI 56860). Unmeasured pages and parameters enter by address only. A measured page without data
- * enters as a normal page of zeros, or with `nativeZero` as a zero page, which is what QEMU's loader does.
- * A kind "input" error for a file without the SNP platform, and for what loaders do not agree on.
+ * The SEV-SNP launch digest of an IGVM file. It covers the pages, parameter areas and VMSAs for the SNP platform, in file order
+ * (microsoft/igvm; COCONUT-SVSM igvmmeasure; AMD SEV-SNP ABI 56860). Of unmeasured pages and parameters, it covers only the addresses. A
+ * measured page without data enters as a normal page of zeros. With `nativeZero`, it enters as a zero page, as in QEMU's loader.
+ * A kind "input" error for a file without the SNP platform, and for a file that loaders measure differently.
  */
 export function igvmSnpLaunchDigest(igvm: IgvmFile, options: { readonly nativeZero: boolean }): IgvmMeasured {
   const { reader } = igvm;
   const declared = igvm.platforms.find(({ type }) => type === "sev-snp");
   if (declared === undefined) throw reader.error(0, "IGVM file", "declares no SEV-SNP platform");
   const { mask } = declared;
-  if ((igvm.relocatable & mask) !== 0)
-    throw reader.error(0, "IGVM file", "its memory may be moved at load, so its addresses are not known");
+  if ((igvm.relocatable & mask) !== 0) throw reader.error(0, "IGVM file", "the loader may move its memory, so its addresses are not known");
 
   const directives = igvm.directives.filter((directive) => (directive.mask & mask) !== 0);
   const pages = directives.reduce((count, { size }) => count + size / pageSize, 0);
@@ -58,7 +57,7 @@ function snpRegion({ reader }: IgvmFile, directive: IgvmDirective, nativeZero: b
   const region = { gpa, size, from: "igvm" };
   switch (directive.kind) {
     case "parameters":
-      // igvmmeasure counts one page whatever the size, QEMU all of them.
+      // igvmmeasure measures one page whatever the size, QEMU measures all pages.
       if (size !== pageSize)
         throw reader.error(offset, "IGVM parameter insert", `an area of ${size} bytes, which tools measure differently`);
       return { ...region, type: "unmeasured", what: "parameters" };
@@ -76,7 +75,7 @@ function snpRegion({ reader }: IgvmFile, directive: IgvmDirective, nativeZero: b
   }
 }
 
-/** Joins regions that continue each other in memory, and in the file where they have data: a file has a header for every page. */
+/** Joins regions that are adjacent in memory and, if they have data, in the file. A file has a header for every page. */
 function joinRegions(regions: readonly SnpRegion[]): readonly SnpRegion[] {
   const joined: SnpRegion[] = [];
   for (const region of regions) {
@@ -89,14 +88,14 @@ function joinRegions(regions: readonly SnpRegion[]): readonly SnpRegion[] {
   return joined;
 }
 
-/** One view over two that lie one behind the other; null if they do not, undefined if neither has data. */
+/** One view over two adjacent ones; null if they are not adjacent, undefined if neither exists. */
 function joinData(a: Uint8Array | undefined, b: Uint8Array | undefined): Uint8Array | undefined | null {
   if (a === undefined && b === undefined) return undefined;
   if (a === undefined || b === undefined || a.buffer !== b.buffer || a.byteOffset + a.length !== b.byteOffset) return null;
   return new Uint8Array(a.buffer, a.byteOffset, a.length + b.length);
 }
 
-/** KVM sets up the first vCPU's VMSA itself and measures it last, at its own address (COCONUT-SVSM igvmmeasure --check-kvm). */
+/** KVM makes the VMSA of the first vCPU and measures it last, at an address of its own (COCONUT-SVSM igvmmeasure --check-kvm). */
 function kvmObjections(directives: readonly IgvmDirective[]): readonly string[] {
   const contexts = directives.filter((directive) => directive.kind === "vpContext");
   const last = directives.findLastIndex(({ kind }) => kind !== "vpContext");

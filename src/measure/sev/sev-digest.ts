@@ -5,7 +5,7 @@ import { cpuSignature } from "./cpu-models.js";
 import { hashesTable, hashesTableSize, type KernelHashes } from "./hashes-table.js";
 import { checkGuestFeatures, checkVcpus, vcpuPages } from "./vcpus.js";
 
-/** What LAUNCH_UPDATE_DATA or LAUNCH_UPDATE_VMSA hands over, one after the other. */
+/** The data of one LAUNCH_UPDATE_DATA or LAUNCH_UPDATE_VMSA. */
 interface Piece {
   readonly data: Uint8Array;
   readonly what: string;
@@ -21,21 +21,21 @@ export interface SevLaunch {
 
 export interface SevEsLaunch extends SevLaunch {
   readonly vcpus: number;
-  /** A name that QEMU's `-cpu` takes. */
+  /** A name for QEMU's `-cpu`. */
   readonly cpuModel: string;
-  /** SEV_FEATURES of every vCPU; 0 unless the host's kernel sets more (DebugSwap is 0x20). */
+  /** SEV_FEATURES of every vCPU. It is 0 unless the host's kernel sets a bit, such as DebugSwap, 0x20. */
   readonly guestFeatures: bigint;
 }
 
 /**
  * GCTX.LD of a SEV guest: SHA-256 over the firmware and the hashes table (SEV API 55766, LAUNCH_UPDATE_DATA; QEMU target/i386/sev.c).
- * The measurement that LAUNCH_MEASURE returns is an HMAC of it with the session's key, policy and a nonce.
+ * LAUNCH_MEASURE returns an HMAC of it with the session's key, the policy and a nonce.
  */
 export function sevLaunchDigest(launch: SevLaunch): Measured {
   return measure(dataPieces(launch));
 }
 
-/** GCTX.LD of a SEV-ES guest: as SEV, then every vCPU's VMSA, bootstrap processor first (SEV API 55766, LAUNCH_UPDATE_VMSA). */
+/** GCTX.LD of a SEV-ES guest: as for SEV, then the VMSA of every vCPU, bootstrap processor first (SEV API 55766, LAUNCH_UPDATE_VMSA). */
 export function sevEsLaunchDigest(launch: SevEsLaunch): Measured {
   checkVcpus(launch.vcpus);
   checkGuestFeatures(launch.guestFeatures, "sev-es");
@@ -64,7 +64,7 @@ function measure(pieces: readonly Piece[]): Measured {
   for (const { data } of pieces) digest.update(data);
   return {
     digest: digest.digest("hex"),
-    // Computed when asked for: it hashes everything a second time.
+    // A getter, because it hashes everything a second time.
     get steps() {
       return pieces.map(({ data, ...piece }) => ({
         register: "launchDigest",

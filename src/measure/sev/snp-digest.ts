@@ -10,15 +10,15 @@ import { checkGuestFeatures, checkVcpus, vcpuPages } from "./vcpus.js";
 export interface SnpLaunch {
   readonly firmware: Firmware;
   readonly vcpus: number;
-  /** A name that QEMU's `-cpu` takes. */
+  /** A name for QEMU's `-cpu`. */
   readonly cpuModel: string;
-  /** SEV_FEATURES of every vCPU (AMD APM volume 2, table B-4): depends on the host's kernel and QEMU's options; bit 0, SNPActive, is always set. */
+  /** SEV_FEATURES of every vCPU (AMD APM volume 2, table B-4). The host's kernel and QEMU's options decide. Bit 0, SNPActive, is set. */
   readonly guestFeatures: bigint;
   /** Direct kernel boot with `kernel-hashes=on`. */
   readonly kernel?: KernelHashes;
 }
 
-/** What becomes of a metadata section's pages at launch (QEMU target/i386/sev.c, snp_metadata_desc_to_page_type). */
+/** The page type of each kind of metadata section (QEMU target/i386/sev.c, snp_metadata_desc_to_page_type). */
 const sectionPages: Readonly<Record<SevSectionType, { readonly type: SnpPageType; readonly what: string }>> = {
   secMemory: { type: "zero", what: "firmware work memory" },
   secrets: { type: "secrets", what: "secrets" },
@@ -28,9 +28,9 @@ const sectionPages: Readonly<Record<SevSectionType, { readonly type: SnpPageType
 };
 
 /**
- * The SEV-SNP launch digest of OVMF under QEMU: the firmware's pages, its metadata sections in file order, the hashes page of a directly
- * booted kernel, one VMSA per vCPU (AMD SEV-SNP ABI 56860; QEMU target/i386/sev.c, sev_snp_launch_finish).
- * A kind "input" error for firmware without SEV metadata, a kernel that the firmware does not measure, an unknown CPU model.
+ * The SEV-SNP launch digest of OVMF under QEMU (AMD SEV-SNP ABI 56860; QEMU target/i386/sev.c, sev_snp_launch_finish). It covers the
+ * pages of the firmware, its metadata sections in file order (one is the hashes page of a directly booted kernel), and one VMSA per vCPU.
+ * A kind "input" error for firmware without SEV metadata, a kernel that the firmware does not measure, or an unknown CPU model.
  */
 export function snpLaunchDigest(launch: SnpLaunch): Measured {
   const { firmware, kernel } = launch;
@@ -49,7 +49,7 @@ export function snpLaunchDigest(launch: SnpLaunch): Measured {
   return launchDigest(extendLaunchDigest(digestOfFirmware(firmware), rest), [code, ...rest]);
 }
 
-/** The digest after the firmware's own pages, most of the work, is the same for every vCPU count, CPU model and kernel. */
+/** The digest after the pages of the firmware, kept because it is slow and the same for every vCPU count, CPU model and kernel. */
 const firmwareDigests = new WeakMap<Firmware, Uint8Array>();
 
 function digestOfFirmware(firmware: Firmware): Uint8Array {
@@ -74,7 +74,7 @@ function sectionRegion(firmware: Firmware, section: SevSection, kernel: KernelHa
   return { type: "normal", gpa, size, data: page, what: "SHA-256 of command line, initrd and kernel", from: "kernel, initrd, cmdline" };
 }
 
-/** Firmware measures a kernel only if it reserves the hashes page and says where the table lies in it. */
+/** Firmware measures a kernel only if it reserves the hashes page and states the address of the table in it. */
 function requireHashesPage(firmware: Firmware, sections: readonly SevSection[]): void {
   const { reader } = firmware;
   const [section, second] = sections.filter(({ type, size }) => type === "kernelHashes" && size > 0);
@@ -89,6 +89,6 @@ function requireHashesPage(firmware: Firmware, sections: readonly SevSection[]):
   if (second !== undefined) throw reader.error(second.offset, "SEV metadata section", "a second kernelHashes section");
   const offset = table - section.gpa;
   if (offset < 0n || offset + BigInt(hashesTableSize) > BigInt(pageSize)) {
-    throw reader.error(section.offset, "SEV metadata section", `the hashes table at 0x${table.toString(16)} does not lie in its page`);
+    throw reader.error(section.offset, "SEV metadata section", `the hashes table at 0x${table.toString(16)} is not inside its page`);
   }
 }

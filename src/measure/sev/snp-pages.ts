@@ -3,10 +3,10 @@ import { pageSize } from "../../codecs/x86.js";
 import type { Measured, MeasuredStep } from "../steps.js";
 
 const digestSize = 48;
-/** KVM launches every VMSA at this address: all of the 52-bit page number that the processor keeps of −1. */
+/** The address at which KVM launches every VMSA. */
 export const vmsaGpa = 0xfffffffff000n;
 
-/** PAGE_TYPE (AMD SEV-SNP ABI 56860, table "PAGE_INFO"), and whether the page's contents are measured. */
+/** PAGE_TYPE (AMD SEV-SNP ABI 56860, table "PAGE_INFO"). `contents`: the digest covers the page's contents and not only its address. */
 const pageTypes = {
   normal: { number: 1, words: "normal", contents: true },
   vmsa: { number: 2, words: "VMSA", contents: true },
@@ -18,15 +18,15 @@ const pageTypes = {
 
 export type SnpPageType = keyof typeof pageTypes;
 
-/** Consecutive pages that are launched alike. */
+/** Consecutive pages of one type. */
 export interface SnpRegion {
   readonly type: SnpPageType;
   readonly gpa: bigint;
   /** Bytes, a multiple of 4096. */
   readonly size: number;
-  /** Contents of normal and VMSA pages, `size` bytes; normal pages without are zeros. */
+  /** Contents of normal and VMSA pages, `size` bytes; absent for normal pages of zeros. */
   readonly data?: Uint8Array;
-  /** What it is, in words. */
+  /** A description in words. */
   readonly what: string;
   readonly from?: string;
 }
@@ -35,8 +35,8 @@ export interface SnpRegion {
 export const emptyLaunchDigest: Uint8Array = new Uint8Array(digestSize);
 
 /**
- * Extends a launch digest by regions in the order in which they are launched (AMD SEV-SNP ABI 56860, SNP_LAUNCH_UPDATE, "PAGE_INFO"):
- * per page LD = SHA-384(LD ‖ SHA-384(contents) or zeros ‖ u16 0x70 ‖ u8 type ‖ u8 IMI=0 ‖ 3 VMPL permissions=0 ‖ 0 ‖ u64 gpa).
+ * Extends a launch digest by regions, in launch order (AMD SEV-SNP ABI 56860, SNP_LAUNCH_UPDATE, "PAGE_INFO"). For each page:
+ * LD = SHA-384(LD ‖ SHA-384(contents) or zeros ‖ u16 0x70 ‖ u8 type ‖ u8 IMI=0 ‖ 3 VMPL permissions=0 ‖ 0 ‖ u64 gpa).
  */
 export function extendLaunchDigest(digest: Uint8Array, regions: readonly SnpRegion[]): Uint8Array {
   const info = Buffer.alloc(0x70);
@@ -49,7 +49,7 @@ export function extendLaunchDigest(digest: Uint8Array, regions: readonly SnpRegi
     for (let offset = 0; offset < region.size; offset += pageSize) {
       if (pageTypes[region.type].contents) {
         const page = region.data?.subarray(offset, offset + pageSize) ?? zeroPage;
-        // Runs of equal pages (zeros, flash padding) are hashed once.
+        // Equal pages in a row, such as zeros and flash padding, are hashed once.
         if (previous === undefined || Buffer.compare(previous, page) !== 0) info.set(hash("sha384", page, "buffer"), digestSize);
         previous = page;
       }
@@ -60,11 +60,11 @@ export function extendLaunchDigest(digest: Uint8Array, regions: readonly SnpRegi
   return info.subarray(0, digestSize);
 }
 
-/** A finished launch digest with the regions that made it. */
+/** A launch digest with the regions that it covers. */
 export function launchDigest(digest: Uint8Array, regions: readonly SnpRegion[]): Measured {
   return {
     digest: Buffer.from(digest).toString("hex"),
-    // Computed when asked for: it hashes every region a second time.
+    // A getter, because it hashes every region a second time.
     get steps() {
       return regions.filter(({ size }) => size > 0).map(explain);
     },
@@ -87,7 +87,7 @@ function explain(region: SnpRegion): MeasuredStep {
   };
 }
 
-/** Page by page, so that zeros take no memory. */
+/** SHA-384 of the contents of a region. It hashes zeros page by page, so that they need no memory. */
 function contentsDigest({ data, size }: SnpRegion): string {
   if (data !== undefined) return hash("sha384", data, "hex");
   const digest = createHash("sha384");

@@ -1,7 +1,7 @@
 import { HalError } from "../../lib/errors.js";
 import { bspEip, vmsaPage } from "./vmsa.js";
 
-/** QEMU's q35 machine starts no more (hw/i386/pc_q35.c, max_cpus). */
+/** The limit of QEMU's q35 machine (hw/i386/pc_q35.c, max_cpus). */
 const maxVcpus = 4096;
 
 export function checkVcpus(vcpus: number): void {
@@ -12,7 +12,7 @@ export function checkVcpus(vcpus: number): void {
 
 const snpActive = 1n;
 
-/** SEV_FEATURES of a vCPU: 64 bits; the processor sets bit 0, SNPActive, in SEV-SNP guests and only there (AMD APM volume 2, table B-4). */
+/** Checks SEV_FEATURES, which has 64 bits. Bit 0, SNPActive, is set in SEV-SNP guests and in no other (AMD APM volume 2, table B-4). */
 export function checkGuestFeatures(features: bigint, guest: "sev-es" | "sev-snp"): void {
   const text = `guest features 0x${features.toString(16)}`;
   if (BigInt.asUintN(64, features) !== features) throw new HalError("input", `${text}: not a number of 64 bits`);
@@ -22,7 +22,7 @@ export function checkGuestFeatures(features: bigint, guest: "sev-es" | "sev-snp"
   }
 }
 
-/** The VMSA page of each vCPU, bootstrap processor first, with words for it. */
+/** The VMSA page of each vCPU, bootstrap processor first, with a description in words. */
 export function vcpuPages(
   vcpus: number,
   apEip: number,

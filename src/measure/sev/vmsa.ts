@@ -1,9 +1,9 @@
 import { pageSize } from "../../codecs/x86.js";
 
-/** Where the bootstrap processor starts: the reset vector. */
+/** The address at which the bootstrap processor starts: the reset vector. */
 export const bspEip = 0xfffffff0;
 
-/** Register state of a new vCPU as QEMU and KVM set it up, apart from what `vmsaPage` takes: [offset, bytes, value]. */
+/** The registers of a new vCPU that always have the same value under QEMU and KVM: [offset, bytes, value]. */
 const initialState: readonly (readonly [offset: number, size: 2 | 4 | 8, value: bigint])[] = [
   // Segments are {u16 selector, u16 attributes, u32 limit, u64 base}.
   ...segment(0x00, 0x0000, 0x93), // es
@@ -32,8 +32,10 @@ const offsets = { csBase: 0x18, rip: 0x178, rdx: 0x310, sevFeatures: 0x3b0 } as 
 const writers = { 2: "writeUInt16LE", 4: "writeUInt32LE" } as const;
 
 /**
- * The page in which the processor keeps a vCPU's registers (VMSA; AMD APM volume 2, table B-4), as QEMU and KVM fill it before launch.
- * `eip` is where the vCPU starts, `signature` its CPUID Fn0000_0001_EAX, `sevFeatures` the SEV_FEATURES word (table B-4, offset 0x3B0).
+ * The VMSA, the page with the registers of a vCPU (AMD APM volume 2, table B-4), as QEMU and KVM fill it before launch.
+ * @param eip the address at which the vCPU starts
+ * @param signature CPUID Fn0000_0001_EAX
+ * @param sevFeatures SEV_FEATURES (table B-4, offset 0x3B0)
  */
 export function vmsaPage(eip: number, signature: number, sevFeatures: bigint): Uint8Array {
   const page = Buffer.alloc(pageSize);

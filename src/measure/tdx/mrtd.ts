@@ -9,15 +9,16 @@ const chunkSize = 256;
 const chunksPerPage = pageSize / chunkSize;
 
 /**
- * In which order QEMU adds a section's pages and measures their contents: `two` passes over the section (QEMU 8.x with the TDX patches),
- * or in a `single` one, page by page (KVM_TDX_INIT_MEM_REGION, QEMU 9.0 and later).
+ * The order in which QEMU adds the pages of a section and measures their contents:
+ * - `two`: two passes over the section, first all pages, then all contents (QEMU 8.x with the TDX patches);
+ * - `single`: one pass, page by page (KVM_TDX_INIT_MEM_REGION, QEMU 9.0 and later).
  */
 export type MrtdOrder = "two" | "single";
 
 /**
  * MRTD: SHA-384 over the records of building the TD (Intel TDX Module Base Architecture Specification, "MRTD: Build-Time Measurement
- * Register"; TDVF Design Guide). Per page a 128-byte record `MEM.PAGE.ADD` with the address at byte 16; per measured 256 bytes a record
- * `MR.EXTEND` with the address, then the bytes themselves.
+ * Register"; TDVF Design Guide). Each page has a 128-byte record `MEM.PAGE.ADD` with the address at byte 16. Each measured chunk of 256
+ * bytes has a record `MR.EXTEND` with the address, followed by the chunk.
  */
 export function mrtd(firmware: Firmware, order: MrtdOrder): Measured {
   const sections = readTdvfMetadata(firmware);
@@ -33,20 +34,20 @@ export function mrtd(firmware: Firmware, order: MrtdOrder): Measured {
   }
   return {
     digest: digest.digest("hex"),
-    // Computed when asked for: it hashes every section a second time.
+    // A getter, because it hashes every section a second time.
     get steps() {
       return sections.filter(({ size, augment }) => size > 0 && !augment).map(explain);
     },
   };
 }
 
-/** Offsets of the section's pages that are part of the TD at launch. */
+/** Offsets of a section's pages that are part of the TD at launch. */
 function* pages({ size, augment }: TdvfSection): Generator<number> {
   if (augment) return;
   for (let offset = 0; offset < size; offset += pageSize) yield offset;
 }
 
-/** Makes records in buffers of its own, which it reuses: hash a record before asking for the next. */
+/** Makes records in buffers that it reuses: hash a record before you make the next one. */
 function recordMaker(): {
   readonly add: (section: TdvfSection, offset: number) => Uint8Array;
   readonly extend: (section: TdvfSection, offset: number) => Uint8Array;

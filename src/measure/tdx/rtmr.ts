@@ -3,7 +3,7 @@ import { atLeast } from "../../lib/versions.js";
 import { actions, type NotPredicted, type RegisterValue, registerValues } from "../events.js";
 import { type DirectBoot, firmwareGeneration, kernelEvent, linuxEvents } from "../vtpm/kernel-boot.js";
 
-/** Why the other two are not predicted. */
+/** The other two registers. */
 const others: readonly NotPredicted[] = [
   {
     register: "rtmr0",
@@ -14,8 +14,7 @@ const others: readonly NotPredicted[] = [
 
 /**
  * RTMR1 and RTMR2 of a TD after direct kernel boot (TDVF Design Guide, "Measurement"; UEFI Specification 38, "Confidential Computing":
- * PCR 2 to 6 become RTMR1, PCR 8 to 15 RTMR2), with what differs for older releases in `notPredicted`. Only SHA-384 exists. A UKI is
- * refused: no such value has been compared with hardware or another program.
+ * PCR 2 to 6 become RTMR1, PCR 8 to 15 RTMR2). The only bank is SHA-384. `notPredicted` lists older releases with other values.
  */
 export function predictRtmr(boot: Omit<DirectBoot, "guest">): {
   readonly values: readonly RegisterValue[];
@@ -35,7 +34,7 @@ export function predictRtmr(boot: Omit<DirectBoot, "guest">): {
   };
 }
 
-/** Releases that are known to do otherwise, unless whoever built them has taken over the change. */
+/** Releases that measure something else, unless their builder has backported the change. */
 function deviations({ kernel, firmwareVersion }: Omit<DirectBoot, "guest">): readonly NotPredicted[] {
   const linux = linuxVersion(kernel.bytes, kernel.file);
   return [

@@ -7,8 +7,8 @@ const globalVariable = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
 const imageSecurityDatabase = "d719b2cb-3d3a-4596-a3bc-dad00e67656f";
 
 /**
- * PCR 7 of firmware without Secure Boot keys: the five variables as UEFI_VARIABLE_DATA, then the separator (TCG PC Client PFP 3.3.4.8 and
- * 10.2.4, EV_EFI_VARIABLE_DRIVER_CONFIG; edk2 Tcg2Dxe, MeasureAllSecureVariables).
+ * The events of PCR 7 for firmware without Secure Boot keys: five variables as UEFI_VARIABLE_DATA, then the separator (TCG PC Client PFP
+ * 3.3.4.8 and 10.2.4, EV_EFI_VARIABLE_DRIVER_CONFIG; edk2 Tcg2Dxe, MeasureAllSecureVariables).
  */
 export function secureBootEvents(secureBoot: Exclude<SecureBoot, "keys">): BootEvent[] {
   const variable = (name: string, vendor: string, value: Uint8Array): BootEvent => {
