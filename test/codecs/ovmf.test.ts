@@ -88,7 +88,7 @@ describe("SEV metadata", () => {
   const section = (change: object) => buildFirmware({ sev: sevSections.with(0, Object.assign({}, sevSections[0], change)) });
   it.each([
     ["another signature", edited((bytes) => bytes.write("ASEX", at)), at, /is not ASEV/],
-    ["another version", edited((bytes) => bytes.writeUInt32LE(2, at + 8)), at + 8, /2 is not known/],
+    ["another version", edited((bytes) => bytes.writeUInt32LE(2, at + 8)), at + 8, /2 is not supported/],
     ["more sections than its size", edited((bytes) => bytes.writeUInt32LE(7, at + 12)), at + 4, /exactly 7 sections/],
     [
       "more sections than the file",
@@ -131,20 +131,20 @@ describe("TDVF metadata", () => {
   const section = (change: object) => buildFirmware({ tdvf: tdvfSections.with(0, Object.assign({}, tdvfSections[0], change)) });
   it.each([
     ["another signature", edited((bytes) => bytes.write("TDVX", at)), at, /is not TDVF/],
-    ["another version", edited((bytes) => bytes.writeUInt32LE(2, at + 8)), at + 8, /2 is not known/],
+    ["another version", edited((bytes) => bytes.writeUInt32LE(2, at + 8)), at + 8, /2 is not supported/],
     ["more sections than its size", edited((bytes) => bytes.writeUInt32LE(6, at + 12)), at + 4, /exactly 6 sections/],
     ["a section that QEMU does not launch", section({ type: 4 }), at + 40, /type 4/],
     ["an address off the page", section({ gpa: 0xffffd001n }), at + 24, /is not page aligned/],
     ["an address beyond 52 bits", section({ gpa: 1n << 52n }), at + 24, /beyond 52 bits/],
     ["a size off the page", section({ size: 0x3001n }), at + 32, /size 0x3001/],
-    ["a huge size", section({ size: 1n << 40n }), at + 32, /is not a multiple/],
+    ["a huge size", section({ size: 1n << 40n }), at + 32, /is not a number of pages/],
     ["more data than memory", section({ dataSize: 0x3001 }), at + 20, /12289 bytes of data do not fit/],
     ["data outside the file", section({ dataOffset: 0x3000 }), 0x3000, /needs 12288 bytes/],
     ["measured memory with data for a part of it", section({ dataSize: 0x2000 }), at + 20, /8192 bytes of data for 12288 measured/],
     ["a boot volume without data", section({ dataSize: 0 }), at + 20, /a BFV section with 0 bytes/],
     ["work memory with data", section({ type: 3 }), at + 20, /a TEMP_MEM section with 12288 bytes/],
     ["unknown attributes", section({ attributes: 4 }), at + 44, /attributes 0x4/],
-    ["measured memory that is added later", section({ attributes: 3 }), at + 44, /cannot be measured at launch/],
+    ["measured memory that is added later", section({ attributes: 3 }), at + 44, /both measured and added after launch/],
     ["overlapping sections", section({ gpa: 0xffffb000n }), at + 48, /memory at 0xffffc000 overlaps/],
   ])("refuses %s", (_, bytes, offset, message) => {
     expect(() => read(bytes)).toThrow(

@@ -192,7 +192,7 @@ describe("the IGVM reader", () => {
     ],
     ["a padding that is not zero", withPadding(one(raw.vpContext(0n, 1)), first + 8 + 20), first + 8 + 20, /its padding is not zero/],
     ["an unknown type", one({ type: 0x306, body: Buffer.alloc(8) }), first, /type 0x306/],
-    ["another length", one({ type: 0x302, body: Buffer.alloc(16) }), first + 4, /is 16 bytes, not 24/],
+    ["another length", one({ type: 0x302, body: Buffer.alloc(16) }), first + 4, /has 16 bytes, not 24/],
     ["a platform after other headers", one(raw.platform(8, 4), raw.page(0n)), first + 32, /comes after a header of the directive section/],
     ["a policy after a page", one(raw.policy(0n), raw.page(0n)), first + 32, /comes after a header of the directive section/],
     ["reserved bytes", one(raw.page(0n, { reserved: 1 })), first + 8 + 22, /reserved bytes/],
