@@ -1,8 +1,10 @@
 import { type FileHandle, open, truncate } from "node:fs/promises";
+import { readDiskGpt } from "../bundle/disk.js";
+import { editGpt, type Gpt, type GptPartition, gptSize, sectorSize } from "../codecs/gpt.js";
+import { BLOCK } from "../codecs/verity.js";
 import { HalError } from "../lib/errors.js";
-import { Gpt, type GptEntry } from "./gpt.js";
 
-/** A raw disk with a GPT, to be damaged. Every change is on disk when its promise resolves. */
+/** A copy of a raw disk with a GPT, for a hostile case to damage. Every change is on disk when its promise resolves. */
 export class DamagedDisk {
   readonly path: string;
 
@@ -10,8 +12,9 @@ export class DamagedDisk {
     this.path = path;
   }
 
-  async partition(name: string): Promise<GptEntry> {
-    return this.#with(async (file) => entryOf(await Gpt.read(file, this.path), name, this.path));
+  /** @throws HalError "check" if no partition has this name */
+  async partition(name: string): Promise<GptPartition> {
+    return this.#with(async (file) => partitionOf(await readDiskGpt(file, this.path), name));
   }
 
   /** Flips the lowest bit of one byte of a partition. */
@@ -29,7 +32,7 @@ export class DamagedDisk {
     await this.#with((file) => file.write(bytes, 0, bytes.length, start + offset));
   }
 
-  /** Flips a bit in every block of a partition that is not all zeros, from `offset` on, in place and while a guest uses it. */
+  /** Flips a bit in each block of a partition from `offset` on, unless the blocks around it are all zeros. A guest may use the disk. */
   async flipEverywhere(name: string, offset: number): Promise<void> {
     const { start, size } = await this.partition(name);
     await this.#with(async (file) => {
@@ -44,18 +47,21 @@ export class DamagedDisk {
     });
   }
 
-  /** Changes the partition table, both copies, checksums right. */
-  async editTable(change: (gpt: Gpt, find: (name: string) => GptEntry) => void): Promise<void> {
+  /**
+   * Changes the partition table. Both copies stay valid.
+   * @param change gets a function that returns the entry of a partition by name, 128 bytes, to be changed in place
+   */
+  async editTable(change: (entry: (name: string) => Buffer) => void): Promise<void> {
     await this.#with(async (file) => {
-      const gpt = await Gpt.read(file, this.path);
-      change(gpt, (name) => entryOf(gpt, name, this.path));
-      await gpt.write(file);
+      const gpt = await readDiskGpt(file, this.path);
+      for (const { offset, bytes } of editGpt(gpt, (entry) => change((name) => entry(partitionOf(gpt, name)))))
+        await file.write(bytes, 0, bytes.length, offset);
     });
   }
 
-  /** Overwrites the primary table, header and entries, with zeros; the backup stays. */
+  /** Overwrites the header and the entries of the primary table with zeros. The backup stays valid. */
   async wipePrimaryTable(): Promise<void> {
-    await this.#with((file) => file.write(Buffer.alloc(33 * 512), 0, 33 * 512, 512));
+    await this.#with((file) => file.write(Buffer.alloc(gptSize - sectorSize), 0, gptSize - sectorSize, sectorSize));
   }
 
   truncate(bytes: number): Promise<void> {
@@ -74,11 +80,10 @@ export class DamagedDisk {
   }
 }
 
-const BLOCK = 4096;
 const CHUNK = 1024 * 1024;
 
-function entryOf(gpt: Gpt, name: string, path: string): GptEntry {
-  const entry = gpt.entries().find((candidate) => candidate.name === name);
-  if (entry === undefined) throw new HalError("check", `no partition is named '${name}'`, { at: { file: path } });
-  return entry;
+function partitionOf({ partitions, reader }: Gpt, name: string): GptPartition {
+  const partition = partitions.find((candidate) => candidate.name === name);
+  if (partition === undefined) throw new HalError("check", `no partition is named '${name}'`, { at: { file: reader.file } });
+  return partition;
 }

@@ -6,19 +6,19 @@ const KEY_BYTES = 32;
 const STRIPES = 4000;
 const AREA_OFFSET = 2 * HEADER_SIZE;
 const AREA_SIZE = 131072;
-/** Where the data of the volume begins. */
+/** Offset of the data of the volume. */
 const SEGMENT_OFFSET = 16 * 1024 * 1024;
 const SALT = Buffer.alloc(32, 0x5a);
 const ITERATIONS = 1000;
 const CIPHER = "cipher_null-ecb";
 
 /**
- * The start of a LUKS2 volume as a hostile host forges it (CVE-2025-59054): valid in every field, keyslot and data with the
- * null cipher. A guest that takes its parameters from the disk "opens" it with whatever passphrase it has and from then on
- * writes plaintext. LUKS2 On-Disk Format 1.1.1, sections 2 and 3.
+ * The start of a LUKS2 volume as a hostile host forges it (CVE-2025-59054; LUKS2 On-Disk Format 1.1.1, sections 2 and 3). Every field is
+ * valid, and the keyslot and the data have the null cipher. A guest that reads its parameters from the disk opens the volume with any
+ * passphrase and then writes plaintext.
  */
 export function foreignLuks2(): Buffer {
-  const area = Buffer.alloc(AREA_SIZE); // all zeros: with the null cipher that is the anti-forensic material itself
+  const area = Buffer.alloc(AREA_SIZE); // with the null cipher, these zeros are the anti-forensic material
   const json = JSON.stringify(metadata(mergedKey()));
   return Buffer.concat([header(json, 0), header(json, HEADER_SIZE), area]);
 }
@@ -39,7 +39,7 @@ function metadata(key: Buffer): unknown {
   };
 }
 
-/** Binary header and JSON area; the checksum is over both with its own field zero (section 2.3). */
+/** The binary header and the JSON area. The checksum covers both, with zeros in its own field (section 2.3). */
 function header(json: string, offset: number): Buffer {
   const bytes = Buffer.alloc(HEADER_SIZE);
   bytes.write(offset === 0 ? "LUKS\xba\xbe" : "SKUL\xba\xbe", 0, "latin1");
@@ -55,10 +55,10 @@ function header(json: string, offset: number): Buffer {
   return bytes;
 }
 
-/** The volume key that the anti-forensic merge (LUKS1 On-Disk Format, section 2.4) makes of an area of zeros. */
+/** The volume key that the anti-forensic merge (LUKS1 On-Disk Format, section 2.4) computes from an area of zeros. */
 function mergedKey(): Buffer {
   let state: Buffer = Buffer.alloc(KEY_BYTES);
-  const index = Buffer.alloc(4); // a key is one block of the hash, so its block number is 0
+  const index = Buffer.alloc(4); // the key has one block of the hash, and its number is 0
   for (let stripe = 0; stripe < STRIPES - 1; stripe += 1) state = createHash("sha256").update(index).update(state).digest();
   return state;
 }

@@ -1,5 +1,5 @@
 import { open } from "node:fs/promises";
-import { Gpt } from "./gpt.js";
+import { readDiskGpt } from "../bundle/disk.js";
 import { MARKER } from "./probe.js";
 
 /** Plaintext and headers on the partitions of a disk: `marker at 0x…` (offset in the partition), `luks`, `ext4`, `swap`. */
@@ -31,10 +31,10 @@ const CHUNK = 4 * 1024 * 1024;
 export async function scanDisk(path: string): Promise<DiskFindings> {
   const file = await open(path, "r");
   try {
-    const entries = (await Gpt.read(file, path)).entries();
+    const { partitions } = await readDiskGpt(file, path);
     const scan = async (name: string): Promise<string[]> => {
-      const entry = entries.find((candidate) => candidate.name === name);
-      return entry === undefined ? [] : scanRange(path, entry.start, entry.size);
+      const partition = partitions.find((candidate) => candidate.name === name);
+      return partition === undefined ? [] : scanRange(path, partition.start, partition.size);
     };
     return { rw: await scan("rw"), swap: await scan("swap") };
   } finally {

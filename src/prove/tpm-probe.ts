@@ -1,9 +1,10 @@
 import { type FileHandle, open, readFile } from "node:fs/promises";
 import { parameterValues } from "../codecs/cmdline.js";
+import { readDiskGpt } from "../bundle/disk.js";
 import { newc } from "../codecs/cpio.js";
+import { sectorSize } from "../codecs/gpt.js";
 import { readPe } from "../codecs/pe.js";
 import { HalError } from "../lib/errors.js";
-import { Gpt } from "./gpt.js";
 import { appendArchive, staticBusybox } from "./probe.js";
 
 /** How many PCRs each bank of a PC Client TPM has (TCG PC Client Platform TPM Profile). */
@@ -73,8 +74,6 @@ export async function ukiWithTpmProbe(uki: Uint8Array, file: string, cmdline: st
   return copy;
 }
 
-const SECTOR = 512;
-
 /**
  * Overwrites a file on the EFI system partition of a disk, in place, with bytes of the same length.
  * @throws HalError "check" when the partition does not contain the file in consecutive sectors
@@ -93,13 +92,13 @@ export async function replaceOnDisk(disk: string, original: Uint8Array, replacem
 
 /** The byte offset of a file on the disk. */
 async function findOnEsp(handle: FileHandle, disk: string, wanted: Uint8Array): Promise<number | undefined> {
-  const esp = (await Gpt.read(handle, disk)).entries().find(({ name }) => name === "esp");
+  const esp = (await readDiskGpt(handle, disk)).partitions.find(({ name }) => name === "esp");
   const end = esp === undefined ? 0 : esp.start + esp.size - wanted.length;
-  const first = Buffer.alloc(SECTOR);
+  const first = Buffer.alloc(sectorSize);
   const content = Buffer.alloc(wanted.length);
-  for (let at = esp?.start ?? 0; at <= end; at += SECTOR) {
-    await handle.read(first, 0, SECTOR, at);
-    if (Buffer.compare(first, wanted.subarray(0, SECTOR)) !== 0) continue;
+  for (let at = esp?.start ?? 0; at <= end; at += sectorSize) {
+    await handle.read(first, 0, sectorSize, at);
+    if (Buffer.compare(first, wanted.subarray(0, sectorSize)) !== 0) continue;
     await handle.read(content, 0, content.length, at);
     if (Buffer.compare(content, wanted) === 0) return at;
   }

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { files, initrdName } from "../bundle/files.js";
 import type { Location } from "../lib/errors.js";
+import { guidBytes } from "../lib/guid.js";
 import { parseSize } from "../lib/size.js";
 import { nearestOrigin } from "../load/tree.js";
 import type { Resolved } from "../model/resolved.js";
@@ -26,7 +27,7 @@ export function bootView(resolved: Resolved): object {
     epoch: profile.sourceDateEpoch,
     waitTries: 100,
     partuuid: Object.fromEntries(resolved.partitions.map((partition) => [partition.name, partition.uuid])),
-    guid: Object.fromEntries(resolved.partitions.map((partition) => [partition.name, guidOnDisk(partition.uuid)])),
+    guid: Object.fromEntries(resolved.partitions.map((partition) => [partition.name, guidBytes(partition.uuid).toString("hex")])),
     verity: {
       bytes,
       blocks: bytes / 4096,
@@ -52,13 +53,6 @@ export function bootView(resolved: Resolved): object {
     partitions: resolved.partitions.map((partition) => ({ ...partition, image: imageOf[partition.name], size: partition.size ?? false })),
     espId: stableUuid(`${name}/esp`).slice(0, 8),
   };
-}
-
-/** The bytes of a GUID as a GPT has them, in hex: the first three fields are little-endian (UEFI 2.10, appendix A). */
-function guidOnDisk(uuid: string): string {
-  const [first = "", second = "", third = "", ...rest] = uuid.split("-");
-  const swapped = [first, second, third].map((field) => (field.match(/../g) ?? []).reverse().join(""));
-  return [...swapped, ...rest].join("");
 }
 
 /** The file that a partition is filled with; the guest itself makes the others. */

@@ -1,6 +1,7 @@
 import { copyFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { binaries, files } from "../../bundle/files.js";
+import { BLOCK } from "../../codecs/verity.js";
 import { HalError } from "../../lib/errors.js";
 import { runOrExplain } from "../../lib/failures.js";
 import { inNamespace } from "../../lib/namespace.js";
@@ -11,9 +12,6 @@ import { contractEnvironment, type Prepared } from "../backend.js";
 import type { TreeOptions } from "./root.js";
 
 type Dirs = Pick<Prepared, "targetDir" | "binariesDir" | "hostDir" | "buildDir" | "layers">;
-
-/** dm-verity's data blocks are 4 KiB, and the filesystem's must be as large. */
-const BLOCK = 4096;
 
 /** BINARIES_DIR: the kernel, and the root filesystem image of the layout. */
 export async function makeImages(resolved: Resolved, dirs: Dirs, kernelImage: string, options: TreeOptions): Promise<void> {

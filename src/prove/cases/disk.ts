@@ -20,13 +20,11 @@ export const diskCases: readonly HostileCase[] = [
     what: "the PARTUUIDs of root and hash tree are exchanged",
     expected: "off",
     damage: async (_image, disk) => {
-      await disk.editTable((gpt, find) => {
-        const guids: Buffer[] = [];
-        const [root, verity] = [find("root"), find("verity")];
-        for (const { index } of [root, verity]) gpt.edit(index, (entry) => guids.push(Buffer.from(entry.subarray(0, ENTRY_GUIDS))));
-        // The table has two copies, so guids contains root, root, verity, verity.
-        gpt.edit(root.index, (entry) => guids[2]?.copy(entry));
-        gpt.edit(verity.index, (entry) => guids[0]?.copy(entry));
+      await disk.editTable((entry) => {
+        const [root, verity] = [entry("root"), entry("verity")];
+        const rootGuids = Buffer.from(root.subarray(0, ENTRY_GUIDS));
+        verity.copy(root, 0, 0, ENTRY_GUIDS);
+        rootGuids.copy(verity);
       });
       return {};
     },
@@ -78,7 +76,7 @@ export const diskCases: readonly HostileCase[] = [
     expected: "off",
     needs: "rw",
     damage: async (_image, disk) => {
-      await disk.editTable((gpt, find) => gpt.edit(find("rw").index, (entry) => entry.fill(0)));
+      await disk.editTable((entry) => entry("rw").fill(0));
       return {};
     },
   },
@@ -88,9 +86,10 @@ export const diskCases: readonly HostileCase[] = [
     expected: "off",
     needs: "rw",
     damage: async (_image, disk) => {
-      await disk.editTable((gpt, find) =>
-        gpt.edit(find("rw").index, (entry) => entry.writeBigUInt64LE(entry.readBigUInt64LE(32) + 127n, 40)),
-      );
+      await disk.editTable((entry) => {
+        const rw = entry("rw");
+        rw.writeBigUInt64LE(rw.readBigUInt64LE(32) + 127n, 40);
+      });
       return {};
     },
   },
@@ -100,7 +99,7 @@ export const diskCases: readonly HostileCase[] = [
     expected: "off",
     needs: "swap",
     damage: async (_image, disk) => {
-      await disk.editTable((gpt, find) => gpt.edit(find("swap").index, (entry) => entry.fill(0)));
+      await disk.editTable((entry) => entry("swap").fill(0));
       return {};
     },
   },
