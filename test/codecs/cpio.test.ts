@@ -1,9 +1,10 @@
-import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { newc } from "../../src/codecs/cpio.js";
+import { newc, readNewc } from "../../src/codecs/cpio.js";
 import { runCommand } from "../../src/lib/tools.js";
 import { appendArchive } from "../../src/prove/probe.js";
 
@@ -25,6 +26,30 @@ test("GNU cpio unpacks the archive as it was meant", async () => {
   expect((await stat(join(dir, "probe"))).mode).toBe(0o040750);
   expect((await stat(join(dir, "probe/empty"))).size).toBe(0);
   expect(archive.length % 4).toBe(0);
+});
+
+test("an archive by GNU cpio is read entry by entry", async () => {
+  await mkdir(join(dir, "tree/etc"), { recursive: true });
+  await writeFile(join(dir, "tree/etc/name"), "hal\n");
+  const args = ["-o", "--quiet", "-H", "newc"];
+  const { stdout } = await execa("cpio", args, { cwd: join(dir, "tree"), input: "etc\netc/name\n", encoding: "buffer" });
+  const entries = [...readNewc(stdout, "tree.cpio")];
+  expect(entries.map(({ path }) => path)).toEqual(["etc", "etc/name", "TRAILER!!!"]);
+  expect(Buffer.from(entries[1]?.bytes ?? []).toString("latin1")).toMatch(/^070701.{104}etc\/name\0+hal\n$/s);
+  const joined = Buffer.concat(entries.map(({ bytes }) => bytes));
+  expect(joined.equals(stdout.subarray(0, joined.length))).toBe(true);
+});
+
+const archive = newc([{ path: "a", mode: 0o100644, content: Buffer.from("content") }]);
+test.each([
+  ["another format", Buffer.from(archive).fill("070707", 0, 6), 0, /newc format/],
+  ["a size that is not a number", Buffer.from(archive).fill("x", 54, 55), 0, /newc format/],
+  ["no trailer", archive.subarray(0, 112 + 8), 112 + 8, /cpio header: needs 110 bytes/],
+  ["content beyond its end", Buffer.from(archive).fill("f", 54, 56), 0xff000000 + 112 + 8, /cpio header: needs 110 bytes/],
+])("an archive with %s is refused", (_, bytes, offset, message) => {
+  expect(() => [...readNewc(bytes, "a.cpio")]).toThrow(
+    expect.objectContaining({ kind: "input", message: expect.stringMatching(message), at: { file: "a.cpio", offset } }),
+  );
 });
 
 test("an appended archive begins at a multiple of 4, whatever the initrd's length", () => {

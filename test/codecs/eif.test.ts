@@ -166,7 +166,7 @@ describe("signatures", () => {
     ["no bytes", ""],
     ["a key twice", "a201000100"],
     ["more items than bytes", "9affffffff"],
-    ["deep nesting", "81".repeat(100)],
+    ["deep nesting", `${"81".repeat(20)}00`],
     ["something after the end", "0000"],
   ])("CBOR with %s is refused", (_, hex) => {
     const reader = new ByteReader(Buffer.from(hex, "hex"), "signed.eif", 560);

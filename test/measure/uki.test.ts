@@ -50,6 +50,18 @@ describe("unified kernel images", () => {
     expect((stubInitrd(readUki(madeWith("252", key), "u.efi"))?.size ?? 0) % 4).toBe(0);
   });
 
+  // systemd src/boot/cpio.c: inodes 1 and 2, modes 040555 and 0100444, a trailer with an upper-case digit.
+  test("the archive has the bytes that systemd-stub writes", () => {
+    const zeros = (count: number) => "00000000".repeat(count);
+    const header = (inode: number, mode: string, size: number, nameSize: string) =>
+      `0707010000000${inode}${mode}${zeros(2)}00000001${zeros(1)}0000000${size}${zeros(4)}000000${nameSize}${zeros(1)}`;
+    const directory = `${header(1, "0000416d", 0, "07")}.extra\0\0\0\0`;
+    const file = `${header(2, "00008124", 7, "12")}.extra/os-release\0ID=hal\n\0`;
+    const trailer = `070701${zeros(4)}00000001${zeros(6)}0000000B${zeros(1)}TRAILER!!!\0\0\0\0`;
+    const expected = Buffer.from(`initrd\0\0${directory}${file}${trailer}`, "latin1");
+    expect(stubInitrd(readUki(image, "u.efi"))).toMatchObject({ size: expected.length, digests: { sha256: hash("sha256", expected) } });
+  });
+
   test("the stub before 257 passes no os-release on", () => {
     expect(stubInitrd(readUki(madeWith("252.39-1~deb12u1"), "u.efi"))?.size).toBe(6);
   });
