@@ -1,6 +1,6 @@
 import { type FileHandle, open, readFile } from "node:fs/promises";
-import { parameterValues } from "../codecs/cmdline.js";
 import { readDiskGpt } from "../bundle/disk.js";
+import { parameterValues } from "../codecs/cmdline.js";
 import { newc } from "../codecs/cpio.js";
 import { sectorSize } from "../codecs/gpt.js";
 import { readPe } from "../codecs/pe.js";
