@@ -72,7 +72,7 @@ export interface BuiltPackage {
 /** What decides the bytes of an image beyond the rendered tree: suite and packages, Buildroot version and commit. */
 export type BackendInputs = Readonly<Record<string, unknown>>;
 
-/** Buildroot's contract with `post-image.sh`: the four directories, and what the manifest says about them. */
+/** Buildroot's contract with `post-image.sh`: the four directories. Everything else is for the manifest. */
 export interface Prepared {
   readonly workspace: Workspace;
   readonly targetDir: string;

@@ -74,30 +74,32 @@ async function stepsOf(
   const { offline, update, signal } = options;
   const { sourceDateEpoch } = resolved.profile;
   const cacheDir = cacheRoot();
-  const missing = await firmwareToFetch(resolved, { cacheDir, update });
   const kernelAndRoot = await backend.plan(request);
   const { inputs } = kernelAndRoot;
 
-  const sources = Plan.begin<Workspace>()
-    .add({
-      title: `Render ${resolved.name}`,
-      refusals: [() => refuseUnreleasable(resolved, options), () => refuseProfile[options.backend](resolved, options.buildroot)],
-      run: async (workspace) => {
-        await writeTree(rendered, workspace.externalTree);
-        return workspace;
-      },
-      result: () => `${rendered.files.length} files`,
-    })
-    .addIf(missing !== undefined && !kernelAndRoot.stops, {
-      title: `Fetch firmware ${missing?.name} from Debian ${missing?.suite}`,
-      refusals: missing !== undefined && offline ? [() => refuseFetch(resolved, missing)] : [],
-      run: async (workspace) => {
-        await findFirmware(resolved, { cacheDir, offline, update, signal });
-        return workspace;
-      },
-    });
-  if (kernelAndRoot.stops) return { inputs, steps: sources.concat(kernelAndRoot.steps) };
+  const tree = Plan.begin<Workspace>().add({
+    title: `Render ${resolved.name}`,
+    refusals: [() => refuseUnreleasable(resolved, options), () => refuseProfile[options.backend](resolved, options.buildroot)],
+    run: async (workspace) => {
+      await writeTree(rendered, workspace.externalTree);
+      return workspace;
+    },
+    result: () => `${rendered.files.length} files`,
+  });
+  if (kernelAndRoot.stops) return { inputs, steps: tree.concat(kernelAndRoot.steps) };
 
+  const missing = await firmwareToFetch(resolved, { cacheDir, update });
+  const sources =
+    missing === undefined
+      ? tree
+      : tree.add({
+          title: `Fetch firmware ${missing.name} from Debian ${missing.suite}`,
+          refusals: offline ? [() => refuseFetch(resolved, missing)] : [],
+          run: async (workspace) => {
+            await findFirmware(resolved, { cacheDir, offline, update, signal });
+            return workspace;
+          },
+        });
   const firmware = () => findFirmware(resolved, { cacheDir, offline: true, update: false, signal });
   const steps = sources
     .concat(kernelAndRoot.steps)

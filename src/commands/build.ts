@@ -45,7 +45,7 @@ function printPlans(plans: readonly BuildPlan[], json = false): void {
     profile,
     backend,
     why: upToDate === undefined ? `build with ${backend}` : "up to date",
-    steps: upToDate === undefined ? steps.steps.map(({ title }) => title) : [],
+    steps: upToDate === undefined ? steps.titles : [],
   }));
   if (json) printJson(shown);
   else print(shown.map(({ profile, why, steps }) => [`${profile}: ${why}`, ...steps.map((step) => `  ${step}`)].join("\n")).join("\n"));

@@ -35,11 +35,15 @@ export class Plan<In, Out> {
     return new Plan([]);
   }
 
+  get titles(): readonly string[] {
+    return this.steps.map(({ title }) => title);
+  }
+
   add<Next>(step: Step<Out, Next>): Plan<In, Next> {
     return new Plan([...this.steps, step as Step<unknown, unknown>]);
   }
 
-  /** Adds a step that only some builds need; what it returns is of the same type as what it takes. */
+  /** Adds a step that only some builds need. Its output has the type of its input. */
   addIf<Next extends Out>(needed: boolean, step: Step<Out, Next>): Plan<In, Out> {
     return needed ? this.add(step) : this;
   }

@@ -22,7 +22,7 @@ import { buildroot, noBuildroot } from "../kconfig/tree.js";
 import { skipEach } from "../skip-each.js";
 
 const signal = new AbortController().signal;
-/** What make cannot have in a path, what ends an option of mount, what a shell would run. */
+/** Characters that break a path in make, a mount option or a shell command. */
 const ODD = "a b, c:d\n$(touch oops) 'e' \"f\" @%#\\";
 
 const made: string[] = [];
@@ -45,7 +45,7 @@ interface Site {
   readonly dirs: BuildrootDirs;
 }
 
-/** A tree with a Makefile of our own and the directories of a build, all below `name`. */
+/** A tree with the given Makefile and the directories of a build, all below `name`. */
 async function site(name: string, makefile: string): Promise<Site> {
   const dir = join(top(), name);
   for (const inside of ["tree", "external", "dl", "work/buildroot"]) mkdirSync(join(dir, inside), { recursive: true });
@@ -70,7 +70,7 @@ function stateAt(buildrootOutput: string): RebuildState {
   return { buildroot: "2025.02.16", buildrootOutput, config: none, layout: "", scripts: "", ...packages };
 }
 
-/** Whether a process of this name is anywhere on the machine. */
+/** Whether a process with this command line runs on the machine. */
 function runs(command: string): boolean {
   const read = (pid: string): string => {
     try {
@@ -88,7 +88,7 @@ describe("make's fixed place", () => {
   const EVERYTHING =
     "all:\n\t@pwd; echo '$(CURDIR) $(O) $(BR2_EXTERNAL)'; env | sort; ls / /proc/self/task | wc -l; echo made > $(O)/made\n";
 
-  it("is the same wherever the directories are, whatever their names", async () => {
+  it("do not depend on the real paths", async () => {
     const sites = [await site("x", EVERYTHING), await site(ODD, EVERYTHING)];
     const outputs: string[] = [];
     for (const { tree, dirs } of sites) outputs.push((await runCommand(makeCommand(tree, dirs, ["-s"]))).stdout);
@@ -103,7 +103,7 @@ describe("make's fixed place", () => {
     expect(existsSync("/hal-build")).toBe(false);
   });
 
-  it("is beside everything else of the machine, which can be written as before", async () => {
+  it("hide nothing else of the machine, and the rest stays writable", async () => {
     const { dir, tree, dirs } = await site("x", "");
     const script = 'for name in /* /.[!.]*; do if [ -e "$name" ]; then echo "$name"; fi; done; echo here > "$1"; ls /dev/null';
     const all = ["-euc", script, "sh", join(dir, "written")];
@@ -111,7 +111,7 @@ describe("make's fixed place", () => {
     const inside = (await runCommand({ ...shellCommandOf(tree, dirs, all) })).stdout.split("\n");
     expect(inside.filter((name) => name !== "/hal-build")).toEqual(outside);
     expect(readFileSync(join(dir, "written"), "utf8")).toBe("here\n");
-    // Nor is the new root within itself again.
+    // The new root does not contain itself.
     const mounts = await runCommand(shellCommandOf(tree, dirs, ["-c", "cat /proc/self/mountinfo"]));
     expect(mounts.stdout).not.toContain(dirs.root);
   });
@@ -128,18 +128,18 @@ describe("make's fixed place", () => {
     }
   }
 
-  it("is where the shell begins, and ends with the shell's exit code", async () => {
+  it("are the shell's directory, and the shell's exit code is returned", async () => {
     const { tree, dirs } = await site(ODD, "");
     const script = 'pwd; echo "$TARGET_DIR ${PATH%%:*} ${OLDPWD-none}"; exit 7';
     const { stdout, exitCode } = await runCommand(shellCommandOf(tree, dirs, ["-c", script]), { allowFailure: true });
     expect(stdout).toBe("/hal-build/output\n/hal-build/output/target /hal-build/output/host/bin none\n");
     expect(exitCode).toBe(7);
     expect(await runInteractive(shellCommandOf(tree, dirs, ["-c", "exit 9"]))).toBe(9);
-    // Process 1 of a namespace does not die of it.
+    // Process 1 of a namespace ignores this signal.
     expect((await runCommand(shellCommandOf(tree, dirs, ["-c", "kill -TERM $$; exit 0"]), { allowFailure: true })).exitCode).toBe(143);
   });
 
-  it("keeps a user that user, without privileges", async () => {
+  it("give a user no other identity and no privileges", async () => {
     const dir = top();
     for (const name of ["root", "place"]) mkdirSync(join(dir, name));
     const asUser = isRoot ? ["--reuid=1234", "--regid=1234", "--clear-groups"] : [];
@@ -157,15 +157,15 @@ describe("make's fixed place", () => {
     expect(readFileSync(join(dir, "place/file"), "utf8")).toBe("x\n");
   });
 
-  it("dies with hal, with everything in it", async () => {
+  it("end with hal, and with them every process that uses them", async () => {
     const dir = top();
     const began = join(dir, "began");
     const sleep = `sleep 61.${process.pid}`;
-    // What is in the background too.
+    // Background processes too.
     const inside = { tool: "sh", args: ["-c", `${sleep}1 & ${sleep}2 & echo > ${began}; ${sleep}3`] };
     mkdirSync(join(dir, "root"));
     const command = withBindMounts(inside, [], join(dir, "root"));
-    // The outer shell stands for hal: killed the hard way while its command runs.
+    // The outer shell plays hal: it is killed with SIGKILL while its command runs.
     const outer = `"$@" & until [ -e ${began} ]; do sleep 0.05; done; kill -9 $$`;
     await runCommand({ tool: "sh", args: ["-c", outer, "sh", command.tool, ...command.args] }, { allowFailure: true });
     expect(existsSync(began)).toBe(true);
@@ -173,7 +173,7 @@ describe("make's fixed place", () => {
     expect([1, 2, 3].filter((n) => runs(`${sleep}${n}`))).toEqual([]);
   });
 
-  it("lets make put away what it was making when it is interrupted", async () => {
+  it("let an interrupted make remove its half-made target", async () => {
     const sleep = `sleep 62.${process.pid}`;
     const here = await site(ODD, `all: $(O)/half\n$(O)/half:\n\t@echo > $@; echo '>>> zlib 1.3 Building'; ${sleep}\n`);
     const controller = new AbortController();
@@ -189,7 +189,7 @@ describe("make's fixed place", () => {
     expect(runs(sleep)).toBe(false);
   });
 
-  it("tells a failure with paths that exist", async () => {
+  it("become real paths in the report of a failure", async () => {
     const stamp = "$(O)/build/zlib-1.3/.stamp_built";
     const here = await site(
       "some where",
@@ -205,7 +205,7 @@ describe("make's fixed place", () => {
     await expect.poll(() => readFileSync(join(here.dir, "log"), "utf8")).toContain("/hal-build/output/build/zlib-1.3/a.c:1:2");
   });
 
-  it("is not where hal itself looks for a package of the external tree", async () => {
+  it("become real paths where hal reads a package of the external tree", async () => {
     const info = {
       agent: { type: "target", package_dir: "/hal-build/external/package/agent" },
       zlib: { type: "target", package_dir: "package/zlib" },
@@ -215,7 +215,7 @@ describe("make's fixed place", () => {
     expect([...shown.values()].map(({ folder }) => folder)).toEqual([join(dirs.external, "package/agent"), "package/zlib"]);
   });
 
-  it("is what the next build compares, not where it is", async () => {
+  it("are what the next build compares, not the real paths", async () => {
     const { tree, dirs } = await site(ODD, "");
     const now = stateAt(seenByMake(tree, dirs).buildrootOutput);
     expect(planRebuild(stateAt(seenByMake(tree, { ...dirs, buildrootOutput: "/elsewhere" }).buildrootOutput), now)).toEqual([]);
@@ -223,7 +223,7 @@ describe("make's fixed place", () => {
     expect(clean).toMatchObject({ target: "clean", reason: expect.stringContaining(dirs.buildrootOutput) });
   });
 
-  it("is looked for in the image", async () => {
+  it("are searched for in the image", async () => {
     const { tree, dirs } = await site("x", "");
     mkdirSync(join(dirs.buildrootOutput, "target/bin"), { recursive: true });
     writeFileSync(join(dirs.buildrootOutput, "target/bin/clean"), "\x7fELF\0/usr/lib\0");
@@ -234,7 +234,7 @@ describe("make's fixed place", () => {
   });
 });
 
-it("without namespaces make sees everything where it is, and hal says why", async () => {
+it("without namespaces make sees the real paths, and hal reports the reason", async () => {
   const dir = top();
   const program = `import { makeCommand } from ${JSON.stringify(join(halRoot, "src/backends/buildroot/environment.ts"))};
     import { buildrootDirs, withFixedPaths } from ${JSON.stringify(join(halRoot, "src/backends/buildroot/dirs.ts"))};
@@ -242,7 +242,7 @@ it("without namespaces make sees everything where it is, and hal says why", asyn
     const { tool, args } = makeCommand({ dir: "/tree", version: "", commit: undefined }, dirs, ["all"]);
     console.log(JSON.stringify({ why, command: [tool, ...args] }));`;
   const node = [process.execPath, "--import", "tsx", "--input-type=module", "--eval", program];
-  // As in most containers: root has no CAP_SYS_ADMIN. Of a user's own namespaces, none may have mounts.
+  // As in most containers: root without CAP_SYS_ADMIN, or a user whose namespaces permit no mounts.
   const refuse = isRoot
     ? ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-all", "--"]
     : ["unshare", "--map-root-user", "sh", "-c", 'echo 0 > /proc/sys/user/max_mnt_namespaces; exec "$@"', "sh"];
@@ -253,7 +253,7 @@ it("without namespaces make sees everything where it is, and hal says why", asyn
   expect(found.command).toEqual(["make", "-C", "/tree", `O=${dir}/w/buildroot`, `BR2_EXTERNAL=${dir}/e`, "all"]);
 });
 
-describe("a text of make's", () => {
+describe("a text with make's paths", () => {
   const places = [
     { target: "/hal-build/output", source: "/home/me/out $& put" },
     { target: "/hal-build/buildroot", source: "/srv/br" },
@@ -265,17 +265,17 @@ describe("a text of make's", () => {
     ["--prefix=/hal-build/output\n/hal-build/buildroot", "--prefix=/home/me/out $& put\n/srv/br"],
     ["/home/me/hal-build/output/x /x-y/hal-build/output", "/home/me/hal-build/output/x /x-y/hal-build/output"],
     ["/hal-build/outputs /hal-build/output-old /hal-build", "/hal-build/outputs /hal-build/output-old /hal-build"],
-  ])("%j has the paths of the outside", (text, expected) => {
+  ])("%j gets the real paths", (text, expected) => {
     expect(toRealPaths(text, places)).toBe(expected);
     expect(toRealPaths(text, [])).toBe(text);
   });
 });
 
-describe("a real Buildroot's output directory", () => {
+describe("the output directory of a real Buildroot", () => {
   skipEach(noBuildroot);
   skipEach(noNamespaces);
 
-  it("can be moved to any path, and nothing of its configuration changes", async () => {
+  it("can be moved, and its configuration stays the same", async () => {
     const dir = top();
     const version = await versionOf(buildroot ?? "");
     const tree: BuildrootTree = { dir: buildroot ?? "", version, commit: undefined };

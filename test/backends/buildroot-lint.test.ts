@@ -18,7 +18,7 @@ describe("Buildroot's own check-package", () => {
   skipEach(noBuildroot);
   skipEach(python.exitCode === 0 ? undefined : "Buildroot's check-package needs python3-magic and python3-flake8");
 
-  test.each(["sev-snp", "tdx-ram", "nitro", "dev"])("has nothing to say about the tree of %s", async (name) => {
+  test.each(["sev-snp", "tdx-ram", "nitro", "dev"])("reports nothing about the tree of %s", async (name) => {
     const tree = directory();
     await writeTree(render(await resolve(name)), tree);
     const files = readdirSync(tree, { recursive: true, withFileTypes: true })

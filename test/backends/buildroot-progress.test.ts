@@ -63,8 +63,8 @@ Resolving source.example (source.example)... failed: Name or service not known.
 wget: unable to resolve host address 'source.example'
 make: *** [package/pkg-generic.mk:179: /o/build/host-tar-1.35/.stamp_downloaded] Error 1`.split("\n");
 
-describe("what failed", () => {
-  test("a compiler's error: package, version, step, the line that matters", () => {
+describe("a failure", () => {
+  test("of a compiler: package, version, step, and the relevant line", () => {
     const failure = summarizeFailure(compileError);
     expect(failure).toMatchObject({ package: "host-broken", version: "1.0", step: "Building" });
     expect(failure.errors).toEqual(["/o/build/host-broken-1.0/main.c:4:16: error: 'missing' undeclared (first use in this function)"]);
@@ -72,14 +72,14 @@ describe("what failed", () => {
     expect(failure.lastLines.at(-1)).toContain(".stamp_built] Error 1");
   });
 
-  test("the line that tells of it, and the directory that it names", () => {
+  test("is recognized by make's report, which names the directory", () => {
     expect(compileError.map(failedDirectory).filter((found) => found !== undefined)).toEqual(["/o/build/host-broken-1.0"]);
     expect(failedDirectory("make: *** [package/pkg-generic.mk:273: /a b/build/zlib-1.3/.stamp_built] Error 2")).toBe("/a b/build/zlib-1.3");
     expect(failedDirectory("make[3]: *** [Makefile:9: all] Error 2")).toBeUndefined();
     expect(summarizeFailure(compileError).directory).toBe("/o/build/host-broken-1.0");
   });
 
-  test("several at once: errors of others are not its own, and its step is the one whose stamp is missing", () => {
+  test("among several packages: other packages' errors are left out, and the missing stamp names the step", () => {
     const mixed = [
       ">>> libaio 0.3.113 Patching",
       "/o/build/busybox-1.37.0/scripts/gcc-version.sh: line 11: /o/per-package/busybox/host/bin/gcc: No such file or directory",
@@ -92,12 +92,12 @@ describe("what failed", () => {
     expect(errors).toEqual(["aio.c:7:3: error: deliberately broken", "/o/build/libaio-0.3.113/src/a.c:1:1: error: too"]);
   });
 
-  test("a package that compiles a hash.c has no wrong hash", () => {
+  test("of a package that compiles a hash.c is not a wrong hash", () => {
     const failure = summarizeFailure([">>> zlib 1.3.1 Building", "  CC hash.o", "a.c:1: error: no"]);
     expect(failure.advice).toContain("zlib-dirclean zlib");
   });
 
-  test("a download", () => {
+  test("of a download", () => {
     const failure = summarizeFailure(downloadError);
     expect(failure).toMatchObject({ package: "host-tar", version: "1.35", step: "Downloading" });
     expect(failure.errors).toEqual([
@@ -107,7 +107,7 @@ describe("what failed", () => {
     expect(failure.advice).toContain("primary site");
   });
 
-  test("several at once: the one that make's stamp names, not the one that printed last", () => {
+  test("belongs to the package that make's stamp names, not to the one that printed last", () => {
     const at = compileError.length - 2;
     const mixed = [
       ...compileError.slice(0, at),
@@ -118,7 +118,7 @@ describe("what failed", () => {
     expect(summarizeFailure(mixed)).toMatchObject({ package: "host-broken", version: "1.0", step: "Building" });
   });
 
-  test("a step that was announced too long ago to be there", () => {
+  test("of a step whose announcement is no longer in the output", () => {
     expect(
       summarizeFailure(["make: *** [package/pkg-generic.mk:273: /o/build/util-linux-2.41.1/.stamp_target_installed] Error 2"]),
     ).toMatchObject({
@@ -146,7 +146,7 @@ describe("what failed", () => {
     expect(failure.advice).toMatch(advice);
   });
 
-  test("nothing that is known", () => {
+  test("without any known line", () => {
     expect(summarizeFailure([])).toMatchObject({ package: undefined, step: undefined, errors: [], advice: "read the whole log" });
   });
 });

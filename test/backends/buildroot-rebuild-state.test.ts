@@ -55,29 +55,29 @@ async function planned(set: readonly string[], packages = usual, symbols = {}): 
   return planRebuild(await stateOf([]), await stateOf(set, packages, symbols)).map(({ target }) => target);
 }
 
-describe("what a change of the profile makes again", () => {
-  it("nothing, for a change that no file of the image sees", async () => {
+describe("a change of the profile rebuilds", () => {
+  it("nothing, when no file of the image changes", async () => {
     expect(await planned(["launch.memory=2G"])).toEqual([]);
   });
 
-  it("the kernel, configured again, for an option of it", async () => {
+  it("the kernel, configured again, for a kernel option", async () => {
     expect(await planned(["kernel.config.CONFIG_IKCONFIG=y"])).toEqual(["linux-reconfigure", "all"]);
   });
 
-  it("the kernel from scratch, for another archive behind the same name", async () => {
+  it("the kernel from scratch, for another archive of the same name", async () => {
     expect(await planned([`kernel.sha256=${"0".repeat(64)}`])).toEqual(["linux-dirclean", "all"]);
   });
 
-  it("everything, for another point in time", async () => {
+  it("everything, for another sourceDateEpoch", async () => {
     expect(await planned(["sourceDateEpoch=1767225601"])).toEqual(["clean", "all"]);
   });
 
-  it("the kernel too, for a new package that needs something of it", async () => {
+  it("the kernel too, for a new package that changes its configuration", async () => {
     expect(await planned([], [...usual, shown("bash")], { BR2_PACKAGE_BASH: "y" })).toEqual(["busybox-dirclean", "bash", "all"]);
     expect(await planned([], [...usual, shown("lvm2")], { BR2_PACKAGE_LVM2: "y" })).toEqual(["linux-reconfigure", "lvm2", "all"]);
   });
 
-  it("a package and the host's of that name, for another file in a source tree that a make file of the user's names", async () => {
+  it("a package and the host package of that name, for a change in a source tree that the user's make file names", async () => {
     const [file, source] = [join(dir, "source.mk"), join(dir, "source $ #1")];
     mkdirSync(source);
     writeFileSync(join(source, "main.c"), "1");
@@ -91,7 +91,7 @@ describe("what a change of the profile makes again", () => {
     expect(steps.map(({ target }) => target)).toEqual(["bash-dirclean", "host-bash-dirclean", "all"]);
   });
 
-  it("a new package alone, where the make file of the user's had words about it before it was wanted", async () => {
+  it("only a new package, when the user's make file set its variables before", async () => {
     const file = join(dir, "site.mk");
     const set = [`buildroot.localMk=${file}`];
     writeFileSync(file, "override BASH_VERSION = 5.1\n");

@@ -65,7 +65,7 @@ function withPackage(name: string, change: { version?: string; dependencies?: re
   return { ...from, packages };
 }
 
-/** What changed, and the steps: `!` marks the one that empties TARGET_DIR first. */
+/** Changes and their steps; `!` marks the step that empties TARGET_DIR first. */
 const cases: readonly (readonly [string, RebuildState, readonly string[], RegExp])[] = [
   ["nothing", base, [], /^$/],
   [
@@ -205,7 +205,7 @@ const cases: readonly (readonly [string, RebuildState, readonly string[], RegExp
   ],
 ];
 
-describe("what is made again when this changes", () => {
+describe("the steps of a rebuild", () => {
   test.each(cases)("%s", (_name, now, targets, reason) => {
     const steps = planRebuild(base, now);
     expect(steps.map(({ target, emptyTarget }) => `${target}${emptyTarget === true ? "!" : ""}`)).toEqual(targets);
@@ -217,19 +217,19 @@ describe("what is made again when this changes", () => {
     expect(planRebuild(undefined, base)).toEqual([{ target: "all", reason: "nothing has been built yet" }]);
   });
 
-  test("modules of other packages are built again with the kernel they are for", () => {
+  test("a new kernel rebuilds the packages with kernel modules", () => {
     const old = withPackage("zfs", { dependencies: ["linux"] });
     const now = { ...old, fragments: new Map([...base.fragments, ["linux", "k2"]]) };
     expect(planRebuild(old, now).map(({ target }) => target)).toEqual(["zfs-dirclean", "linux-reconfigure", "all"]);
   });
 
-  test("without per-package directories a file that left the overlay needs a clean build", () => {
+  test("without per-package directories a removed overlay file needs a clean build", () => {
     const old = withConfig({ BR2_PER_PACKAGE_DIRECTORIES: undefined });
     const now = { ...old, overlay: new Map([["/etc/motd", "m1"]]) };
     expect(planRebuild(old, now).map(({ target }) => target)).toEqual(["clean", "all"]);
   });
 
-  test("what is removed says where it was built, as its recipe may be gone too", () => {
+  test("a removed package is named with its build directory, because its recipe may no longer exist", () => {
     const [step] = planRebuild(base, withPackage("cocos-agent", undefined));
     expect(step).toEqual({ target: "cocos-agent-dirclean", reason: "cocos-agent is removed", removes: "build/cocos-agent-0.4" });
   });
@@ -240,7 +240,7 @@ describe("what is made again when this changes", () => {
     expect(planRebuild(old, withPackage("host-kmod", undefined, old)).map(({ target }) => target)).toEqual(["host-kmod-dirclean", "all"]);
   });
 
-  test("without per-package directories nor does a package that is built again", () => {
+  test("without per-package directories a rebuilt package needs a clean build", () => {
     const old = withConfig({ BR2_PER_PACKAGE_DIRECTORIES: undefined });
     expect(planRebuild(old, { ...old, recipes: new Map([["cocos-agent", "r2"]]) }).map(({ target }) => target)).toEqual(["clean", "all"]);
     const reconfigured = planRebuild(old, { ...old, fragments: new Map([...base.fragments, ["linux", "k2"]]) });

@@ -15,7 +15,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
-/** Something that calls itself Buildroot: make is the real one. */
+/** A directory that looks like Buildroot, with the given Makefile; make is the real one. */
 async function tree(makefile: string): Promise<string> {
   const { version } = (await resolve("dev")).profile.buildroot;
   const buildroot = join(dir, "buildroot");
@@ -25,7 +25,7 @@ async function tree(makefile: string): Promise<string> {
   return buildroot;
 }
 
-/** hal on a terminal of its own, where Ctrl-C is pressed as soon as it shows `text`. */
+/** Runs hal on a terminal and presses Ctrl-C as soon as it shows `text`. */
 async function interrupted(args: readonly string[], text: string): Promise<{ readonly shown: string; readonly exitCode: unknown }> {
   const hal = formatCommand({ tool: process.execPath, args: ["--import", "tsx", join(halRoot, "src/main.ts"), ...args] });
   const script = ["--quiet", "--return", "--command", `stty rows 40 cols 200; exec ${hal}`, "/dev/null"];
@@ -46,7 +46,7 @@ async function interrupted(args: readonly string[], text: string): Promise<{ rea
 const missing: string[] = [];
 for (const { tool, stage } of hostTools) if (stage === "buildroot" && (await findTool(tool)) === undefined) missing.push(tool);
 
-it("Ctrl-C in hal build puts everything away", async ({ skip }) => {
+it("Ctrl-C in hal build removes the staging directory and releases the lock", async ({ skip }) => {
   skip(missing.length > 0, `hal build --backend buildroot needs ${missing.join(", ")}`);
   const buildroot = await tree("defconfig:\n\t@sleep 60\n");
   const out = join(dir, "out");
@@ -59,7 +59,7 @@ it("Ctrl-C in hal build puts everything away", async ({ skip }) => {
   expect(readFileSync(join(out, ".hal/dev.lock"), "utf8")).toBe("");
 });
 
-it("Ctrl-C in hal make is make's to answer, and hal waits for it", async () => {
+it("Ctrl-C in hal make goes to make, and hal waits until make ends", async () => {
   const buildroot = await tree("all:\n\t@trap 'sleep 0.5; echo put away; exit 3' INT; echo it began; while :; do sleep 0.1; done\n");
   const work = join(dir, "out/.hal/dev.work/external");
   mkdirSync(work, { recursive: true });

@@ -21,7 +21,7 @@ let dir: string;
 let dirs: BuildrootDirs;
 const signal = new AbortController().signal;
 
-/** A tree with a Makefile of our own: make itself is the real one. */
+/** A tree with the given Makefile; make is the real one. */
 function tree(makefile: string): { dir: string; version: string; commit: undefined } {
   writeFileSync(join(dir, "Makefile"), `export BR2_VERSION := 2025.02.16\n${makefile}`);
   return { dir, version: "2025.02.16", commit: undefined };
@@ -43,7 +43,7 @@ beforeEach(() => {
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
 describe("the environment of make", () => {
-  it("has nothing of the caller's", async () => {
+  it("contains nothing of the caller's environment", async () => {
     process.env.CFLAGS = "-Dleaked";
     try {
       const { stdout } = await runCommand(makeCommand(tree("all:\n\t@env\n"), dirs, ["-s"]));
@@ -54,7 +54,7 @@ describe("the environment of make", () => {
     }
   });
 
-  it("sends every download to nowhere when offline", () => {
+  it("makes every download fail when offline", () => {
     const { env } = makeCommand(tree(""), dirs, [], { offline: true });
     expect(env).toMatchObject({ https_proxy: "http://127.0.0.1:9", GIT_ALLOW_PROTOCOL: "file" });
   });
@@ -67,7 +67,7 @@ describe("the environment of make", () => {
     });
   });
 
-  it("takes the download directory of the caller", () => {
+  it("uses the caller's download directory", () => {
     process.env.BR2_DL_DIR = "/srv/dl";
     try {
       expect(buildrootDirs("/w", "/e").downloads).toBe("/srv/dl");
@@ -77,7 +77,7 @@ describe("the environment of make", () => {
     expect(buildrootDirs("/w", "/e").downloads).toMatch(/\/dl$/);
   });
 
-  it("is a shell's too, with the build's own tools first", async () => {
+  it("is the shell's too, with the build's own tools first", async () => {
     process.env.SHELL = "/bin/sh";
     const shell = shellCommand(tree(""), dirs);
     const { stdout } = await runCommand({ ...shell, args: ["-c", 'echo "$PWD $TARGET_DIR ${PATH%%:*}"'] });
@@ -99,7 +99,7 @@ describe("make", () => {
     `\t@echo '>>> zlib 1 ${step}'; mkdir -p $(O)/build/zlib-1; echo "$$(date +%s.%N):start:${stamp}               : zlib" >>$(O)/build/build-time.log; ` +
     `sleep ${seconds}; echo "$$(date +%s.%N):end  :${stamp}               : zlib" >>$(O)/build/build-time.log; touch $(O)/build/zlib-1/.stamp_${stamp}\n`;
 
-  it("counts the packages that are done, also those of a build before", async () => {
+  it("counts finished packages, also those of an earlier build", async () => {
     mkdirSync(join(dirs.buildrootOutput, "build/busybox-1"), { recursive: true });
     writeFileSync(join(dirs.buildrootOutput, "build/busybox-1/.stamp_installed"), "");
     const made = tree(
@@ -116,7 +116,7 @@ describe("make", () => {
     expect(tracker.incomplete()).toEqual([]);
   });
 
-  it("shows what is still at work, not what printed last", async () => {
+  it("shows the packages being built, not the last one that printed", async () => {
     const tracker = await track();
     const note = (line: string): void => {
       const event = parseBuildLine(line);
@@ -130,7 +130,7 @@ describe("make", () => {
     expect(tracker.state().text).toBe("busybox 1: building (1 of 2 packages done)");
   });
 
-  it("tells the time left from what it took last time", async () => {
+  it("estimates the time left from the last build", async () => {
     const alone = new Map([["zlib", "build/zlib-1"]]);
     const open = () => Tracker.open(dirs.buildrootOutput, join(dir, "times.json"), alone);
     const made = tree(
@@ -144,7 +144,7 @@ describe("make", () => {
     const second = await open();
     const left: (number | undefined)[] = [second.left()];
     await runMake(makeCommand(made, dirs, []), { ...options(), report: (_, seconds) => left.push(seconds), tracker: second });
-    // Before it begins, as it begins to build, to install, and to finalize.
+    // Before the build, and at the start of building, installing and finalizing.
     const [before = 0, building = 0, installing = 0, finalizing = 0] = left;
     expect(before).toBeGreaterThan(0.7);
     expect(before).toBeLessThan(1.5);
@@ -154,7 +154,7 @@ describe("make", () => {
     expect(finalizing).toBeLessThan(0.6);
   });
 
-  it("knows that a package which is only configured anew takes another time than from scratch", async () => {
+  it("keeps the time of a package that is only configured again apart from that of a build from scratch", async () => {
     const alone = new Map([["zlib", "build/zlib-1"]]);
     const build = async (seconds: number, again: readonly string[]): Promise<number | undefined> => {
       const tracker = await Tracker.open(dirs.buildrootOutput, join(dir, "times.json"), alone, again);
@@ -172,7 +172,7 @@ describe("make", () => {
     expect(await build(0.5, [])).toBeGreaterThan(0.45);
   });
 
-  it("names package, step, the lines that matter and the log", async () => {
+  it("reports package, step, the relevant lines and the log", async () => {
     const stamp = join(dirs.buildrootOutput, "build/zlib-1.3/.stamp_built");
     const made = tree(`all: ${stamp}\n${stamp}:\n\t@echo '>>> zlib 1.3 Building'; echo 'a.c:1:2: error: no such thing' >&2; exit 1\n`);
     const error = await failureOf(runMake(makeCommand(made, dirs, []), options()));
@@ -182,7 +182,7 @@ describe("make", () => {
     expect(error.remedy).toContain(join(dir, "log"));
   });
 
-  it("tells a failure at once when others are still at work", async () => {
+  it("reports a failure at once while other packages are being built", async () => {
     const stamp = join(dirs.buildrootOutput, "build/zlib-1.3/.stamp_built");
     const made = tree(
       `all: ${stamp} other\n${stamp}:\n\t@until [ -e $(O)/began ]; do sleep 0.1; done\n` +
@@ -217,8 +217,8 @@ describe("make", () => {
   });
 });
 
-it("names what Buildroot's own check of an external toolchain says", () => {
-  // As 2025.02.16 printed it, commands shortened.
+it("reports the message of Buildroot's own toolchain check", () => {
+  // Output of 2025.02.16 with shortened commands.
   const { errors, step } = summarizeFailure([
     ">>> toolchain-external-custom  Configuring",
     "rsync -a --hard-links /o/per-package/skeleton/target/ /o/per-package/toolchain-external-custom/target",
@@ -230,7 +230,7 @@ it("names what Buildroot's own check of an external toolchain says", () => {
   expect(step).toBe("Configuring");
 });
 
-it("shows the end of what failed, not of the package that went on meanwhile", () => {
+it("shows the last lines of the failed package, not of one that continued", () => {
   const { package: name, lastLines } = summarizeFailure([
     ">>> linux custom Building",
     ">>> libaio 0.3.113 Extracting",
@@ -260,7 +260,7 @@ describe("show-info", () => {
     rootfs: { type: "rootfs" },
   };
 
-  it("gives the packages of the image with source and hash", async () => {
+  it("lists the packages of the image with source and hash", async () => {
     writeFileSync(join(dir, "info.json"), JSON.stringify(shown));
     mkdirSync(join(dir, "package/zlib"), { recursive: true });
     writeFileSync(join(dir, "package/zlib/zlib.hash"), "# from upstream\nsha256  abcd  zlib-1.3.tar.xz\nsha256  ffff  LICENSE\n");
@@ -272,7 +272,7 @@ describe("show-info", () => {
     ]);
   });
 
-  it("takes the hash of the download where the .hash file has another kind, and keeps this machine's paths to itself", async () => {
+  it("digests the download when the .hash file has no sha256, and lists no path of this machine", async () => {
     const uris = ["file+file:///home/somebody"];
     writeFileSync(
       join(dir, "info.json"),
@@ -285,14 +285,14 @@ describe("show-info", () => {
     expect(zlib).toMatchObject({ source: "z.tar", sha256: "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" });
   });
 
-  it("does not claim Buildroot's version for what a make file of the user's replaces", async () => {
+  it("does not list Buildroot's version of a package that the user's make file replaces", async () => {
     writeFileSync(join(dir, "info.json"), JSON.stringify({ zlib: { ...shown.zlib, stamp_dir: "build/zlib-custom" } }));
     const made = tree("show-info:\n\t@cat info.json\n");
     const [zlib] = await imagePackages(await showInfo(made, dirs, signal), made, new Map(), dirs.downloads);
     expect(zlib).toEqual({ name: "zlib", version: "custom", source: "a source tree of the builder's", license: "Zlib" });
   });
 
-  it("does not claim Buildroot's version for a source tree of the user's", async () => {
+  it("does not list Buildroot's version of an overridden package", async () => {
     writeFileSync(join(dir, "info.json"), JSON.stringify(shown));
     const made = tree("show-info:\n\t@cat info.json\n");
     const [zlib] = await imagePackages(await showInfo(made, dirs, signal), made, new Map([["ZLIB", "0123456789abcdef"]]), dirs.downloads);
@@ -314,7 +314,7 @@ describe("the state that a rebuild compares with", () => {
     scripts: "d",
   };
 
-  it("is read as it was written", async () => {
+  it("is read back unchanged", async () => {
     writeFileSync(join(dir, "state.json"), serializeState(state));
     expect(await readState(join(dir, "state.json"))).toEqual(state);
   });
@@ -347,7 +347,7 @@ describe("the state that a rebuild compares with", () => {
   });
 });
 
-it("finds the files of the image that name the build directory", async () => {
+it("finds the files of the image that contain the build directory's path", async () => {
   mkdirSync(join(dirs.buildrootOutput, "target/usr/bin"), { recursive: true });
   writeFileSync(join(dirs.buildrootOutput, "target/usr/bin/tool"), `\x7fELF\0${dirs.buildrootOutput}/host/lib\0`);
   writeFileSync(join(dirs.buildrootOutput, "target/usr/bin/clean"), "\x7fELF\0/usr/lib\0");

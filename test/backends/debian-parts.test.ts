@@ -26,26 +26,26 @@ describe("archives", () => {
     line("http://other.test/node", "nodistro"),
   ].join("");
 
-  it("takes the host's archives for another suite, and only Debian's", () => {
+  it("are those of the host for another suite, and only Debian's", () => {
     expect(sourcesFor("trixie", "bookworm", host)).toEqual([
       { uri: "http://mirror.test/debian", suite: "trixie" },
       { uri: "http://mirror.test/debian", suite: "trixie-updates" },
       { uri: "http://mirror.test/security", suite: "trixie-security" },
     ]);
   });
-  it("knows that sid has no updates", () => {
+  it("of sid have no updates", () => {
     expect(sourcesFor("sid", "bookworm", host)).toEqual([{ uri: "http://mirror.test/debian", suite: "sid" }]);
   });
-  it("tells when a stable suite comes without its security updates", () => {
+  it("of a stable suite are checked for security updates", () => {
     const releases = ["trixie Sat, 12 Sep 2026 07:55:41 UTC", "trixie-updates Thu, 19 Nov 2026 02:12:54 UTC"];
     expect(lacksSecurity({ suite: "trixie", releases })).toBe(true);
     expect(lacksSecurity({ suite: "trixie", releases: [...releases, "trixie-security Wed, 18 Nov 2026 22:17:43 UTC"] })).toBe(false);
     expect(lacksSecurity({ suite: "sid", releases: ["sid Wed, 18 Nov 2026 22:17:43 UTC"] })).toBe(false);
   });
-  it("takes none when the main archive is not among them", () => {
+  it("are empty without the main archive", () => {
     expect(sourcesFor("trixie", "bookworm", line("http://mirror.test/security", "bookworm-security"))).toEqual([]);
   });
-  it("finds a snapshot where the Release file says", () => {
+  it("of a snapshot have the address in the Release file", () => {
     const source = { uri: "http://mirror.test/debian", suite: "trixie" };
     const release = "Origin: Debian\nSnapshots: http://snapshot.test/archive/debian/@SNAPSHOTID@/\n";
     expect(snapshotSource(source, release, "20260101T000000Z")).toEqual({
@@ -60,7 +60,7 @@ describe("index entries", () => {
   const stanza = (name: string, version: string, sha: string, more = ""): string =>
     `Package: ${name}\n${more}Version: ${version}\nArchitecture: amd64\nFilename: pool/x.deb\nSize: 7\nSHA256: ${sha}\n`;
 
-  it("are sorted, once each, with the source package", () => {
+  it("are sorted, without duplicates, with the source package", () => {
     const text = [stanza("zlib1g", "1", "bb", "Source: zlib (1:1)\n"), stanza("acl", "2", "aa"), stanza("acl", "2", "cc")].join("\n");
     const packages = parseStanzas(text);
     expect(packages.map(({ name, version, sha256, source, size }) => [name, version, sha256, source, size])).toEqual([
@@ -68,7 +68,7 @@ describe("index entries", () => {
       ["zlib1g", "1", "bb", "zlib (1:1)", 7],
     ]);
   });
-  it("have one digest for one set", () => {
+  it("of one set have one digest", () => {
     const one = parseStanzas(`${stanza("a", "1", "aa")}\n${stanza("b", "1", "bb")}`);
     const other = parseStanzas(`${stanza("b", "1", "bb")}\n${stanza("a", "1", "aa")}`);
     expect(packagesDigest(one)).toBe(packagesDigest(other));
@@ -96,7 +96,7 @@ describe("users table", () => {
     expect(addAccounts(table("daemon -1 daemon -1 * - - -"), files).passwd).toContain("daemon:x:101:100::/:/bin/false");
     expect(addAccounts(table("user -2 user -2 * - - -"), files).passwd).toContain("user:x:1000:1000:");
   });
-  it("replaces an account that is there with the same id", () => {
+  it("replaces an existing account with the same id", () => {
     const after = addAccounts(table("root 0 root 0 $6$hash /root /bin/sh - root"), files);
     expect(after.passwd.match(/^root:/gm)).toHaveLength(1);
     expect(after.shadow).toContain("root:$6$hash:");
@@ -126,7 +126,7 @@ describe("permission table", () => {
       "chown -R -h 900:900 /srv",
     ]);
   });
-  it("quotes what a shell would read", () => {
+  it("is quoted for a shell", () => {
     expect(permissionCommands("/etc/$(id) f 644 0 0 - - - - -\n", "t")[0]).toBe("chown -h 0:0 '/etc/$(id)'");
   });
   it.each([
@@ -143,12 +143,12 @@ describe("permission table", () => {
 });
 
 describe("failures", () => {
-  it("shows the lines that say what went wrong", () => {
+  it("show the lines with the error", () => {
     const output = "Reading package lists...\nGet:1 x\nE: Unable to locate package nosuch\nE: Unable to locate package nosuch\ndone\n";
     expect(tellingLines(output)).toEqual(["E: Unable to locate package nosuch"]);
     expect(tellingLines("one\ntwo\n")).toEqual(["one", "two"]);
   });
-  it("refuses to begin without room", async () => {
+  it("are reported before the disk is full", async () => {
     await expect(ensureRoom("/", 1e30, "downloading")).rejects.toMatchObject({ kind: "command", message: "the disk is full: downloading" });
     await expect(ensureRoom("/", 1, "downloading")).resolves.toBeUndefined();
   });

@@ -14,7 +14,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
-/** A root tree that has nothing but a tar (Debian's busybox-static) and links as Debian's have. */
+/** A root tree with a tar (Debian's busybox-static) and Debian's links. */
 async function smallRoot(): Promise<string> {
   const root = join(dir, "root");
   for (const part of ["usr/bin", "etc", "data"]) await mkdir(join(root, part), { recursive: true });
@@ -63,16 +63,16 @@ describe("overlay", () => {
 });
 
 describe("namespace", () => {
-  it("dies with the process that began it", async () => {
+  it("ends with the process that started it", async () => {
     const mark = join(dir, "mark");
     const command = inNamespace({ tool: "sh", args: ["-c", `sleep 1; echo alive > ${mark}`] });
-    // The outer shell stands for hal: killed the hard way while its command runs.
+    // The outer shell plays hal: it is killed with SIGKILL while its command runs.
     const outer = `"$@" & sleep 0.3; kill -9 $$`;
     await runCommand({ tool: "sh", args: ["-c", outer, "sh", command.tool, ...command.args] }, { allowFailure: true });
     await new Promise((resolve) => setTimeout(resolve, 1500));
     expect(existsSync(mark)).toBe(false);
   });
-  it("is root, with a mount table of its own", async () => {
+  it("runs as root with a private mount table", async () => {
     const { stdout } = await runCommand(
       inNamespace({ tool: "sh", args: ["-c", `id -u; mount -t tmpfs none ${dir} && touch ${dir}/inside`] }),
     );
@@ -82,7 +82,7 @@ describe("namespace", () => {
 });
 
 describe("layers", () => {
-  it("show one tree, and keep every change out of the one below", async ({ skip }) => {
+  it("show one tree, and changes do not reach the lower one", async ({ skip }) => {
     const [base, at] = [join(dir, "base, a:b"), join(dir, "at, c:d")];
     for (const path of [base, at]) await mkdir(path);
     for (const name of ["changed", "removed", "kept"]) await writeFile(join(base, name), name);
@@ -98,7 +98,7 @@ describe("layers", () => {
 });
 
 describe("cache", () => {
-  it("makes an entry once, and what two builds make at once is whole", async () => {
+  it("makes an entry once, also when two builds make it at the same time", async () => {
     const cache = cacheAt(dir);
     let made = 0;
     const make = async (fresh: string): Promise<void> => {
@@ -123,7 +123,7 @@ describe("cache", () => {
     expect(existsSync(path)).toBe(false);
     expect(await readdir(cache.tmp)).toEqual([]);
   });
-  it("sweeps what a killed build left, and nothing of a running one", async () => {
+  it("removes directories of killed builds, and none of a running build", async () => {
     const cache = cacheAt(dir);
     const start = (await readFile("/proc/self/stat", "utf8")).split(") ")[1]?.split(" ")[19];
     const here = (await readlink("/proc/self/ns/pid")).replace(/\D/g, "");

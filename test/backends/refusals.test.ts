@@ -19,7 +19,7 @@ afterAll(() => {
   else process.env.HAL_CACHE = before;
 });
 
-test("a feature that Debian cannot provide is left out only where the profile says so", async () => {
+test("a feature that Debian cannot provide is left out only when the profile omits it", async () => {
   const feature = "apiVersion: hal/v1\nkind: Feature\nname: f\ndescription: d\ndebian: {unavailable: nobody packages it}\n";
   const files = { "f.yaml": feature, "p.yaml": profile("features: [./f.yaml]") };
   const wanted = await resolve(join(await workspace(files), "p.yaml"));
@@ -29,7 +29,7 @@ test("a feature that Debian cannot provide is left out only where the profile sa
   await expect(refuseProfile.debian(omitted)).resolves.toBeUndefined();
 });
 
-test("a source tree or a make file that does not exist is refused where it is named", async () => {
+test("a missing source tree or make file is refused at the line that names it", async () => {
   const at = { file: expect.stringMatching(/p\.yaml$/), line: 7 };
   const named = await workspace({ "p.yaml": profile("buildroot: {overrides: {zlib: zlib}}") });
   const message = `${join(named, "zlib")} does not exist`;
@@ -52,6 +52,6 @@ test.each([
   const resolved = await resolve("dev");
   const options = buildOptions({ backend, out: join(dir, "out"), buildroot: more });
   const { steps } = await backends[backend].plan({ resolved, rendered: render(resolved), options });
-  expect(steps.steps.map(({ title }) => title).slice(0, titles.length)).toEqual(titles);
+  expect(steps.titles.slice(0, titles.length)).toEqual(titles);
   expect(await readdir(dir)).toEqual([]);
 });

@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
-test("a digest made beside other work is of what that work left", async () => {
+test("a digest that is computed beside other work is dropped when the work changes the file", async () => {
   await writeFile(join(dir, "image"), "image");
   expect(await digestBeside(Promise.resolve(), dir, "image")).toEqual([{ name: "image", size: 5, sha256: sha256("image") }]);
   const writing = new Promise((done) => setTimeout(done, 30)).then(() => writeFile(join(dir, "image"), "other"));

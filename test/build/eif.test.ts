@@ -13,7 +13,7 @@ const directory = (path: string): Member => ({ path, mode: 0o040755 });
 const file = (path: string): Member => ({ path, mode: 0o100644, content: Buffer.from(path) });
 const link = (path: string, to: string): Member => ({ path, mode: 0o120777, content: Buffer.from(to) });
 
-/** Unpacks as the kernel does: no directory that no archive has (cpio -i without -d). */
+/** Unpacks as the kernel does: it creates no directory that is missing in the archives (cpio -i without -d). */
 function unpack(archives: readonly Uint8Array[]): string[] {
   const target = mkdtempSync(join(dir, "root-"));
   for (const archive of archives)
@@ -37,7 +37,7 @@ describe("the two ramdisks of an enclave", () => {
   test.each([
     ["merged /usr", [directory("usr"), link("lib", "usr/lib"), directory("usr/lib"), ...modules("usr/lib")]],
     ["a /lib of its own", [directory("lib"), ...modules("lib"), directory("usr"), directory("usr/bin"), file("usr/bin/python3")]],
-  ])("give the root again, one unpacked over the other: %s", (_name, more) => {
+  ])("unpack to the whole root: %s", (_name, more) => {
     const root = newc([directory("."), file("init"), directory("etc"), file("etc/passwd"), directory("dev"), ...more]);
     const parts = enclaveParts(root);
     expect(unpack(parts)).toEqual(unpack([root]));
@@ -48,7 +48,7 @@ describe("the two ramdisks of an enclave", () => {
   });
 });
 
-describe("who signs an enclave", () => {
+describe("the signer of an enclave", () => {
   const made = (days: string) => {
     const at = (name: string) => join(dir, `${days}-${name}`);
     const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp384r1", "-nodes"];
@@ -58,21 +58,21 @@ describe("who signs an enclave", () => {
     return at;
   };
 
-  // aws-nitro-enclaves-image-format, PcrSignatureChecker: nitro-cli starts no enclave whose certificate is not of its day.
-  test("is told of a certificate with which nitro-cli would not start it, on the day of the build", async () => {
+  // aws-nitro-enclaves-image-format, PcrSignatureChecker: nitro-cli starts no enclave outside its certificate's validity.
+  test("gets a warning when nitro-cli would refuse the certificate on the day of the build", async () => {
     const at = made("2");
-    const told = async (now: Date) => {
+    const warningsOn = async (now: Date) => {
       const warnings: string[] = [];
       await readSigner(at("key"), at("cert"), { now, warn: (text) => warnings.push(text) });
       return warnings;
     };
     const day = 24 * 3600 * 1000;
-    expect(await told(new Date())).toEqual([]);
-    expect(await told(new Date(Date.now() + 3 * day))).toEqual([expect.stringMatching(/cert: is valid .* nitro-cli refuses/)]);
-    expect(await told(new Date(Date.now() - day))).toHaveLength(1);
+    expect(await warningsOn(new Date())).toEqual([]);
+    expect(await warningsOn(new Date(Date.now() + 3 * day))).toEqual([expect.stringMatching(/cert: is valid .* nitro-cli refuses/)]);
+    expect(await warningsOn(new Date(Date.now() - day))).toHaveLength(1);
   });
 
-  test("names the file that is no key", async () => {
+  test("is refused with the name of the unreadable file", async () => {
     const at = made("1");
     writeFileSync(at("garbage"), "garbage");
     await expect(readSigner(at("garbage"), at("cert"))).rejects.toMatchObject({ kind: "input", at: { file: at("garbage") } });

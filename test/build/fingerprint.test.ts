@@ -23,7 +23,7 @@ beforeAll(async () => {
   dir = await workspace(files);
 });
 
-/** The digest over everything that decides the bytes of the image. */
+/** The fingerprint of the profile `p`. */
 async function digest(set: readonly string[] = [], more: Partial<BuildOptions> = {}, home = dir): Promise<string> {
   const options = buildOptions({ backend: "buildroot", out: "out", buildroot: { tree: join(home, "buildroot") }, ...more });
   const resolved = await resolve(join(home, "p.yaml"), { set });
@@ -52,17 +52,17 @@ test.each([
   expect(await digest([setting])).not.toBe(await digest());
 });
 
-test("a signer of the enclave image makes another one, and each signer its own", async () => {
+test("each signer of the enclave image makes another image", async () => {
   const signed = await Promise.all(["a", "b"].map((key) => digest([], { eifSigner: { key, certificate: "certificate" } })));
   expect(new Set([...signed, await digest()]).size).toBe(3);
 });
 
-test("the same files elsewhere make the same image", async () => {
+test("the same files in another directory make the same image", async () => {
   const [here, there] = [await workspace(files), await workspace(files)];
   expect(await digest([], {}, here)).toBe(await digest([], {}, there));
 });
 
-test("how a build is run does not decide what it makes", async () => {
+test("the options of a run do not change the image", async () => {
   const before = await digest();
   expect(await digest([], { out: "elsewhere", jobs: 7, offline: false, release: true, verbose: true })).toBe(before);
 });

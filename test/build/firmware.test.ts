@@ -17,7 +17,7 @@ afterEach(async () => {
   await rm(dir, { recursive: true });
 });
 
-/** An apt whose archive is not on the network: `update` and `download` end as they are told to. */
+/** An apt without a network: `update` and `download` fail with the given message, or succeed without one. */
 async function apt(update: string, download: string, versions: readonly string[]): Promise<void> {
   const said = (text: string) => (text === "" ? "exit 0" : `echo "${text}" >&2; exit 100`);
   const madison = versions.map((version) => `echo " ovmf-amdsev | ${version} | http://archive sid/main amd64 Packages"`).join("\n");
@@ -37,7 +37,7 @@ const find = async (...set: readonly string[]) => {
 };
 
 describe("a firmware package", () => {
-  test("that the archive does not have in this version is refused at its place, with those that it has", async () => {
+  test("of a version that the archive does not have is refused, with the versions that it has", async () => {
     await apt("", "E: Version '1.2-3' for 'ovmf-amdsev' was not found", ["2026.08+ds-2", "2026.02-1"]);
     await expect(find("launch.firmware.version=1.2-3")).rejects.toMatchObject({
       kind: "input",
@@ -50,7 +50,7 @@ describe("a firmware package", () => {
   test.each([
     ["", "E: Unable to locate package ovmf-amdsev", "bookworm"],
     ["E: The repository 'http://archive nosuch Release' does not have a Release file.", "", "nosuch"],
-  ])("in a suite that does not have it names the suite that has: %s%s", async (update, download, suite) => {
+  ])("of a suite without it is refused, with the suite that has it: %s%s", async (update, download, suite) => {
     await apt(update, download, []);
     await expect(find(`launch.firmware.suite=${suite}`)).rejects.toMatchObject({
       kind: "input",
@@ -59,7 +59,7 @@ describe("a firmware package", () => {
     });
   });
 
-  test("that apt cannot fetch for another reason is apt's error", async () => {
+  test("that apt cannot fetch for another reason fails with apt's error", async () => {
     await apt("E: Failed to fetch http://archive/dists/sid/InRelease  Could not connect", "", []);
     await expect(find()).rejects.toMatchObject({ kind: "command" });
   });

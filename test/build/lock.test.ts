@@ -14,8 +14,8 @@ beforeEach(async () => {
 });
 afterEach(() => rm(out, { recursive: true, force: true }));
 
-describe("the lock of an output", () => {
-  test("of several builds at once, one gets it", async () => {
+describe("the lock of an image directory", () => {
+  test("is taken by one of several builds", async () => {
     for (let round = 0; round < 5; round++) {
       const staged = await Promise.allSettled(Array.from({ length: 8 }, () => stage(out, "p")));
       const [winner, ...others] = staged.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
@@ -24,7 +24,7 @@ describe("the lock of an output", () => {
     }
   });
 
-  test("is told by who holds it, and given back", async () => {
+  test("names its holder, and is released", async () => {
     const first = await stage(out, "p");
     const second = stage(out, "p");
     await expect(second).rejects.toMatchObject({ kind: "command", message: `${out}/p is being built by process ${process.pid}` });
@@ -34,7 +34,7 @@ describe("the lock of an output", () => {
     await (await stage(out, "p")).release();
   });
 
-  test("is held through an interrupt of all processes of a terminal, and not beyond the death of its build", async () => {
+  test("survives an interrupt of all processes of a terminal, and ends with its build, even by kill -9", async () => {
     const words = ["--import", createRequire(import.meta.url).resolve("tsx"), join(halRoot, "test/build/contender.ts"), out];
     const contender = execa(process.execPath, words, { detached: true, reject: false });
     await once(contender.stdout, "data");
@@ -47,7 +47,7 @@ describe("the lock of an output", () => {
     await staging.release();
   });
 
-  test("is given back by a build that cannot begin", async () => {
+  test("is released by a build that fails at the start", async () => {
     await mkdir(join(out, ".hal"));
     await writeFile(join(out, ".hal/p.work"), "no directory");
     await expect(stage(out, "p")).rejects.toMatchObject({ code: "EEXIST" });
@@ -55,7 +55,7 @@ describe("the lock of an output", () => {
     await (await stage(out, "p")).release();
   });
 
-  test("whose file says anything holds nobody up", async () => {
+  test("does not depend on the contents of its file", async () => {
     await mkdir(join(out, ".hal"));
     for (const text of ["", "{", "1"]) {
       await writeFile(join(out, ".hal/p.lock"), text);
@@ -63,7 +63,7 @@ describe("the lock of an output", () => {
     }
   });
 
-  test("that cannot be taken is an error with its reason", async () => {
+  test("that cannot be taken is an error with the reason", async () => {
     await mkdir(join(out, ".hal/p.lock"), { recursive: true });
     const message = `${out}/p cannot be locked`;
     await expect(stage(out, "p")).rejects.toMatchObject({ message, details: [expect.stringContaining("p.lock")] });

@@ -1,6 +1,6 @@
 import type { BuildOptions } from "../../src/backends/backend.js";
 
-/** What `hal build` asks for by default, but for what a test says. */
+/** The default options of `hal build`, with changes. */
 export function buildOptions(said: Partial<BuildOptions> & Pick<BuildOptions, "backend" | "out">): BuildOptions {
   return {
     jobs: 1,

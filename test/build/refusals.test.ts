@@ -38,7 +38,7 @@ afterAll(() => {
   else process.env.HAL_CACHE = before;
 });
 
-/** What `hal build` refuses with; `@` in a word is the directory of the test's files. */
+/** The error of `hal build`; `@` in a word stands for the directory of the test's files. */
 async function refusal(words: readonly string[]): Promise<HalError> {
   const args = ["build", "-o", "@/out", ...words].map((word) => word.replace("@", dir));
   const hal = program(() => new AbortController().signal);
@@ -105,7 +105,7 @@ test.each<readonly [what: string, words: readonly string[], kind: ErrorKind, mes
 });
 
 const words = ["--import", createRequire(import.meta.url).resolve("tsx"), join(halRoot, "src/main.ts")];
-/** Runs hal where one program of this machine cannot be run: /dev/null is mounted over it. */
+/** Hides one program of this machine from hal: /dev/null is mounted over it. */
 const without = [
   "unshare",
   ...(isRoot ? [] : ["--map-root-user"]),

@@ -23,6 +23,6 @@ test("sev-snp with an SVSM's vTPM may boot a disk", async () => {
   const set = ["boot=uki"];
   const resolved = await resolve("sev-snp-ram", { set });
   expect(resolved.profile.launch.igvm).toBeDefined();
-  // The next refusal is another one.
+  // The refusal is another one.
   await expect(planBuild(resolved, options)).rejects.toMatchObject({ message: expect.stringMatching(/leaves out/) });
 });

@@ -24,7 +24,7 @@ test("each step takes what the one before returns, and the plan returns what the
     .addIf(false, { title: "never", run: async () => 0 })
     .addIf(true, { title: "double", run: async (value) => value * 2 })
     .concat(half);
-  expect(plan.steps.map(({ title }) => title)).toEqual(["count", "double", "halve"]);
+  expect(plan.titles).toEqual(["count", "double", "halve"]);
   expect(await runPlan(plan, "four", join(dir, "times.json"))).toBe(4);
   expect(written.join("")).toContain("halve: 4 left");
   expect(written.join("")).not.toContain("never");

@@ -70,7 +70,7 @@ export async function configure(request: Request, workspace: Workspace, report: 
   return { workspace, tree, dirs, packages, state, last, untouched };
 }
 
-/** Ends a build with `--until configure` or `--shell`: the user goes on by hand. */
+/** Ends a build with `--until configure` or `--shell`: the user continues by hand. */
 export async function stopAfterConfigure({ workspace, tree, dirs, state, untouched }: Configured, shell: boolean): Promise<Stopped> {
   // Whatever the user builds by hand in an empty directory is built from this configuration.
   if (untouched) await writeFile(recordFile(workspace), serializeState(state));
@@ -91,7 +91,7 @@ export async function removeStale(request: Request, configured: Configured, repo
   // Printed in full before any of it starts: without a terminal, reports are thinned out.
   if (steps.length > 0) note(`To rebuild:\n${steps.map((step) => `  ${step.target}: ${step.reason}`).join("\n")}`);
   await applyRebuild(steps, state, dirs.buildrootOutput, (targets) => make(request, configured, targets, report));
-  // Written before make runs: if this build stops half way, Buildroot's own stamps tell the next one what is done.
+  // Written before make runs: if this build fails, Buildroot's own stamps show the next one which packages are complete.
   await writeFile(recordFile(workspace), serializeState(state));
   const directories = new Map([...packages].map(([name, { directory }]) => [name, directory]));
   const again = steps.filter(({ target }) => target.endsWith("-reconfigure")).map(({ target }) => target.replace(/-reconfigure$/, ""));
