@@ -82,7 +82,7 @@ function runs(command: string): boolean {
   return readdirSync("/proc").some((pid) => /^\d+$/.test(pid) && read(pid) === command);
 }
 
-describe("make's fixed place", () => {
+describe("make's fixed paths", () => {
   skipEach(noNamespaces);
 
   const EVERYTHING =
