@@ -13,9 +13,9 @@ import type { Finding } from "./finding.js";
  * @returns undefined unless `roothash=` occurs exactly once, so that no other reader can find another hash
  */
 export function rootHashOf(cmdline: string): string | undefined {
-  const [value, ...more] = parameterValues(cmdline, "roothash");
+  const [value] = parameterValues(cmdline, "roothash");
   const occurrences = cmdline.split("roothash=").length - 1;
-  return more.length === 0 && occurrences === 1 && value !== undefined && /^[0-9a-f]{64}$/.test(value) ? value : undefined;
+  return occurrences === 1 && value !== undefined && /^[0-9a-f]{64}$/.test(value) ? value : undefined;
 }
 
 /**
