@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { readLaunch, readManifest, requireFiles } from "../bundle/documents.js";
+import { files, isInitrd } from "../bundle/files.js";
 import { withoutTee } from "../launch/without-tee.js";
 import { HalError } from "../lib/errors.js";
 import type { Launch, Layout, Manifest } from "../model/generated.js";
@@ -36,14 +37,14 @@ export async function readImage(dir: string): Promise<ImageUnderTest> {
   const { promises } = manifest;
   if (promises === undefined)
     throw new HalError("input", "has no field 'promises', so there is nothing to test", {
-      at: { file: join(dir, "manifest.json") },
+      at: { file: join(dir, files.manifest) },
       remedy: "build the image again",
     });
   // An image that boots from a UKI or an EIF has the same kernel and initrd as separate artifacts.
-  const kernel = described.kernel ?? artifact(manifest, /^bzImage$/);
-  const initrd = described.initrd ?? artifact(manifest, /^(rootfs|initramfs)\.cpio(\.gz|\.zst)?$/);
+  const kernel = described.kernel ?? artifact(manifest, (name) => name === files.kernel);
+  const initrd = described.initrd ?? artifact(manifest, isInitrd);
   if (kernel === undefined || initrd === undefined)
-    throw new HalError("input", "names no kernel and initrd", { at: { file: join(dir, "launch.json") } });
+    throw new HalError("input", "names no kernel and initrd", { at: { file: join(dir, files.launch) } });
   const launch: Launch = { ...withoutTee(described), boot: "direct", kernel, initrd };
   requireFiles(dir, launch);
   return {
@@ -62,7 +63,7 @@ export async function readImage(dir: string): Promise<ImageUnderTest> {
   };
 }
 
-function artifact(manifest: Manifest, name: RegExp): Launch["kernel"] {
-  const found = manifest.artifacts.find((entry) => name.test(entry.name));
+function artifact(manifest: Manifest, matches: (name: string) => boolean): Launch["kernel"] {
+  const found = manifest.artifacts.find((entry) => matches(entry.name));
   return found === undefined ? undefined : { path: found.name, size: found.size, sha256: found.sha256 };
 }

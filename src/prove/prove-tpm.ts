@@ -1,5 +1,6 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { files } from "../bundle/files.js";
 import { readEventLog } from "../codecs/eventlog.js";
 import { firmwareVersionIn } from "../codecs/firmware-volumes.js";
 import { readFirmware } from "../codecs/ovmf.js";
@@ -111,7 +112,7 @@ async function probedInitrd(dir: string, launch: Launch, scratch: string): Promi
   const initrd = join(scratch, "initrd");
   const bytes = await initrdWithTpmProbe(await readFile(join(dir, launch.initrd?.path ?? "")), launch.cmdline);
   await writeFile(initrd, bytes);
-  const kernel = join(dir, launch.kernel?.path ?? "bzImage");
+  const kernel = join(dir, launch.kernel?.path ?? files.kernel);
   return {
     files: { boot: "direct", kernel, initrd, cmdline: launch.cmdline },
     request: { initrds: [initrd] },
@@ -122,10 +123,10 @@ async function probedInitrd(dir: string, launch: Launch, scratch: string): Promi
 
 /** Writes the unified kernel image with the TPM probe to a file, and returns its path and the bytes of both images. */
 async function writeProbedUki(dir: string, launch: Launch, scratch: string) {
-  const file = join(dir, "boot.efi");
+  const file = join(dir, files.uki);
   const original = await readFile(file);
   const bytes = await ukiWithTpmProbe(original, file, launch.cmdline);
-  const uki = join(scratch, "boot.efi");
+  const uki = join(scratch, files.uki);
   await writeFile(uki, bytes);
   return { original, bytes, uki };
 }
@@ -147,7 +148,7 @@ async function saveReading(dir: string, { option, bytes }: ProbedBoot, { banks, 
   await mkdir(dir, { recursive: true });
   const log = join(dir, "binary_bios_measurements");
   const registers = join(dir, "pcrs.txt");
-  const probed = join(dir, option === "--uki" ? "boot.efi" : "initrd");
+  const probed = join(dir, option === "--uki" ? files.uki : "initrd");
   const lines = Object.entries(banks).flatMap(([bank, values]) => values.map((value, index) => `pcr${index} ${bank} ${value}\n`));
   await writeFile(log, eventLog);
   await writeFile(registers, lines.join(""));

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { enclaveParts, MAX_ROOT_BYTES } from "../build/eif.js";
+import { files, isEif, isInitrd, isUki } from "../bundle/files.js";
 import { readEif } from "../codecs/eif.js";
 import { readUki } from "../codecs/uki.js";
 import { maxEnclave, readNamed } from "../measure/request.js";
@@ -15,11 +16,10 @@ import { sameBytes } from "./root.js";
  */
 export async function verifyBootImage(dir: string, manifest: Manifest, launch: Launch): Promise<Finding[]> {
   const names = manifest.artifacts.map(({ name }) => name);
-  const find = (pattern: RegExp): string | undefined => names.find((name) => pattern.test(name));
-  const [efi, eif] = [find(/\.efi$/), find(/\.eif$/)];
+  const [efi, eif] = [names.find(isUki), names.find(isEif)];
   if (efi === undefined && eif === undefined) return [];
-  const kernel = await readFile(join(dir, "bzImage"));
-  const name = find(/^(rootfs|initramfs)\.cpio\./) ?? "initrd";
+  const kernel = await readFile(join(dir, files.kernel));
+  const name = names.find(isInitrd) ?? "initrd";
   const initrd = await readFile(join(dir, name));
   const cmdline = Buffer.from(launch.cmdline, "utf8");
   const compare = (what: string, bytes: Uint8Array | undefined, expected: Uint8Array): Finding => ({
@@ -30,9 +30,9 @@ export async function verifyBootImage(dir: string, manifest: Manifest, launch: L
   if (efi !== undefined) {
     const uki = readUki((await readNamed(join(dir, efi))).bytes, join(dir, efi));
     findings.push(
-      compare(`${efi}: kernel equals bzImage`, uki.sections.get(".linux")?.bytes, kernel),
+      compare(`${efi}: kernel equals ${files.kernel}`, uki.sections.get(".linux")?.bytes, kernel),
       compare(`${efi}: initrd equals ${name}`, uki.sections.get(".initrd")?.bytes, initrd),
-      compare(`${efi}: command line equals launch.json's`, Buffer.from(uki.cmdline ?? "", "utf8"), cmdline),
+      compare(`${efi}: command line equals ${files.launch}'s`, Buffer.from(uki.cmdline ?? "", "utf8"), cmdline),
     );
   }
   if (eif !== undefined) {
@@ -40,8 +40,8 @@ export async function verifyBootImage(dir: string, manifest: Manifest, launch: L
     const parts = enclaveParts(gunzipSync(initrd, { maxOutputLength: MAX_ROOT_BYTES }));
     const [expected, found] = [`${parts.length}`, `${image.ramdisks.length}`];
     findings.push(
-      compare(`${eif}: kernel equals bzImage`, image.kernel, kernel),
-      compare(`${eif}: command line equals launch.json's`, image.cmdline, cmdline),
+      compare(`${eif}: kernel equals ${files.kernel}`, image.kernel, kernel),
+      compare(`${eif}: command line equals ${files.launch}'s`, image.cmdline, cmdline),
       ...(expected === found ? [] : [{ what: `${eif}: number of ramdisks`, ok: false, expected, found }]),
       ...parts.map((part, index) => {
         const packed = image.ramdisks[index];

@@ -1,7 +1,8 @@
 import { createReadStream } from "node:fs";
 import { type FileHandle, open, readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { readDiskGpt } from "../bundle/disk.js";
+import { files } from "../bundle/files.js";
 import { parameterValues } from "../codecs/cmdline.js";
 import { BLOCK, hashTree, readSuperblock } from "../codecs/verity.js";
 import type { Launch, Manifest } from "../model/generated.js";
@@ -24,24 +25,28 @@ export function rootHashOf(cmdline: string): string | undefined {
  */
 export async function verifyRoot(dir: string, manifest: Manifest, launch: Launch): Promise<Finding[]> {
   const has = (name: string): boolean => manifest.artifacts.some((entry) => entry.name === name);
-  if (!has("rootfs.ext4")) {
+  if (!has(files.root)) {
     if (!launch.cmdline.includes("roothash=")) return [];
-    return [{ what: "roothash= on the command line", ok: false, expected: "rootfs.ext4", found: "no root among the artifacts" }];
+    return [{ what: "roothash= on the command line", ok: false, expected: files.root, found: "no root among the artifacts" }];
   }
-  const root = join(dir, "rootfs.ext4");
-  const verity = await readFile(join(dir, "rootfs.verity"));
-  const { salt, dataBlocks } = readSuperblock(verity, join(dir, "rootfs.verity"));
+  const root = join(dir, files.root);
+  const verity = await readFile(join(dir, files.hashTree));
+  const { salt, dataBlocks } = readSuperblock(verity, join(dir, files.hashTree));
   const computed = await hashTree(createReadStream(root, { highWaterMark: CHUNK }), salt);
-  const recorded = (await readFile(join(dir, "rootfs.roothash"), "utf8")).trimEnd();
-  const blocks = BigInt((manifest.artifacts.find(({ name }) => name === "rootfs.ext4")?.size ?? 0) / BLOCK);
+  const recorded = (await readFile(join(dir, files.rootHash), "utf8")).trimEnd();
+  const blocks = BigInt((manifest.artifacts.find(({ name }) => name === files.root)?.size ?? 0) / BLOCK);
   const findings = [
-    finding("roothash= on the command line matches rootfs.ext4", computed.root, rootHashOf(launch.cmdline) ?? "not exactly one root hash"),
-    finding("rootfs.roothash matches rootfs.ext4", computed.root, recorded),
-    finding("rootfs.verity covers rootfs.ext4", `${blocks} blocks`, `${dataBlocks} blocks`),
-    { what: "rootfs.verity is the hash tree of rootfs.ext4", ...sameBytes(computed.tree.equals(verity.subarray(BLOCK))) },
+    finding(
+      `roothash= on the command line matches ${files.root}`,
+      computed.root,
+      rootHashOf(launch.cmdline) ?? "not exactly one root hash",
+    ),
+    finding(`${files.rootHash} matches ${files.root}`, computed.root, recorded),
+    finding(`${files.hashTree} covers ${files.root}`, `${blocks} blocks`, `${dataBlocks} blocks`),
+    { what: `${files.hashTree} is the hash tree of ${files.root}`, ...sameBytes(computed.tree.equals(verity.subarray(BLOCK))) },
   ];
-  if (!has("disk.img")) return findings;
-  return [...findings, ...(await verifyDisk(join(dir, "disk.img"), { root, verity: join(dir, "rootfs.verity") }))];
+  if (!has(files.disk)) return findings;
+  return [...findings, ...(await verifyDisk(join(dir, files.disk), { root, verity: join(dir, files.hashTree) }))];
 }
 
 const finding = (what: string, expected: string, found: string): Finding => ({ what, ok: expected === found, expected, found });
@@ -50,13 +55,13 @@ const finding = (what: string, expected: string, found: string): Finding => ({ w
 export const sameBytes = (ok: boolean): Omit<Finding, "what"> => (ok ? { ok } : { ok, expected: "the same bytes", found: "other bytes" });
 
 /** Each partition starts with the bytes of its file. */
-async function verifyDisk(disk: string, files: Readonly<Record<string, string>>): Promise<Finding[]> {
+async function verifyDisk(disk: string, contents: Readonly<Record<string, string>>): Promise<Finding[]> {
   const handle = await open(disk);
   try {
     const { partitions } = await readDiskGpt(handle, disk);
     const findings: Finding[] = [];
-    for (const [name, file] of Object.entries(files)) {
-      const what = `disk.img: partition ${name} contains ${file.slice(file.lastIndexOf("/") + 1)}`;
+    for (const [name, file] of Object.entries(contents)) {
+      const what = `${files.disk}: partition ${name} contains ${basename(file)}`;
       const found = partitions.filter((partition) => partition.name === name);
       const [partition] = found;
       if (partition === undefined || found.length > 1) findings.push(finding(what, "one partition", `${found.length} partitions`));
