@@ -122,7 +122,7 @@ function failIfAny(checks: readonly Check[], image: ImageUnderTest, details: rea
   if (failed > 0) throw new HalError("check", `${failed} of ${checks.length} checks failed`, { at: { file: image.dir }, details });
 }
 
-/** One row for each check: result, name, what was found, and what was expected if that differs. */
+/** One row for each check: result, name, what was found, and for a failed check what was expected. */
 function checkTable(checks: readonly Check[]): string {
   return table(checks.map(({ name, ok, expected, found }) => [ok ? "ok" : "FAIL", name, ok ? found : `${found}; expected: ${expected}`]));
 }
