@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { runCommand } from "../src/lib/tools.js";
 
 const root = join(import.meta.dirname, "..");
-const data = ["profiles", "layouts", "features", "templates", "buildroot-external", "schema", "shell"];
+const data = ["profiles", "layouts", "features", "compiled", "buildroot-external", "schema", "shell"];
 
 /** Everything below a directory that is no directory, symbolic links too. */
 function entries(dir: string): string[] {

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, resolve as resolvePath } from "node:path";
-import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
+import type { ErrorObject } from "ajv";
+import { feature, type HostPath, launch, layout, manifest, measurements, profile } from "../../compiled/validators.js";
 import { HalError, type Location } from "../lib/errors.js";
 import { nearest } from "../lib/nearest.js";
 import { halRoot } from "../lib/paths.js";
@@ -22,77 +23,48 @@ export function schemaText(name: string): string {
   return readFileSync(join(halRoot, "schema", `${name}.schema.json`), "utf8");
 }
 
-interface Context {
-  readonly origins: ReadonlyMap<string, Location>;
+/** The schemas that describe a file. */
+const validators = { profile, layout, feature, launch, manifest, measurements };
+type FileKind = keyof typeof validators;
+
+interface Checked {
+  readonly value: unknown;
+  readonly hostPaths: readonly HostPath[];
+  readonly errors: readonly ErrorObject[];
 }
 
-/** One compiled validator does both jobs, because compiling takes longer than everything else that `hal check` does. */
-function makeAjv(): Ajv {
-  const ajv = new Ajv({
-    allErrors: true,
-    verbose: true,
-    useDefaults: true,
-    strict: false,
-    passContext: true,
-    meta: false,
-    validateSchema: false,
-    code: { optimize: false },
-  });
-  ajv.addKeyword({
-    keyword: "x-hal-path",
-    type: "string",
-    modifying: true,
-    // Relative paths are relative to the file that names them (DESIGN 4); after merging, only the origin knows which.
-    validate(
-      this: Context,
-      _schema: unknown,
-      value: string,
-      _parent: unknown,
-      context?: { instancePath: string; parentData: Record<string, unknown>; parentDataProperty: string | number },
-    ) {
-      if (context === undefined) return true;
-      const at = this.origins.get(context.instancePath);
-      const file = at === undefined ? undefined : fileOf(at);
-      const base = file === undefined ? process.cwd() : dirname(file);
-      context.parentData[context.parentDataProperty] = resolvePath(base, value);
-      return true;
-    },
-  });
-  for (const name of schemaNames()) ajv.addSchema(JSON.parse(schemaText(name)) as object);
-  return ajv;
-}
-
-let ajv: Ajv | undefined;
-
-/** The validator of a kind. It fills in defaults and paths: give it a copy of what must stay as it is. */
-function validator(kind: string): ValidateFunction {
-  ajv ??= makeAjv();
-  const found = ajv.getSchema(`${kind}.schema.json`);
-  if (found === undefined) throw new Error(`no schema for ${kind}`);
-  return found;
+/** Validates a copy of a value; the copy has the defaults of its schema filled in. */
+function check(value: unknown, kind: FileKind): Checked {
+  const hostPaths: HostPath[] = [];
+  const validator = validators[kind];
+  return { value, hostPaths, errors: validator.call({ hostPaths }, value) ? [] : (validator.errors ?? []) };
 }
 
 /** Checks a tree against the schema of its kind; throws the first problem in file order. */
 export function validate(tree: MapTree, kind: DocumentKind): void {
-  const check = validator(kind);
-  if (!check.call({ origins: new Map() } satisfies Context, toPlain(tree))) throw located(tree, check.errors ?? []);
+  const { errors } = check(toPlain(tree), kind);
+  if (errors.length > 0) throw located(tree, errors);
 }
 
 /** The plain value with every default of the schema filled in and every host path made absolute. */
 export function complete<T>(tree: MapTree, kind: DocumentKind): T {
-  const check = validator(kind);
-  const value = toPlain(tree);
-  const context: Context = { origins: originsOf(tree) };
-  if (!check.call(context, value)) throw located(tree, check.errors ?? []);
+  const { value, hostPaths, errors } = check(toPlain(tree), kind);
+  if (errors.length > 0) throw located(tree, errors);
+  const origins = originsOf(tree);
+  // A relative path is relative to the file that names it (DESIGN 4); after merging, only the origin knows which.
+  for (const { pointer, parent, key } of hostPaths) {
+    const at = origins.get(pointer);
+    const file = at === undefined ? undefined : fileOf(at);
+    parent[key] = resolvePath(file === undefined ? process.cwd() : dirname(file), String(parent[key]));
+  }
   return value as T;
 }
 
 /** Checks a plain value that hal itself wrote (launch.json and the like); problems have JSON pointers, not lines. */
-export function validatePlain(value: unknown, kind: string, file: string): void {
-  const check = validator(kind);
-  if (check.call({ origins: new Map() } satisfies Context, structuredClone(value))) return;
-  const [error] = check.errors ?? [];
-  throw new HalError("input", `${error?.instancePath ?? ""}: ${error?.message ?? "does not match its schema"}`, { at: { file } });
+export function validatePlain(value: unknown, kind: FileKind, file: string): void {
+  const [error] = check(structuredClone(value), kind).errors;
+  if (error === undefined) return;
+  throw new HalError("input", `${error.instancePath}: ${error.message ?? "does not match its schema"}`, { at: { file } });
 }
 
 interface Problem {

@@ -1,9 +1,7 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import Handlebars from "handlebars";
+import type { HelperDelegate, TemplateDelegate } from "handlebars";
+import { handlebars, templates } from "../../compiled/templates.js";
 import { HalError, type Location } from "../lib/errors.js";
 import { fstabField, genimageString, kconfigString, makeValue, shellWord, systemdValue, tableField } from "../lib/escape.js";
-import { halRoot } from "../lib/paths.js";
 
 type Escaper = (text: string, at: Location) => string;
 
@@ -13,12 +11,12 @@ type Escaper = (text: string, at: Location) => string;
  * @param at where the values come from, for a value that the language cannot represent
  */
 export function fill(name: string, view: object, at: Location): string {
-  const language = (escaper: Escaper) => (value: unknown) => new Handlebars.SafeString(escaper(String(known(value, name)), at));
-  const block = (helper: Handlebars.HelperDelegate): Handlebars.HelperDelegate =>
+  const language = (escaper: Escaper) => (value: unknown) => new handlebars.SafeString(escaper(String(known(value, name)), at));
+  const block = (helper: HelperDelegate): HelperDelegate =>
     function (this: unknown, value: unknown, ...rest: unknown[]) {
       return helper.call(this, known(value, name), ...rest);
     };
-  const { each, if: when, unless } = Handlebars.helpers as Record<string, Handlebars.HelperDelegate>;
+  const { each, if: when, unless } = handlebars.helpers as Record<string, HelperDelegate>;
   if (each === undefined || when === undefined || unless === undefined) throw new Error("Handlebars without its block helpers");
   return compiled(name)(view, {
     partials: Object.fromEntries(partials.map((partial) => [partial, compiled(`board/hal/${partial}`)])),
@@ -42,17 +40,9 @@ export function fill(name: string, view: object, at: Location): string {
 /** What both kinds of post-image.sh have, and both kinds of init. */
 const partials = ["post-image.uki", "post-image.disk", "init.lock"];
 
-/** An instance of its own: helpers are given with each filling, and nothing else can register one. */
-const handlebars = Handlebars.create();
-const templates = new Map<string, Handlebars.TemplateDelegate>();
-
-/** A template, compiled once for all the profiles that `hal check` renders. */
-function compiled(name: string): Handlebars.TemplateDelegate {
-  const found = templates.get(name);
-  if (found !== undefined) return found;
-  const source = readFileSync(join(halRoot, "templates", `${name}.hbs`), "utf8");
-  const template = handlebars.compile(source, { strict: true, noEscape: false });
-  templates.set(name, template);
+function compiled(name: string): TemplateDelegate {
+  const template = templates[name];
+  if (template === undefined) throw new Error(`there is no templates/${name}.hbs`);
   return template;
 }
 
