@@ -1,93 +1,51 @@
-/** Writes src/model/generated.ts and docs/reference/*.md from schema/. `--check` only compares and fails on a difference. */
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { compile, type JSONSchema } from "json-schema-to-typescript";
+/**
+ * Writes what is generated from schema/ and templates/: types, reference manual and compiled/. `--check` writes nothing and fails on a
+ * difference.
+ */
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { compiledFiles } from "./compile-ahead.js";
 import { reference } from "./reference.js";
+import { fileSchemas, readSchemas, root } from "./schemas.js";
+import { indexOf, moduleOf, typesOf } from "./types.js";
 
-type Schema = { [key: string]: unknown };
+/** Directories with generated files only. */
+const generatedDirs = ["src/model/schema-types", "docs/reference"];
 
-const root = join(import.meta.dirname, "..");
-const schemaDir = join(root, "schema");
-
-const isSchema = (value: unknown): value is Schema => typeof value === "object" && value !== null && !Array.isArray(value);
-
-/** Every property that has a default is there after `resolve`: the same schema with those properties required. */
-function complete(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(complete);
-  if (!isSchema(value)) return value;
-  const out: Schema = Object.fromEntries(Object.entries(value).map(([key, part]) => [key, complete(part)]));
-  if (isSchema(value.properties)) {
-    const defaulted = Object.entries(value.properties)
-      .filter(([, part]) => isSchema(part) && "default" in part)
-      .map(([name]) => name);
-    out.required = [...new Set([...((value.required as string[] | undefined) ?? []), ...defaulted])];
-  }
+/** Every generated file with its text. */
+async function outputs(): Promise<ReadonlyMap<string, string>> {
+  const schemas = readSchemas();
+  const out = new Map<string, string>([["src/model/generated.ts", indexOf([...schemas.keys()])]]);
+  for (const file of schemas.keys()) out.set(`src/model/schema-types/${moduleOf(file)}.ts`, await typesOf(file, schemas));
+  for (const file of fileSchemas(schemas)) out.set(`docs/reference/${moduleOf(file)}.md`, reference(file, schemas));
+  for (const [path, text] of await compiledFiles()) out.set(path, text);
   return out;
 }
 
-/** `oneOf` of two `required` says which of two is given; it adds nothing to a type but noise. */
-function withoutAlternatives(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(withoutAlternatives);
-  if (!isSchema(value)) return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .filter(([key]) => key !== "oneOf")
-      .map(([key, part]) => [key, withoutAlternatives(part)]),
+/** Files that an earlier run generated and this one does not. */
+async function leftOver(generated: ReadonlyMap<string, string>): Promise<readonly string[]> {
+  const present = await Promise.all(
+    generatedDirs.map(async (dir) => (await readdir(join(root, dir)).catch(() => [])).map((name) => `${dir}/${name}`)),
   );
-}
-
-/** Replaces references to other schema files by what they refer to. */
-function inline(value: unknown, files: ReadonlyMap<string, Schema>, self: Schema): unknown {
-  if (Array.isArray(value)) return value.map((part) => inline(part, files, self));
-  if (!isSchema(value)) return value;
-  if (typeof value.$ref === "string") {
-    const [file = "", pointer = ""] = value.$ref.split("#");
-    const home = file === "" ? self : files.get(file);
-    if (home === undefined) throw new Error(`${value.$ref}: no such schema`);
-    let target: unknown = home;
-    for (const part of pointer.split("/").filter((p) => p !== "")) target = isSchema(target) ? target[part] : undefined;
-    if (!isSchema(target)) throw new Error(`${value.$ref}: nothing there`);
-    const { $ref: _, ...own } = value;
-    const { title: _title, $id: _id, $schema: _schema, ...rest } = target;
-    return { ...(inline(rest, files, home) as Schema), ...own };
-  }
-  return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, inline(part, files, self)]));
-}
-
-async function outputs(): Promise<Map<string, string>> {
-  const names = (await readdir(schemaDir)).filter((name) => name.endsWith(".schema.json")).sort();
-  const files = new Map<string, Schema>();
-  for (const name of names) files.set(name, JSON.parse(await readFile(join(schemaDir, name), "utf8")) as Schema);
-  const out = new Map<string, string>();
-  let types = "// Generated from schema/ by `npm run generate`. Do not edit.\n";
-  const options = { bannerComment: "", additionalProperties: false, maxItems: -1, ignoreMinAndMaxItems: true } as const;
-  for (const [name, schema] of files) {
-    if (name === "common.schema.json" || name === "launch-settings.schema.json") continue;
-    const whole = withoutAlternatives(inline(schema, files, schema)) as Schema;
-    delete whole.$id;
-    delete whole.$defs;
-    const title = String(schema.title);
-    types += `\n${await compile(complete(whole) as JSONSchema, title, options)}`;
-    out.set(`docs/reference/${name.replace(".schema.json", "")}.md`, reference(whole));
-  }
-  out.set("src/model/generated.ts", types);
-  return out;
+  return present.flat().filter((path) => !generated.has(path));
 }
 
 const check = process.argv.includes("--check");
-const stale: string[] = [];
-for (const [path, text] of await outputs()) {
+const generated = await outputs();
+const removed = await leftOver(generated);
+const stale = [...removed];
+for (const path of check ? [] : removed) await rm(join(root, path));
+for (const [path, text] of generated) {
   const file = join(root, path);
-  const old = await readFile(file, "utf8").catch(() => "");
+  const old = await readFile(file, "utf8").catch(() => undefined);
   if (old === text) continue;
   stale.push(path);
-  if (!check) {
-    await mkdir(join(file, ".."), { recursive: true });
-    await writeFile(file, text);
-  }
+  if (check) continue;
+  await mkdir(dirname(file), { recursive: true });
+  await writeFile(file, text);
 }
 if (check && stale.length > 0) {
   console.error(`stale: ${stale.join(", ")}\nrun: npm run generate`);
   process.exit(1);
 }
-if (!check) console.log(stale.length === 0 ? "generated files are up to date" : `wrote ${stale.join(", ")}`);
+if (!check) console.log(stale.length === 0 ? "generated files are up to date" : `wrote or removed ${stale.join(", ")}`);

@@ -1,6 +1,4 @@
-type Schema = { readonly [key: string]: unknown };
-
-const isSchema = (value: unknown): value is Schema => typeof value === "object" && value !== null && !Array.isArray(value);
+import { isSchema, type Schema, target } from "./schemas.js";
 
 /** The words for a schema's type: `text`, `one of a, b`, `list of text`, `map`. */
 function typeWords(schema: Schema): string {
@@ -37,8 +35,19 @@ function rows(schema: Schema, prefix: string): string[] {
   return out;
 }
 
-/** The reference page of one schema whose references are inlined: a table of every key. */
-export function reference(schema: Schema): string {
+/** The schema with every reference replaced by what it refers to; keys beside `$ref` win. */
+function inlined(value: unknown, file: string, schemas: ReadonlyMap<string, Schema>): unknown {
+  if (Array.isArray(value)) return value.map((part) => inlined(part, file, schemas));
+  if (!isSchema(value)) return value;
+  const { $ref, ...own } = value;
+  if (typeof $ref !== "string") return Object.fromEntries(Object.entries(own).map(([key, part]) => [key, inlined(part, file, schemas)]));
+  const found = target($ref, file, schemas);
+  return { ...(inlined(found.schema, found.file, schemas) as Schema), ...own };
+}
+
+/** The page of the reference manual for one schema: a table of every key. */
+export function reference(file: string, schemas: ReadonlyMap<string, Schema>): string {
+  const schema = inlined(schemas.get(file), file, schemas) as Schema;
   return `<!-- Generated from schema/ by \`npm run generate\`. Do not edit. -->
 # ${String(schema.title)}
 
