@@ -2,7 +2,6 @@ import { createWriteStream, existsSync } from "node:fs";
 import { access, constants } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import type { Readable } from "node:stream";
-import { execa } from "execa";
 import { HalError } from "./errors.js";
 import { packageOf } from "./host-tools.js";
 
@@ -93,6 +92,7 @@ export function missingTool(tool: string): HalError {
 export async function runCommand(command: Command, options: RunOptions = {}): Promise<RunResult> {
   const tool = await findTool(command.tool);
   if (tool === undefined) throw missingTool(command.tool);
+  const { execa } = await import("execa"); // late: many commands run no tool
   const child = execa(tool, [...command.args], {
     ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
     env: command.env ?? cleanEnvironment(),
@@ -169,6 +169,7 @@ function endGroup(leader: number | undefined): void {
 export async function runInteractive(command: Command, signal?: AbortSignal): Promise<number> {
   const tool = await findTool(command.tool);
   if (tool === undefined) throw missingTool(command.tool);
+  const { execa } = await import("execa");
   const result = await execa(tool, [...command.args], {
     ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
     env: command.env ?? cleanEnvironment(),
