@@ -3,11 +3,11 @@ import { CommanderError } from "commander";
 import { program } from "./cli.js";
 import { exitCodes, formatError, HalError, printable } from "./lib/errors.js";
 
-/** The one place that turns an outcome into an exit code (DESIGN 5). */
+/** Runs the command line. No other code decides the exit code (DESIGN 5). */
 async function main(): Promise<number> {
   const interrupt = new AbortController();
   const interruption = (): AbortSignal => {
-    // The second ends hal. The listener must stay: a library that restores the cursor ends hal at once where nobody listens.
+    // A second signal ends hal. The listeners stay: without a listener, listr2's cursor library ends the process at the first signal.
     const end = (): void => (interrupt.signal.aborted ? process.exit(exitCodes.interrupted) : interrupt.abort());
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, end);
     return interrupt.signal;
@@ -32,20 +32,20 @@ async function main(): Promise<number> {
       return exitCodes[system.kind];
     }
     process.stderr.write(
-      `hal: this is a bug in hal, please report it\n${printable(error instanceof Error ? (error.stack ?? error.message) : String(error))}\n`,
+      `hal: internal error, please report this bug\n${printable(error instanceof Error ? (error.stack ?? error.message) : String(error))}\n`,
     );
     return exitCodes.bug;
   }
 }
 
-/** A reader that stops early (`hal verify out/P | head -1`) is no error, and changes no verdict: the work goes on to its exit code. */
+/** A reader that stops early, as in `hal verify out/P | head -1`, is not an error: the command runs to its own exit code. */
 function unwritable(stream: NodeJS.WriteStream, error: NodeJS.ErrnoException): void {
   if (error.code === "EPIPE") return;
-  if (stream === process.stdout) process.stderr.write(`hal: the output cannot be written: ${error.code}\n`);
+  if (stream === process.stdout) process.stderr.write(`hal: cannot write the output: ${error.code}\n`);
   process.exit(exitCodes.command);
 }
 
-/** What the host refused, as the user can act on it: a full disk is no bug of hal's. */
+/** An error of the operating system as a HalError, because the user can act on it; undefined for any other error. */
 function systemError(error: unknown): HalError | undefined {
   const { code, path, syscall, message } = error as NodeJS.ErrnoException;
   if (code === undefined || syscall === undefined) return undefined;
@@ -53,13 +53,14 @@ function systemError(error: unknown): HalError | undefined {
   if (code === "ENOSPC" || code === "EDQUOT")
     return new HalError("command", "the disk is full", {
       ...at,
-      remedy: "free some space and build again; the previous output is untouched",
+      remedy: "free some space and build again; the previous output is unchanged",
     });
-  const words = refusals[code] ?? /^[A-Z0-9]+: ([^,]+)/.exec(message)?.[1] ?? code;
-  return new HalError(code === "EIO" ? "command" : "input", words, at);
+  const reason = reasons[code] ?? /^[A-Z0-9]+: ([^,]+)/.exec(message)?.[1] ?? code;
+  return new HalError(code === "EIO" ? "command" : "input", reason, at);
 }
 
-const refusals: Readonly<Record<string, string>> = {
+/** Plain words for common errno codes. */
+const reasons: Readonly<Record<string, string>> = {
   EACCES: "permission denied",
   EPERM: "permission denied",
   EROFS: "read-only filesystem",

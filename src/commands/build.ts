@@ -3,7 +3,7 @@ import { type BuildPlan, type BuildResult, build, planBuild } from "../build/bui
 import { readSigner } from "../build/eif.js";
 import { HalError } from "../lib/errors.js";
 import { formatSize } from "../lib/size.js";
-import { note, print, printJson, shortDigests, table } from "../lib/terminal.js";
+import { formatTable, note, print, printJson, shortDigests } from "../lib/terminal.js";
 import { formatCommand, runInteractive } from "../lib/tools.js";
 import { platforms } from "../model/platforms/index.js";
 import { resolve } from "../resolve/resolve.js";
@@ -83,12 +83,12 @@ function summary({ dir, manifest, upToDate }: BuildResult): string {
     ...(manifest.debug ? ["DEBUG: console and login are enabled"] : []),
     ...manifest.omitted.map((name) => `without ${name}`),
   ].join(", ");
-  return [`${dir} (${marks})${upToDate ? ": up to date" : ""}`, shortDigests(table(rows))].join("\n");
+  return [`${dir} (${marks})${upToDate ? ": up to date" : ""}`, shortDigests(formatTable(rows))].join("\n");
 }
 
 function nextSteps({ dir }: BuildResult): string {
   const command = (...args: string[]): string => formatCommand({ tool: "hal", args });
-  return table([
+  return formatTable([
     ["Next:", command("test", dir), "boot it and prove what the layout promises"],
     ["", command("run", dir, "--print"), "the command that launches it"],
   ]);

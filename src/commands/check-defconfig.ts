@@ -13,8 +13,11 @@ interface Options {
   readonly signal: AbortSignal;
 }
 
-/** The gate on anybody's defconfig: what Buildroot silently loses of it, line by line; exit 5 when it loses any. */
-export async function checkAnyDefconfig(file: string, options: Options): Promise<void> {
+/**
+ * Runs the Kconfig gate on a defconfig and prints every line that Buildroot does not honour.
+ * @throws HalError "check" when there is such a line
+ */
+export async function reportDefconfig(file: string, options: Options): Promise<void> {
   if (options.buildroot === undefined) throw new HalError("input", "--defconfig needs a Buildroot tree", { remedy: "--buildroot DIR" });
   const output = await mkdtemp(join(tmpdir(), "hal-gate-"));
   try {
@@ -25,8 +28,8 @@ export async function checkAnyDefconfig(file: string, options: Options): Promise
     if (options.json) printJson({ requested: report.requested, lost: report.lost, findings: report.findings });
     else for (const finding of report.findings) print(formatFinding(finding).join("\n"));
     if (report.lost > 0 || report.findings.length > 0)
-      throw new HalError("check", `${report.lost} of ${report.requested} lines do not hold`, { at: { file } });
-    note(`all ${report.requested} lines hold`);
+      throw new HalError("check", `Buildroot does not honour ${report.lost} of ${report.requested} lines`, { at: { file } });
+    note(`Buildroot honours all ${report.requested} lines`);
   } finally {
     await rm(output, { recursive: true, force: true });
   }

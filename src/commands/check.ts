@@ -1,7 +1,7 @@
 import type { BackendName } from "../backends/backend.js";
 import { refuseProfile } from "../backends/refusals.js";
 import { formatError, HalError } from "../lib/errors.js";
-import { note, print, printJson, table } from "../lib/terminal.js";
+import { formatTable, note, print, printJson } from "../lib/terminal.js";
 import { listDocuments } from "../load/catalog.js";
 import { load } from "../load/load.js";
 import { toPlain } from "../load/tree.js";
@@ -26,7 +26,7 @@ interface Options {
  */
 export async function check(references: readonly string[], options: Options): Promise<void> {
   refuseBuildrootOptions(options.backend, options);
-  if (options.defconfig !== undefined) return (await import("./check-defconfig.js")).checkAnyDefconfig(options.defconfig, options);
+  if (options.defconfig !== undefined) return (await import("./check-defconfig.js")).reportDefconfig(options.defconfig, options);
   const profiles = references.length > 0 ? references : await concreteProfiles();
   const results: Result[] = [];
   const wrong: HalError[] = [];
@@ -41,7 +41,7 @@ export async function check(references: readonly string[], options: Options): Pr
   if (options.json) printJson(results);
   else if (results.length > 0)
     print(
-      table(
+      formatTable(
         results.map((result) => [
           "ok",
           result.profile,

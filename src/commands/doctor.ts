@@ -4,10 +4,14 @@ import { join } from "node:path";
 import { namespaceObjection, WITHOUT_FIXED_PATHS } from "../backends/buildroot/dirs.js";
 import { HalError } from "../lib/errors.js";
 import { type HostTool, hostTools } from "../lib/host-tools.js";
-import { note, print, printJson, table } from "../lib/terminal.js";
+import { formatTable, note, print, printJson } from "../lib/terminal.js";
 import { findTool, runCommand } from "../lib/tools.js";
 
-/** Which host tools are missing, and the one command that installs them; runs it with `--install`. Whether there are namespaces too. */
+/**
+ * Lists host tools and reports whether namespaces are permitted. Prints the command that installs the missing tools; with `--install`, runs
+ * it.
+ * @throws HalError "tool" when tools are missing and not installed
+ */
 export async function doctor(options: { json?: boolean; install?: boolean }): Promise<void> {
   const found = await Promise.all(hostTools.map(async (entry) => ({ ...entry, path: await findTool(entry.tool) })));
   const missing = found.filter((entry) => entry.path === undefined);
@@ -22,9 +26,9 @@ export async function doctor(options: { json?: boolean; install?: boolean }): Pr
       entry.stage,
       entry.path ?? `package ${entry.package}: ${entry.for}`,
     ]);
-    const why = refused === undefined ? "the same image in any build directory" : `${refused}: ${WITHOUT_FIXED_PATHS}`;
-    print(table([...rows, [refused === undefined ? "ok" : "no", "namespaces", "buildroot", why]]));
-    if (missing.length > 0) print(`\nTo install what is missing:\n  ${command.join(" ")}`);
+    const why = refused === undefined ? "the build directory does not change the image" : `${refused}: ${WITHOUT_FIXED_PATHS}`;
+    print(formatTable([...rows, [refused === undefined ? "ok" : "no", "namespaces", "buildroot", why]]));
+    if (missing.length > 0) print(`\nTo install the missing tools:\n  ${command.join(" ")}`);
   }
   if (missing.length === 0) return;
   if (options.install) {

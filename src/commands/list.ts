@@ -1,5 +1,5 @@
 import { HalError } from "../lib/errors.js";
-import { print, printJson, table } from "../lib/terminal.js";
+import { formatTable, print, printJson } from "../lib/terminal.js";
 import { listDocuments } from "../load/catalog.js";
 import { load } from "../load/load.js";
 import { documentKinds } from "../load/schema.js";
@@ -12,7 +12,7 @@ interface Entry {
   readonly file: string;
 }
 
-/** Profiles, layouts and features that a name can mean, one line each. */
+/** Lists profiles, layouts and features, one line each. */
 export async function list(options: { json?: boolean }): Promise<void> {
   const entries: Entry[] = [];
   for (const kind of documentKinds) {
@@ -23,10 +23,10 @@ export async function list(options: { json?: boolean }): Promise<void> {
         entries.push({ kind, name, description, file });
       } catch (error) {
         if (!(error instanceof HalError)) throw error;
-        entries.push({ kind, name, description: `broken: ${error.message}`, file });
+        entries.push({ kind, name, description: `invalid: ${error.message}`, file });
       }
     }
   }
   if (options.json) printJson(entries);
-  else print(table(entries.map((entry) => [entry.kind, entry.name, entry.description])));
+  else print(formatTable(entries.map((entry) => [entry.kind, entry.name, entry.description])));
 }

@@ -1,5 +1,5 @@
 import { HalError } from "../lib/errors.js";
-import { note, print, printJson, shortDigests, table } from "../lib/terminal.js";
+import { formatTable, note, print, printJson, shortDigests } from "../lib/terminal.js";
 import type { Difference } from "../measure/diff.js";
 import { measure as predict, toMeasurements } from "../measure/measure.js";
 import type { ExplainedValue, MeasureRequest } from "../measure/request.js";
@@ -198,7 +198,7 @@ function differenceText(differences: readonly Difference[]): string {
 
 /** Returns a table with one line for each register: its value and the conditions under which it is valid. */
 export function measurementTable({ values }: Measurements): string {
-  return table(
+  return formatTable(
     values.map(({ platform, register, bank, value, holdsFor }) => [
       platform,
       register,
@@ -230,5 +230,5 @@ function stepsAsText(value: ExplainedValue): string {
       from ?? "",
       digest ?? "",
     ]);
-  return `${value.platform} ${value.register} ${value.bank} ${value.value}\n${table(rows)}`;
+  return `${value.platform} ${value.register} ${value.bank} ${value.value}\n${formatTable(rows)}`;
 }

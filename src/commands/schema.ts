@@ -3,7 +3,7 @@ import { nearest } from "../lib/nearest.js";
 import { print } from "../lib/terminal.js";
 import { schemaNames, schemaText } from "../load/schema.js";
 
-/** The JSON Schema of a kind, for editors; without a kind, the kinds. */
+/** Prints a JSON Schema, for editors; without a name, the names of all schemas. */
 export function schema(kind: string | undefined): void {
   const names = schemaNames();
   if (kind === undefined) {
@@ -13,7 +13,7 @@ export function schema(kind: string | undefined): void {
   const name = kind.toLowerCase();
   if (!names.includes(name)) {
     const guess = nearest(name, names);
-    throw new HalError("input", `there is no schema for '${kind}'`, {
+    throw new HalError("input", `there is no schema '${kind}'`, {
       remedy: guess === undefined ? `known: ${names.join(", ")}` : `did you mean '${guess}'?`,
     });
   }

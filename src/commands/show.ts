@@ -1,13 +1,14 @@
 import { stringify } from "yaml";
 import { formatLocation } from "../lib/errors.js";
 import { print, printJson } from "../lib/terminal.js";
+import { pointerToken } from "../load/tree.js";
 import type { Profile } from "../model/generated.js";
 import { resolve } from "../resolve/resolve.js";
 
-/** The resolved profile. Its YAML is a profile again: it can be built, with everything said and nothing inherited. */
+/** Prints the resolved profile. Its YAML is a complete profile without parents that can be built. */
 export async function show(reference: string, options: { json?: boolean; origin?: boolean; set?: string[] }): Promise<void> {
   const resolved = await resolve(reference, options);
-  const profile = headFirst(resolved.profile);
+  const profile = identityFirst(resolved.profile);
   if (options.json) {
     const origins = Object.fromEntries(
       [...resolved.origins].filter(([pointer]) => pointer !== "").map(([pointer, at]) => [pointer, formatLocation(at)]),
@@ -35,8 +36,8 @@ export async function show(reference: string, options: { json?: boolean; origin?
   print(stringify(whole));
 }
 
-/** Keys come in the order in which parents and child brought them: what says which image it is would stand anywhere. */
-function headFirst({ apiVersion, kind, name, description, platform, ...rest }: Profile): Profile {
+/** Puts the keys that identify the image first. Without this, the keys have the order of parents and child. */
+function identityFirst({ apiVersion, kind, name, description, platform, ...rest }: Profile): Profile {
   return {
     apiVersion,
     kind,
@@ -50,5 +51,5 @@ function headFirst({ apiVersion, kind, name, description, platform, ...rest }: P
 function flatten(value: unknown, pointer: string, visit: (pointer: string, value: unknown) => void): void {
   const entries = typeof value === "object" && value !== null ? Object.entries(value) : [];
   if (entries.length === 0) visit(pointer, value);
-  for (const [key, part] of entries) flatten(part, `${pointer}/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`, visit);
+  for (const [key, part] of entries) flatten(part, `${pointer}/${pointerToken(key)}`, visit);
 }

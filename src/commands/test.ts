@@ -6,7 +6,7 @@ import { cacheRoot } from "../lib/paths.js";
 import { Plan } from "../lib/plan.js";
 import { duration, runPlan } from "../lib/progress.js";
 import { formatSize } from "../lib/size.js";
-import { note, print, printJson, table } from "../lib/terminal.js";
+import { formatTable, note, print, printJson } from "../lib/terminal.js";
 import { formatCommand } from "../lib/tools.js";
 import { ordinary, platforms } from "../model/platforms/index.js";
 import { PARALLEL_BOOTS } from "../prove/boot-config.js";
@@ -124,7 +124,9 @@ function failIfAny(checks: readonly Check[], image: ImageUnderTest, details: rea
 
 /** One row for each check: result, name, what was found, and for a failed check what was expected. */
 function checkTable(checks: readonly Check[]): string {
-  return table(checks.map(({ name, ok, expected, found }) => [ok ? "ok" : "FAIL", name, ok ? found : `${found}; expected: ${expected}`]));
+  return formatTable(
+    checks.map(({ name, ok, expected, found }) => [ok ? "ok" : "FAIL", name, ok ? found : `${found}; expected: ${expected}`]),
+  );
 }
 
 function countLine(checks: readonly Check[]): string {

@@ -1,5 +1,5 @@
 import { HalError } from "../lib/errors.js";
-import { print, printJson, shortDigests, table } from "../lib/terminal.js";
+import { formatTable, print, printJson, shortDigests } from "../lib/terminal.js";
 import { verifyEventLog } from "../verify/eventlog.js";
 import { verifyOutput } from "../verify/verify.js";
 
@@ -33,7 +33,7 @@ export async function verify(dir: string, options: Options): Promise<void> {
       what,
       shortDigests(ok ? (found ?? "") : `${found}; expected: ${expected}`),
     ]);
-    print(`${table(rows)}\n${findings.length - failed} of ${findings.length} checks passed`);
+    print(`${formatTable(rows)}\n${findings.length - failed} of ${findings.length} checks passed`);
   }
   if (failed > 0) throw new HalError("check", `${failed} of ${findings.length} checks failed`, { at: { file: dir } });
 }

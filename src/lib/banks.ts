@@ -1,22 +1,22 @@
 import { createHash, hash } from "node:crypto";
 import { openWhole } from "./digest.js";
 
-/** The PCR banks that hal predicts, with the bytes of a digest. */
+/** The PCR banks that hal predicts, with the size of a digest in bytes. */
 export const bankSizes = { sha1: 20, sha256: 32, sha384: 48 } as const;
 export type Bank = keyof typeof bankSizes;
 export const banks = Object.keys(bankSizes) as readonly Bank[];
 
-/** A digest per bank, hex. */
+/** A digest for each bank, hex. */
 export type BankDigests = Readonly<Record<Bank, string>>;
 
-/** What a calculator needs of an artifact that it does not look into: kept apart so that a large initrd is streamed once, never held. */
+/** Size and digests of a file: enough to measure it, so that a large initrd is read once and never held in memory. */
 export interface MeasuredFile {
   /** Bytes. */
   readonly size: number;
   readonly digests: BankDigests;
 }
 
-/** The digests of some bytes, given in parts, in every bank. */
+/** The digests of the concatenated parts in every bank. */
 export function digestsOf(...parts: readonly Uint8Array[]): BankDigests {
   const of = (bank: Bank): string => {
     const digest = createHash(bank);
@@ -26,7 +26,7 @@ export function digestsOf(...parts: readonly Uint8Array[]): BankDigests {
   return { sha1: of("sha1"), sha256: of("sha256"), sha384: of("sha384") };
 }
 
-/** Size and digests of a file of any size, or of what comes out of a pipe, in one pass and constant memory. */
+/** Size and digests of a file or a pipe, in one pass and constant memory. */
 export async function measureFile(path: string): Promise<MeasuredFile> {
   const digests = banks.map((bank) => createHash(bank));
   let size = 0;
@@ -43,7 +43,11 @@ export async function measureFile(path: string): Promise<MeasuredFile> {
   return { size, digests: { sha1, sha256, sha384 } };
 }
 
-/** A register's value (hex) after extending it with digests (hex) in order: `R = H(R ‖ d)`, from zeros unless said (TPM 2.0 Library, part 1, "Extend of a PCR"). */
+/**
+ * The value of a register (hex) after it is extended with digests (hex) in order: `R = H(R ‖ d)` (TPM 2.0 Library, part 1, "Extend of a
+ * PCR").
+ * @param initial the value before, hex; zeros by default
+ */
 export function extendAll(bank: Bank, digests: Iterable<string>, initial = "00".repeat(bankSizes[bank])): string {
   let value = Buffer.from(initial, "hex");
   for (const digest of digests) value = hash(bank, Buffer.concat([value, Buffer.from(digest, "hex")]), "buffer") as Buffer<ArrayBuffer>;

@@ -11,16 +11,17 @@ export function sha256(data: Uint8Array | string): string {
 const CHUNK_BYTES = 4 * 1024 * 1024;
 const BLOCK_BYTES = 4096;
 
-/** A file that is open, with its size and the room that it takes; undefined for a pipe, which tells neither. */
+/** An open file or pipe. */
 export interface OpenedFile {
   readonly handle: FileHandle;
-  /** Bytes, and blocks of 512 bytes. */
+  /** Size in bytes, and the allocated blocks of 512 bytes; undefined for a pipe. */
   readonly stats: { readonly size: number; readonly blocks: number } | undefined;
 }
 
 /**
- * Opens a file or a pipe to read all of it. A kind "input" error for anything else: a device says that it has no bytes, and a digest of
- * nothing would be taken for that of its contents.
+ * Opens a file or a pipe for reading. Other kinds of files are refused: a block device reports a size of 0, so its digest would be that
+ * of an empty file.
+ * @throws HalError "input" for a directory, a device or a socket
  */
 export async function openWhole(path: string): Promise<OpenedFile> {
   const handle = await open(path);
@@ -36,8 +37,8 @@ export async function openWhole(path: string): Promise<OpenedFile> {
 }
 
 /**
- * SHA-256 of a file of any size, or of what comes out of a pipe, lower-case hex. The next chunk is read while one is hashed, and holes are not
- * read at all: a disk image is mostly holes, and the kernel would fill its page cache with their zeros.
+ * SHA-256 of a file or a pipe, lower-case hex. Reads the next chunk while it hashes one. Does not read holes: most of a disk image is a
+ * hole, and reading it would fill the page cache with zeros.
  */
 export async function sha256File(path: string): Promise<string> {
   const hash = createHash("sha256");
@@ -80,9 +81,9 @@ function hashZeros(hash: Hash, bytes: number): void {
   for (let left = bytes; left > 0; left -= zeros.length) hash.update(left < zeros.length ? zeros.subarray(0, left) : zeros);
 }
 
-/** Where a sparse file has data, in order, from filefrag (e2fsprogs; FIEMAP); undefined where that cannot be known. */
+/** The ranges of a sparse file with data, in order, from filefrag (e2fsprogs; FIEMAP); undefined when filefrag cannot list them. */
 async function dataRanges(path: string, size: number): Promise<{ start: number; end: number }[] | undefined> {
-  const { findTool, runCommand } = await import("./tools.js"); // few who digest have a sparse file
+  const { findTool, runCommand } = await import("./tools.js"); // late: few callers have a sparse file
   if ((await findTool("filefrag")) === undefined) return undefined;
   const { exitCode, stdout } = await runCommand({ tool: "filefrag", args: ["-e", `-b${BLOCK_BYTES}`, path] }, { allowFailure: true });
   if (exitCode !== 0 || !stdout.includes("logical_offset")) return undefined;
@@ -94,7 +95,7 @@ async function dataRanges(path: string, size: number): Promise<{ start: number; 
   return ordered ? ranges : undefined;
 }
 
-/** JSON whose bytes are a function of the value alone (RFC 8785), with a newline. */
+/** Canonical JSON (RFC 8785) with a newline at the end: equal values give equal bytes. */
 export function canonicalJson(value: unknown): string {
   const text = canonicalize(value);
   if (text === undefined) throw new TypeError("not a JSON value");
@@ -108,7 +109,10 @@ export interface FileDigest {
   readonly sha256: string;
 }
 
-/** Name, size and digest of a file. */
+/**
+ * Name, size and digest of a file.
+ * @param name the name in the result
+ */
 export async function digestFile(file: string, name: string): Promise<FileDigest> {
   const { size } = await stat(file);
   return { name, size, sha256: await sha256File(file) };

@@ -1,4 +1,4 @@
-/** What went wrong, as the exit code tells it (DESIGN: exit codes are part of the interface). */
+/** The exit code of each kind of error (DESIGN 5). */
 export const exitCodes = {
   /** a bug in hal */
   bug: 1,
@@ -26,14 +26,14 @@ export interface Location {
 
 export interface HalErrorOptions {
   readonly at?: Location;
-  /** What the user can do about it, one sentence. */
+  /** What the user can do, one sentence. */
   readonly remedy?: string;
-  /** Further lines: an external command's last output, a log file's path. */
+  /** Further lines, such as the last output of an external command. */
   readonly details?: readonly string[];
   readonly cause?: unknown;
 }
 
-/** The only error that hal throws on purpose. `main.ts` prints it and exits with its kind's code. */
+/** An error that hal reports to the user. `main.ts` prints it and exits with the code of its kind; any other error is a bug. */
 export class HalError extends Error {
   readonly kind: ErrorKind;
   readonly at: Location | undefined;
@@ -50,14 +50,14 @@ export class HalError extends Error {
   }
 }
 
-/** `file:line:col`, or `file: offset 0x10` for binary files. */
+/** `file:line:col`, or `file: offset 0x10` for a binary file. */
 export function formatLocation(at: Location): string {
   if (at.offset !== undefined) return `${at.file}: offset 0x${at.offset.toString(16)}`;
   if (at.line === undefined) return at.file;
   return `${at.file}:${at.line}:${at.column ?? 1}`;
 }
 
-/** The message as a person reads it: where, what, remedy, details; control characters made visible. */
+/** The error as text: place, message, remedy, details. Control characters are escaped. */
 export function formatError(error: HalError): string {
   const where = error.at ? `${formatLocation(error.at)}: ` : "";
   const remedy = error.remedy ? `\n  ${error.remedy}` : "";
@@ -65,8 +65,8 @@ export function formatError(error: HalError): string {
   return printable(`${where}${error.message}${remedy}`) + printable(details);
 }
 
-/** Replaces control characters other than newline and tab, so that hostile input cannot drive a terminal. */
+/** Escapes control characters other than newline and tab: hostile input must not control a terminal. */
 export function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are exactly what must not reach a terminal
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the characters to escape
   return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }

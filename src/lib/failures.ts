@@ -4,37 +4,40 @@ import { formatSize } from "./size.js";
 import { type Command, type RunOptions, type RunResult, runCommand } from "./tools.js";
 
 const noSpace = /No space left on device|Disk quota exceeded|don't have enough free space|write error.*ENOSPC/i;
-const telling = /^E: |^W: Failed|^Err:|error|fail|cannot|No such|No space|unable/i;
+const errorWords = /^E: |^W: Failed|^Err:|error|fail|cannot|No such|No space|unable/i;
 
-/** The lines of a command's output that say what went wrong: at most ten, the last ones when none stands out. */
-export function tellingLines(output: string): readonly string[] {
+/** The lines of a command's output that report an error, at most ten; its last ten lines when no line does. */
+export function errorLines(output: string): readonly string[] {
   const lines = output.split(/[\r\n]+/).filter((line) => line.trim() !== "");
-  const found = [...new Set(lines.filter((line) => telling.test(line)))];
+  const found = [...new Set(lines.filter((line) => errorWords.test(line)))];
   return (found.length > 0 ? found : lines).slice(-10);
 }
 
 interface ExplainOptions extends RunOptions {
-  /** What the user can do when it fails; by default, where the log is. */
+  /** What the user can do when the command fails; the default names the log. */
   readonly remedy?: string;
 }
 
 function remedyOf({ remedy, log }: ExplainOptions): { remedy?: string } {
-  const text = remedy ?? (log === undefined ? undefined : `the whole output is in ${log}`);
+  const text = remedy ?? (log === undefined ? undefined : `the full output is in ${log}`);
   return text === undefined ? {} : { remedy: text };
 }
 
 /**
- * Refuses to begin what needs more room than there is: apt 2.6 waits for ever when a disk fills while it downloads.
- * @param bytes what is about to be written
+ * Fails before a write that does not fit on the disk. apt 2.6, for example, hangs when the disk fills during a download.
+ * @param bytes number of bytes to be written
+ * @param what the action, for the error
+ * @throws HalError "command"
  */
-export async function ensureRoom(dir: string, bytes: number, what: string): Promise<void> {
+export async function ensureSpace(dir: string, bytes: number, what: string): Promise<void> {
   const { bavail, bsize } = await statfs(dir);
-  if (bavail * bsize < bytes) throw fullDisk(what, [`${dir}: ${formatSize(bytes)} needed, ${formatSize(bavail * bsize)} free`]);
+  if (bavail * bsize < bytes) throw fullDisk(what, [`${dir}: needs ${formatSize(bytes)}, has ${formatSize(bavail * bsize)} free`]);
 }
 
 /**
- * Runs a command; its failure is reported as `what` with the lines that matter.
- * @throws HalError "command"; a full disk has a message of its own
+ * Runs a command and reports a failure with the lines of its output that name the error.
+ * @param what the action, for the error
+ * @throws HalError "command"; for a full disk, `fullDisk`
  */
 export async function runOrExplain(command: Command, what: string, options: ExplainOptions = {}): Promise<RunResult> {
   const result = await runCommand(command, { ...options, allowFailure: true });
@@ -43,19 +46,20 @@ export async function runOrExplain(command: Command, what: string, options: Expl
   if (noSpace.test(output))
     throw fullDisk(
       what,
-      tellingLines(output)
+      errorLines(output)
         .filter((line) => noSpace.test(line))
         .slice(0, 2),
     );
   throw new HalError("command", `${what} failed: exit code ${result.exitCode}`, {
-    details: tellingLines(output),
+    details: errorLines(output),
     ...remedyOf(options),
   });
 }
 
+/** The error for a full disk. */
 export function fullDisk(what: string, details: readonly string[]): HalError {
   return new HalError("command", `the disk is full: ${what}`, {
     details,
-    remedy: "free some space, or choose other places with -o and HAL_CACHE, and build again; the previous output is untouched",
+    remedy: "free some space, or choose another disk with -o and HAL_CACHE; then build again. The previous output is unchanged",
   });
 }

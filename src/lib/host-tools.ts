@@ -1,24 +1,26 @@
-/** Every host tool that hal may run: which Debian package has it and what hal needs it for. The one table. */
+/** A host tool that hal or its tests run. */
 export interface HostTool {
-  /** A program, or the path of a file. */
+  /** The name of a program, or the path of a file. */
   readonly tool: string;
+  /** The Debian package that contains it. */
   readonly package: string;
   readonly for: string;
-  /** Which kind of work needs it: `build` with the debian backend, `run`, `test`, or a buildroot build. */
+  /** The work that needs it: a build with one of the backends, `hal run`, `hal test` (proof), or development of hal. */
   readonly stage: "debian" | "buildroot" | "run" | "proof" | "develop";
-  /** hal's own tests run it too, though its stage is another. */
+  /** hal's tests also run it. */
   readonly tests?: true;
 }
 
+/** All host tools. scripts/setup.sh has the same list. */
 export const hostTools: readonly HostTool[] = [
   { tool: "mmdebstrap", package: "mmdebstrap", for: "root and tools trees of the debian backend", stage: "debian" },
   { tool: "newuidmap", package: "uidmap", for: "building as an ordinary user", stage: "debian" },
   { tool: "unshare", package: "util-linux", for: "building as an ordinary user", stage: "debian" },
-  { tool: "mount", package: "mount", for: "trees over trees, in a mount namespace", stage: "debian" },
+  { tool: "mount", package: "mount", for: "bind and overlay mounts in a mount namespace", stage: "debian" },
   { tool: "cpio", package: "cpio", for: "initramfs archives and test probes", stage: "debian" },
   { tool: "qemu-system-x86_64", package: "qemu-system-x86", for: "hal run and hal test", stage: "run" },
   { tool: "busybox", package: "busybox-static", for: "the probe of hal test", stage: "proof" },
-  { tool: "debugfs", package: "e2fsprogs", for: "where hal test --hostile damages a root", stage: "proof" },
+  { tool: "debugfs", package: "e2fsprogs", for: "hal test --hostile", stage: "proof" },
   { tool: "/usr/share/ovmf/OVMF.fd", package: "ovmf", for: "firmware of hal test --hostile and --tpm", stage: "proof" },
   { tool: "swtpm", package: "swtpm", for: "hal test --tpm", stage: "proof" },
   { tool: "make", package: "make", for: "buildroot", stage: "buildroot", tests: true },
@@ -41,7 +43,7 @@ export const hostTools: readonly HostTool[] = [
   { tool: "virt-xml-validate", package: "libvirt-clients", for: "the tests of the libvirt XML", stage: "develop" },
 ];
 
-/** The Debian package that has a tool; the tool's own name when the table does not know it. */
+/** The Debian package that contains a tool; for an unknown tool, its name. */
 export function packageOf(tool: string): string {
   return hostTools.find((entry) => entry.tool === tool)?.package ?? tool;
 }

@@ -1,6 +1,6 @@
 import { closest, distance } from "fastest-levenshtein";
 
-/** The known name that a misspelt one most likely means, or undefined when none is near. */
+/** The known name that is nearest to a misspelt name; undefined when no name is near. */
 export function nearest(name: string, known: readonly string[]): string | undefined {
   if (known.length === 0 || name.length > 200) return undefined;
   const guess = closest(name.toLowerCase(), [...known]);

@@ -1,33 +1,33 @@
 import { printable } from "./errors.js";
 
-/** Results go to stdout: one JSON document with `--json`. */
+/** Prints a result as one JSON document on stdout. */
 export function printJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
 }
 
-/** Text may hold what a stranger wrote, such as file names of a directory that is verified: it must not drive a terminal. */
+/** Prints a result on stdout. Control characters are escaped: the text can contain names from a directory that somebody else made. */
 export function print(text: string): void {
   if (text !== "") process.stdout.write(printable(text.endsWith("\n") ? text : `${text}\n`));
 }
 
-/** Progress and remarks go to stderr, so that pipes see results only. */
+/** Prints progress or a remark on stderr, so that a pipe receives results only. */
 export function note(text: string): void {
   process.stderr.write(printable(`${text}\n`));
 }
 
-/** Text for people, its digests cut to what tells them apart; `--json` has all of them. */
+/** Text for people: shortens digests to 16 digits. `--json` prints them in full. */
 export function shortDigests(text: string): string {
   return text.replace(/\b([0-9a-f]{16})[0-9a-f]{24,}\b/g, "$1…");
 }
 
-/** Too little room for words to be worth folding into. */
+/** Columns narrower than this are not folded. */
 const NARROW = 20;
 
 /**
- * Columns padded to their widest cell, two spaces between. The last one is folded at spaces into what a terminal has left for it.
- * @param width of the terminal; undefined where there is none
+ * Formats rows as columns with two spaces between them. The last column is folded at spaces to fit the terminal.
+ * @param width width of the terminal in columns; undefined without a terminal
  */
-export function table(rows: readonly (readonly string[])[], width = process.stdout.columns as number | undefined): string {
+export function formatTable(rows: readonly (readonly string[])[], width = process.stdout.columns as number | undefined): string {
   const widths: number[] = [];
   for (const row of rows)
     for (const [column, cell] of row.slice(0, -1).entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length);

@@ -5,11 +5,11 @@ import type { Readable } from "node:stream";
 import { HalError } from "./errors.js";
 import { packageOf } from "./host-tools.js";
 
-/** A command as data. `runCommand` is the one place that runs one: no shell, no quoting. */
+/** A command as data: no shell, no quoting. Only this module runs commands. */
 export interface Command {
   readonly tool: string;
   readonly args: readonly string[];
-  /** The whole environment of the child, not an addition to hal's own; default `cleanEnvironment()`. */
+  /** The complete environment of the child; default `cleanEnvironment()`. */
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
 }
@@ -23,9 +23,9 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   /** Milliseconds after which the command is killed. */
   readonly timeout?: number;
-  /** The command starts others: an abort ends all of them, not only the command itself. */
+  /** Start the command in its own process group. An abort then also ends the processes that it started. */
   readonly group?: boolean;
-  /** Return a non-zero exit as a result rather than an error. */
+  /** Return a non-zero exit code instead of throwing an error. */
   readonly allowFailure?: boolean;
 }
 
@@ -35,12 +35,12 @@ export interface RunResult {
   readonly stderr: string;
 }
 
-/** How much of a command's output is kept in memory (the log file has all of it). */
+/** Limit of the output that is kept in memory. The log file has all output. */
 const KEEP_BYTES = 64 * 1024 * 1024;
 
 /**
- * The environment that every child starts from: a fixed locale, time zone and PATH, and the few
- * variables that name a place. Nothing else of the caller's environment leaks into a build.
+ * The environment of a child process: fixed locale and time zone, the search path, and the few variables for directories and proxies. No
+ * other variable of the caller reaches a build.
  */
 export function cleanEnvironment(extra: Readonly<Record<string, string>> = {}): Record<string, string> {
   const kept: Record<string, string> = {};
@@ -57,7 +57,7 @@ export function searchPath(): string[] {
   return [...new Set([...own, "/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"])];
 }
 
-/** The absolute path of a tool, given by name or path, or undefined when it is not installed. */
+/** The path of a tool, given by name or path; undefined when it is not installed. */
 export async function findTool(tool: string): Promise<string | undefined> {
   if (tool.includes("/")) return existsSync(tool) ? tool : undefined;
   for (const dir of searchPath()) {
@@ -66,7 +66,7 @@ export async function findTool(tool: string): Promise<string | undefined> {
       await access(path, constants.X_OK);
       return path;
     } catch {
-      // not here: look on
+      // not in this directory
     }
   }
   return undefined;
@@ -77,7 +77,7 @@ export async function requireTools(tools: readonly string[]): Promise<void> {
   for (const tool of tools) if ((await findTool(tool)) === undefined) throw missingTool(tool);
 }
 
-/** The kind "tool" error for a missing host tool: which, and the package that has it. */
+/** The kind "tool" error for a missing host tool. The remedy names its package. */
 export function missingTool(tool: string): HalError {
   return new HalError("tool", `the host tool '${tool}' is missing`, {
     remedy: `install it: apt-get install ${packageOf(tool)} (or: hal doctor --install)`,
@@ -86,8 +86,7 @@ export function missingTool(tool: string): HalError {
 
 /**
  * Runs a command to its end.
- * @throws HalError "tool" when it is not installed, "command" when it fails (with its last lines and
- * the log's path), "interrupted" when the signal aborted it.
+ * @throws HalError "tool" when it is not installed, "command" when it fails, "interrupted" when the signal aborted it
  */
 export async function runCommand(command: Command, options: RunOptions = {}): Promise<RunResult> {
   const tool = await findTool(command.tool);
@@ -110,13 +109,13 @@ export async function runCommand(command: Command, options: RunOptions = {}): Pr
     const { pid } = child;
     const end = (): void => endGroup(pid);
     options.signal?.addEventListener("abort", end, { once: true });
-    child.finally(() => options.signal?.removeEventListener("abort", end)).catch(() => {}); // its id may be another's by then
+    child.finally(() => options.signal?.removeEventListener("abort", end)).catch(() => {}); // the kernel can reuse the id
   }
   if (options.log !== undefined) {
     const log = createWriteStream(options.log, { flags: "a" });
-    log.on("error", () => {}); // a full disk must surface as the command's own failure, not crash hal
+    log.on("error", () => {}); // on a full disk, the command itself reports the error
     log.write(`+ ${formatCommand(command)}\n`);
-    // Not by pipe(): a log that fails would pause the child's output for ever.
+    // Not with pipe(): a log that cannot be written would stop the child's output.
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => log.write(chunk));
     child.finally(() => log.end()).catch(() => {});
   }
@@ -145,7 +144,7 @@ export async function runCommand(command: Command, options: RunOptions = {}): Pr
       .filter((line) => line !== "");
     throw new HalError("command", `${command.tool} ${result.timedOut ? "timed out" : `failed with exit code ${exitCode}`}`, {
       details: lines,
-      ...(options.log === undefined ? {} : { remedy: `the whole output is in ${options.log}` }),
+      ...(options.log === undefined ? {} : { remedy: `the full output is in ${options.log}` }),
     });
   }
   return { exitCode, stdout: result.stdout, stderr: result.stderr };
@@ -156,15 +155,15 @@ function endGroup(leader: number | undefined): void {
   try {
     process.kill(-leader, "SIGTERM");
   } catch {
-    // all of them have ended already
+    // all processes have already ended
   }
 }
 
 /**
- * Runs a command on the user's own terminal, to its end.
- * @param signal ends the command too; without it, an interrupt is the command's own affair, as a shell's is
- * @returns its exit code
- * @throws HalError "tool" when it is not installed
+ * Runs a command on the user's terminal, to its end.
+ * @param signal an abort ends the command. Without a signal, the command handles an interrupt itself, as under a shell.
+ * @returns the command's exit code
+ * @throws HalError "tool" when the command is not installed
  */
 export async function runInteractive(command: Command, signal?: AbortSignal): Promise<number> {
   const tool = await findTool(command.tool);
@@ -181,12 +180,12 @@ export async function runInteractive(command: Command, signal?: AbortSignal): Pr
   return result.exitCode ?? 128;
 }
 
-/** A command as a line that a POSIX shell would run, for logs and `--print`. */
+/** A command as a line for a POSIX shell, for logs and `--print`. */
 export function formatCommand(command: Pick<Command, "tool" | "args">): string {
   return [command.tool, ...command.args].map(shellQuote).join(" ");
 }
 
-/** One word in POSIX shell quoting; words that need no quotes stay bare. */
+/** A word in POSIX shell quoting, without quotes where they are not needed. */
 export function shellQuote(word: string): string {
   return /^[A-Za-z0-9_@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -1,20 +1,24 @@
 import { HalError } from "./errors.js";
 
-/** A version: edk2's `2025.02`, QEMU's `10.0.2`; a Debian revision does not matter here. */
+/** A version such as edk2's `2025.02` or QEMU's `10.0.2`, without its Debian revision. */
 export interface Version {
   readonly major: number;
   readonly minor: number;
-  /** Absent where it is not said: then the last of its series is meant. */
+  /** Absent in a text such as `10.0`, which means the last release of that series. */
   readonly patch?: number;
   readonly text: string;
 }
 
-/** Reads `2025.02-8+deb13u1`, `10.0.2`, …; `what` names the setting in the kind "input" error. */
+/**
+ * Parses a version such as `2025.02-8+deb13u1` or `10.0.2`.
+ * @param what the name of the setting, for the error
+ * @throws HalError "input" for any other text
+ */
 export function parseVersion(text: string, what: string): Version {
   const match = /^(?:\d+:)?(\d{1,4})\.(\d{1,3})(?:\.(\d{1,3}))?(?:[.~+-].*)?$/.exec(text);
   if (match === null) {
     throw new HalError("input", `${what}: '${text}' is not a version`, {
-      remedy: "give major and minor number, like 10.0 for QEMU or 2025.02 for edk2",
+      remedy: "write major and minor number, such as 10.0 for QEMU or 2025.02 for edk2",
     });
   }
   const patch = match[3] === undefined ? {} : { patch: Number(match[3]) };

@@ -4,7 +4,7 @@ import { snapshotSource, sourcesFor } from "../../src/backends/debian/archive.js
 import { lacksSecurity, packagesDigest, parseStanzas } from "../../src/backends/debian/lock.js";
 import { permissionCommands } from "../../src/backends/debian/permissions.js";
 import { HalError } from "../../src/lib/errors.js";
-import { ensureRoom, tellingLines } from "../../src/lib/failures.js";
+import { ensureSpace, errorLines } from "../../src/lib/failures.js";
 
 function caught(work: () => unknown): HalError {
   try {
@@ -145,11 +145,14 @@ describe("permission table", () => {
 describe("failures", () => {
   it("show the lines with the error", () => {
     const output = "Reading package lists...\nGet:1 x\nE: Unable to locate package nosuch\nE: Unable to locate package nosuch\ndone\n";
-    expect(tellingLines(output)).toEqual(["E: Unable to locate package nosuch"]);
-    expect(tellingLines("one\ntwo\n")).toEqual(["one", "two"]);
+    expect(errorLines(output)).toEqual(["E: Unable to locate package nosuch"]);
+    expect(errorLines("one\ntwo\n")).toEqual(["one", "two"]);
   });
-  it("are reported before the disk is full", async () => {
-    await expect(ensureRoom("/", 1e30, "downloading")).rejects.toMatchObject({ kind: "command", message: "the disk is full: downloading" });
-    await expect(ensureRoom("/", 1, "downloading")).resolves.toBeUndefined();
+  it("refuses to begin without room", async () => {
+    await expect(ensureSpace("/", 1e30, "downloading")).rejects.toMatchObject({
+      kind: "command",
+      message: "the disk is full: downloading",
+    });
+    await expect(ensureSpace("/", 1, "downloading")).resolves.toBeUndefined();
   });
 });

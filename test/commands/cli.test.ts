@@ -5,12 +5,12 @@ import { formats } from "../../src/launch/formats.js";
 
 const hal = program(() => new AbortController().signal);
 
-// The command line is made without loading what it chooses from: each command loads its own.
+// The command line has its own lists of choices, because it does not load the code of the commands.
 test.each([
   ["build", "--backend", backends],
   ["check", "--backend", backends],
   ["run", "--format", formats],
-])("hal %s %s takes what there is", (command, flag, table) => {
+])("hal %s %s accepts every implemented choice", (command, flag, table) => {
   const options = hal.commands.find((one) => one.name() === command)?.options ?? [];
   expect(options.find((one) => one.long === flag)?.argChoices).toEqual(Object.keys(table));
 });

@@ -13,7 +13,7 @@ import { halRoot } from "../../src/lib/paths.js";
 import { manifestOf } from "../bundle/manifest-fixture.js";
 import { launchOf } from "../launch/fixture.js";
 
-// The process as a shell sees it: exit code, the two streams, signals.
+// Runs hal as a process: exit code, stdout, stderr, signals.
 const words = ["--import", createRequire(import.meta.url).resolve("tsx"), join(halRoot, "src/main.ts")];
 const hal = (...args: string[]) => execa(process.execPath, [...words, ...args], { reject: false, cwd: dir, stdin: "ignore" });
 const shell = (script: string) => execa("bash", ["-c", script, "bash", process.execPath, ...words], { reject: false, cwd: dir });
@@ -29,7 +29,7 @@ beforeAll(async () => {
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
 describe("the process", () => {
-  test("results are the whole of stdout, errors the whole of stderr", async () => {
+  test("stdout has only results, stderr only errors", async () => {
     const listed = await hal("list", "--json");
     expect([listed.exitCode, listed.stderr]).toEqual([0, ""]);
     expect(JSON.parse(listed.stdout)).toBeInstanceOf(Array);
@@ -40,34 +40,34 @@ describe("the process", () => {
     expect([failed.exitCode, JSON.parse(failed.stdout)[0].ok]).toEqual([5, false]);
   });
 
-  test("what a stranger wrote does not drive the terminal", async () => {
+  test("control characters in file names do not reach the terminal", async () => {
     const file = join(dir, "\x1b]0;owned\x07");
     await writeFile(file, "");
     const { stdout } = await hal("verify", ".");
     await rm(file);
     expect(stdout).toContain("\\x1b]0;owned\\x07");
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: exactly these must not be there
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: the characters that must be escaped
     expect(stdout).not.toMatch(/[\x00-\x08\x0b-\x1f]/);
   });
 
-  test("of several profiles, one that is wrong hides no other", async () => {
+  test("every wrong profile of several is reported", async () => {
     const { exitCode, stdout, stderr } = await hal("check", "nosuch", "dev", "sev-snpp");
     expect(exitCode).toBe(2);
     expect(stdout).toMatch(/^ok {2}dev /);
-    expect(stderr).toMatch(/nosuch: no profile.*sev-snpp: no profile/s);
+    expect(stderr).toMatch(/nosuch: there is no profile.*sev-snpp: there is no profile/s);
   });
 
-  test("a reader that stops early changes no verdict", async () => {
+  test("a reader that stops early does not change the exit code", async () => {
     expect((await shell('"$@" verify . | true; echo ${PIPESTATUS[0]}')).stdout).toBe("5");
     expect((await shell('"$@" verify . 2> >(true) >/dev/null; echo $?')).stdout).toBe("5");
     expect((await shell('"$@" list 2>&1 | head -1 >/dev/null; echo ${PIPESTATUS[0]}')).stdout).toBe("0");
   });
 
-  test("output that cannot be written is an error that says so", async () => {
-    expect(await shell('"$@" list >/dev/full')).toMatchObject({ exitCode: 4, stderr: "hal: the output cannot be written: ENOSPC" });
+  test("an error reports output that cannot be written", async () => {
+    expect(await shell('"$@" list >/dev/full')).toMatchObject({ exitCode: 4, stderr: "hal: cannot write the output: ENOSPC" });
   });
 
-  test("what the host refuses is no bug of hal's", async () => {
+  test("an error of the operating system is not reported as a bug", async () => {
     expect(await hal("render", "dev", "-o", "manifest.json/x")).toMatchObject({ exitCode: 2, stderr: "manifest.json/x: not a directory" });
     expect(await hal("render", "dev", "-o", "x".repeat(300))).toMatchObject({
       exitCode: 2,
@@ -75,7 +75,7 @@ describe("the process", () => {
     });
   });
 
-  test("a machine that hal started ends with hal", async () => {
+  test("QEMU ends when hal is terminated", async () => {
     const image = await mkdtemp(join(dir, "image-"));
     await writeFile(join(image, "launch.json"), canonicalJson(await launchOf("dev")));
     for (const file of ["bzImage", "initramfs.cpio.gz", "disk.img"]) await writeFile(join(image, file), "");
@@ -92,7 +92,7 @@ describe("the process", () => {
     expect(existsSync(`/proc/${pid}`)).toBe(false);
   });
 
-  test("a command that has nothing to put away ends at the first interrupt", async () => {
+  test("a command without clean-up ends at the first interrupt", async () => {
     await execa("mkfifo", [join(dir, "fifo")]);
     const args = ["measure", "--platform", "nitro", "--kernel", "fifo", "--cmdline", "x"];
     const child = spawn(process.execPath, [...words, ...args], { cwd: dir, stdio: "ignore" });

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { sha256File } from "../../src/lib/digest.js";
 import { halRoot } from "../../src/lib/paths.js";
 
-// Beside the sources: /tmp may be a filesystem that does not tell where holes are.
+// Not in /tmp, which can be a filesystem that does not report holes.
 let dir = "";
 beforeAll(async () => {
   dir = await mkdtemp(join(halRoot, ".digest-"));
@@ -25,7 +25,7 @@ test.each([
   ["data at the start", 20 * MiB, [0]],
   ["data at the end", 20 * MiB, [20 * MiB - 4]],
   ["data across chunks and odd sizes", 33 * MiB + 123, [5, 4 * MiB - 2, 8 * MiB + 4095, 16 * MiB, 33 * MiB + 100]],
-])("the digest of a sparse file is that of its bytes: %s", async (name, size, places) => {
+])("sparse file: %s", async (name, size, places) => {
   const file = join(dir, name.replaceAll(" ", "-"));
   await writeFile(file, "");
   await truncate(file, size);

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { hostTools } from "../../src/lib/host-tools.js";
 import { halRoot } from "../../src/lib/paths.js";
 
-test("the set-up script installs the packages that the table of host tools names", () => {
+test("scripts/setup.sh installs the packages of the list of host tools", () => {
   const script = readFileSync(join(halRoot, "scripts/setup.sh"), "utf8");
   const inScript = [...script.matchAll(/([\w./-]+):([\w.+-]+)(?=[" ])/g)].map((match) => `${match[1]}:${match[2]}`);
   const wanted = hostTools

@@ -3,7 +3,7 @@ import { mkdir, readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { sha256File } from "../../lib/digest.js";
 import { HalError } from "../../lib/errors.js";
-import { ensureRoom, runOrExplain } from "../../lib/failures.js";
+import { ensureSpace, runOrExplain } from "../../lib/failures.js";
 import { inNamespace } from "../../lib/namespace.js";
 import { formatSize } from "../../lib/size.js";
 import type { Apt } from "./archive.js";
@@ -52,7 +52,7 @@ export async function download(packages: readonly LockedPackage[], options: Down
   if (options.offline) refuseDownload(wanted);
   const bytes = wanted.reduce((sum, entry) => sum + entry.size, 0);
   await mkdir(cache.pool, { recursive: true });
-  await ensureRoom(cache.pool, bytes, "downloading packages");
+  await ensureSpace(cache.pool, bytes, "downloading packages");
   const apt = await options.apt();
   await withScratch(cache, async (dir) => {
     let count = 0;

@@ -3,7 +3,7 @@ import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { canonicalJson, sha256 } from "../../lib/digest.js";
 import { HalError } from "../../lib/errors.js";
-import { ensureRoom, runOrExplain, tellingLines } from "../../lib/failures.js";
+import { ensureSpace, errorLines, runOrExplain } from "../../lib/failures.js";
 import { runCommand } from "../../lib/tools.js";
 import type { Resolved } from "../../model/resolved.js";
 import { type Apt, findSources, makeApt, type Source, snapshotSource } from "./archive.js";
@@ -124,7 +124,7 @@ async function snapshotSources(resolved: Resolved, apt: Apt, snapshot: string): 
 async function update(apt: Apt, options: SolveOptions): Promise<void> {
   const stamp = join(apt.dir, "updated");
   if (!options.update && existsSync(stamp) && Date.now() - (await stat(stamp)).mtimeMs < INDEX_AGE_MS) return;
-  await ensureRoom(apt.dir, INDEX_BYTES, "reading the archive's index");
+  await ensureSpace(apt.dir, INDEX_BYTES, "reading the archive's index");
   // apt-get update fails when another apt-get holds the lock of the lists; flock(1) waits for it.
   const command = { tool: "flock", args: [join(apt.dir, "lock"), "apt-get", "update", "--error-on=any"], env: apt.env };
   await runOrExplain(command, "reading the Debian archive", {
@@ -168,7 +168,7 @@ function unsolvable(stderr: string, stdout: string, resolved: Resolved): HalErro
     .find((found) => found !== undefined);
   if (name === undefined)
     return new HalError("command", `apt finds no package set for ${resolved.name}`, {
-      details: tellingLines(`${stdout}\n${stderr}`),
+      details: errorLines(`${stdout}\n${stderr}`),
     });
   const index = packages.indexOf(name);
   const at = resolved.origins.get(`/debian/packages/${index}`) ?? resolved.origins.get("/debian/packages");
