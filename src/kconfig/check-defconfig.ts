@@ -13,22 +13,22 @@ export interface DefconfigCheck {
   readonly file: string;
   readonly buildroot: string;
   readonly externals: readonly string[];
-  /** A directory that the check may fill: Buildroot's `O=`. */
+  /** A directory that the check writes to: Buildroot's `O=`. */
   readonly output: string;
 }
 
 export interface DefconfigReport {
-  /** Lines that ask for something. */
+  /** Number of lines that request a symbol. */
   readonly requested: number;
-  /** How many of them do not hold. */
+  /** Number of these lines that the configuration does not honour. */
   readonly lost: number;
   readonly findings: readonly GateFinding[];
   readonly resolved: ResolvedConfig;
 }
 
 /**
- * The gate on anybody's defconfig: which of its lines Buildroot does not honour, and why.
- * @throws HalError "input" when the file, the tree or its Kconfig cannot be read, "command" when make fails
+ * Runs the gate on any defconfig: finds the lines that Buildroot does not honour, with the reasons.
+ * @throws HalError "input" when the file, the tree or its Kconfig files cannot be read, "command" when make fails
  */
 export async function checkDefconfig(check: DefconfigCheck, options: RunOptions = {}): Promise<DefconfigReport> {
   const defconfig = readDotConfig(await readText(check.file), check.file);
@@ -40,17 +40,17 @@ export async function checkDefconfig(check: DefconfigCheck, options: RunOptions 
     prefix: "",
   });
   const requested = requestsOf(defconfig);
-  const findings = [...malformed(defconfig), ...gate({ requested, config: resolved.config, kconfig })];
+  const findings = [...malformedLines(defconfig), ...gate({ requested, config: resolved.config, kconfig })];
   return { requested: requested.length, lost: lostLines(findings), findings: byLine(findings), resolved };
 }
 
-/** Every line of a configuration file as a request of that file. */
+/** Each line of a configuration file as a request by that file. */
 export function requestsOf(config: DotConfig): readonly SymbolRequest[] {
   return config.lines.map((line) => ({ ...line, by: "this file" }));
 }
 
-/** The lines that Kconfig reads as something else than was meant. */
-export function malformed(config: DotConfig): readonly GateFinding[] {
+/** The lines that Kconfig reads differently than they look. */
+export function malformedLines(config: DotConfig): readonly GateFinding[] {
   return config.problems.map(({ symbol, at, message, remedy }) => ({
     kind: "malformed",
     symbol: symbol ?? "",
@@ -72,6 +72,6 @@ async function readText(file: string): Promise<string> {
   try {
     return await readFile(file, "utf8");
   } catch (cause) {
-    throw new HalError("input", "the defconfig cannot be read", { at: { file }, cause });
+    throw new HalError("input", "cannot read the defconfig", { at: { file }, cause });
   }
 }

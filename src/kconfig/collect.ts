@@ -2,7 +2,7 @@ import type { Location } from "../lib/errors.js";
 import type { Expr } from "./expression.js";
 import type { Choice, Condition, Default, Definition, KconfigSymbol, Range, Selection, SymbolType } from "./model.js";
 
-/** What `config`, `choice` and `menu` gather from the attribute lines below them. */
+/** A `config`, `choice` or `menu` while the reader collects the attribute lines below it. */
 export interface Entry {
   readonly kind: "config" | "choice" | "menu" | "comment";
   readonly at: Location;
@@ -10,7 +10,7 @@ export interface Entry {
   type: SymbolType | undefined;
   prompt: { readonly text: string; readonly when: Expr | undefined; readonly at: Location } | undefined;
   readonly depends: Condition[];
-  /** `visible if`, of a menu. */
+  /** The `visible if` conditions of a menu. */
   readonly visible: Condition[];
   readonly defaults: Default[];
   readonly ranges: Range[];
@@ -38,31 +38,31 @@ export function newEntry(kind: Entry["kind"], name: string | undefined, at: Loca
   };
 }
 
-/** An open `if`, `menu` or `choice`. An `if` has only its condition. */
+/** An `if`, `menu` or `choice` block that is still open. An `if` has conditions only. */
 export interface Frame {
   readonly keyword: "if" | "menu" | "choice";
   readonly at: Location;
   readonly file: string;
   readonly conditions: readonly Condition[];
   readonly visible: readonly Condition[];
-  /** Of a choice: filled as its members are read. */
+  /** The members of a choice; the reader adds each one. */
   readonly members: string[];
   readonly choice: Choice | undefined;
 }
 
-interface Gathered {
+interface Collected {
   type: SymbolType | undefined;
   environment: string | undefined;
   readonly definitions: Definition[];
   readonly selects: string[];
 }
 
-/** Gathers the definitions of every symbol and turns selects round. */
+/** Collects the definitions of every symbol, and for each symbol the selects that name it. */
 export class Collector {
-  readonly #symbols = new Map<string, Gathered>();
+  readonly #symbols = new Map<string, Collected>();
   readonly #selections: (Selection & { readonly target: string; readonly weak: boolean })[] = [];
 
-  /** What `$NAME` in a `source` stands for: the symbol's value from the environment, or its first default text. */
+  /** The value of `$NAME` in a `source`: from the environment, else the first default of the symbol. */
   textOf(name: string): string | undefined {
     const symbol = this.#symbols.get(name);
     const value = symbol?.definitions[0]?.defaults[0]?.value;
@@ -113,7 +113,7 @@ function byTarget(selections: readonly (Selection & { readonly target: string })
   return grouped;
 }
 
-/** The prompt with everything that can hide it; undefined when the entry has none. */
+/** The prompt with all conditions that can hide it; undefined for an entry without a prompt. */
 export function promptOf(entry: Entry, frames: readonly Frame[]): Definition["prompt"] {
   if (entry.prompt === undefined) return undefined;
   const { text, when, at } = entry.prompt;
@@ -121,7 +121,7 @@ export function promptOf(entry: Entry, frames: readonly Frame[]): Definition["pr
   return { text, at, visible: [...frames.flatMap((frame) => frame.visible), ...own] };
 }
 
-/** The frame that an entry with a block of its own opens. Its choice is shared by its members. */
+/** The frame of a `menu` or `choice` entry. All members of a choice share its Choice object. */
 export function openFrame(entry: Entry, file: string, frames: readonly Frame[]): Frame {
   const members: string[] = [];
   const isChoice = entry.kind === "choice";
@@ -133,7 +133,7 @@ export function openFrame(entry: Entry, file: string, frames: readonly Frame[]):
     optional: entry.optional,
     members,
   };
-  // A choice that is hidden by its prompt's `if` hides its members too.
+  // If the `if` of a choice's prompt hides the choice, it also hides the members.
   const visible = isChoice && entry.prompt?.when !== undefined ? [{ expr: entry.prompt.when, at: entry.prompt.at }] : entry.visible;
   return {
     keyword: isChoice ? "choice" : "menu",

@@ -7,7 +7,7 @@ export interface ConfigLine {
   readonly at: Location;
 }
 
-/** A line that Kconfig would read as something else than its author meant, mostly without a word. */
+/** A line that Kconfig reads differently than it looks, in most cases without a warning. */
 export interface ConfigProblem {
   readonly symbol: string | undefined;
   readonly at: Location;
@@ -18,7 +18,7 @@ export interface ConfigProblem {
 export interface DotConfig {
   readonly file: string;
   readonly lines: readonly ConfigLine[];
-  /** The line that holds for each symbol: the last one. */
+  /** The effective line of each symbol: the last one. */
   readonly entries: ReadonlyMap<string, ConfigLine>;
   readonly problems: readonly ConfigProblem[];
 }
@@ -29,10 +29,10 @@ const ALMOST_NOT_SET = /^\s*#+\s*([A-Za-z0-9_]{3,})\s+is\s+not\s+set\b/i;
 const VALUE = /^(?:[ymn]|-?[0-9]+|0[xX][0-9a-fA-F]+|"(?:[^"\\]|\\.)*")$/;
 
 /**
- * Reads a .config, defconfig or fragment. Every line that is neither empty, a comment, `X=value` nor
- * `# X is not set` is a problem, and so is `X=n`; the readable lines are all there nevertheless.
- * @param prefix what every symbol must begin with: `BR2_`, `CONFIG_`, or "" for any
- * @throws HalError "input" when the file is no text
+ * Reads a .config, defconfig or fragment. A line must be empty, a comment, `X=value` or `# X is not set`. Any other line is a problem,
+ * and so is `X=n`. The result has all readable lines, also when there are problems.
+ * @param prefix required start of every symbol: `BR2_`, `CONFIG_`, or "" for any
+ * @throws HalError "input" when the file is not text
  */
 export function readDotConfig(text: string, file: string, prefix = ""): DotConfig {
   if (text.length > MAX_BYTES || text.includes("\0")) throw new HalError("input", "this is not a configuration file", { at: { file } });
@@ -48,8 +48,8 @@ export function readDotConfig(text: string, file: string, prefix = ""): DotConfi
 }
 
 /**
- * The lines of a kernel fragment that a profile names.
- * @throws HalError "input" at the first line that has a problem
+ * The lines of a kernel fragment.
+ * @throws HalError "input" at the first line with a problem
  */
 export function readFragment(text: string, file: string): readonly ConfigLine[] {
   const { lines, problems } = readDotConfig(text, file, "CONFIG_");
@@ -58,12 +58,12 @@ export function readFragment(text: string, file: string): readonly ConfigLine[] 
   return lines;
 }
 
-/** The text that Kconfig reads back as exactly these lines. */
+/** A line as Kconfig writes it. */
 export function formatConfigLine({ symbol, value }: Pick<ConfigLine, "symbol" | "value">): string {
   return value === "n" ? `# ${symbol} is not set` : `${symbol}=${value}`;
 }
 
-/** A value as Kconfig compares it: a string without quotes and escapes, anything else as it is. */
+/** A value as Kconfig compares it: a string without quotes and escapes; any other value unchanged. */
 export function plainValue(value: string): string {
   return value.startsWith('"') ? value.slice(1, -1).replace(/\\(.)/g, "$1") : value;
 }
@@ -81,10 +81,10 @@ function readLine(raw: string, at: Location, prefix: string): Read {
   if (/^\s*#/.test(raw)) {
     const almost = ALMOST_NOT_SET.exec(raw)?.[1];
     if (almost === undefined || !almost.startsWith(prefix)) return {};
-    return problem(almost, "this line is a plain comment to Kconfig", `write exactly: # ${almost} is not set`);
+    return problem(almost, "Kconfig reads this line as a comment", `write exactly: # ${almost} is not set`);
   }
   const [, before = "", symbol, space = "", written = ""] = /^(\s*)([A-Za-z0-9_]+)(\s*)=(.*)$/.exec(raw) ?? [];
-  if (symbol === undefined) return problem(undefined, "this is not a line of a configuration", "write SYMBOL=value or # SYMBOL is not set");
+  if (symbol === undefined) return problem(undefined, "this is not a configuration line", "write SYMBOL=value or # SYMBOL is not set");
   if (before !== "" || space !== "" || /^\s/.test(written)) {
     return problem(symbol, `white space around the name or '=' hides ${symbol} from Kconfig`, `write ${symbol}=${written.trim()}`);
   }
@@ -96,24 +96,23 @@ function readLine(raw: string, at: Location, prefix: string): Read {
       problem: read.problem ?? {
         symbol,
         at,
-        message: `'${symbol}=n' is not how a configuration says no`,
+        message: `'${symbol}=n' is not the notation for a symbol that is off`,
         remedy: `write: # ${symbol} is not set`,
       },
     };
   }
-  if (!VALUE.test(value))
-    return problem(symbol, `${symbol} has a value that Kconfig cannot read: ${value || "(nothing)"}`, valueRemedy(value));
+  if (!VALUE.test(value)) return problem(symbol, `Kconfig cannot read the value of ${symbol}: ${value || "(empty)"}`, valueRemedy(value));
   return checked({ symbol, value, at }, prefix);
 }
 
 function checked(line: ConfigLine, prefix: string): Read {
   if (line.symbol.startsWith(prefix)) return { line };
-  const remedy = `write ${formatConfigLine({ ...line, symbol: `${prefix}${line.symbol}` })}, or move the line where it belongs`;
+  const remedy = `write ${formatConfigLine({ ...line, symbol: `${prefix}${line.symbol}` })}, or move the line to the right file`;
   return { problem: { symbol: line.symbol, at: line.at, message: `${line.symbol} does not begin with ${prefix}`, remedy } };
 }
 
 function valueRemedy(value: string): string {
-  if (/^(?:[ymn]|-?\d+|".*")\s+#/.test(value)) return "put the comment on a line of its own";
-  if (/^"/.test(value)) return 'close the string with one " and write " and \\ inside it as \\" and \\\\';
+  if (/^(?:[ymn]|-?\d+|".*")\s+#/.test(value)) return "put the comment on its own line";
+  if (/^"/.test(value)) return 'end the string with "; inside it, write \\" for " and \\\\ for \\';
   return `write y, m, a number, or a string in quotes: "${value}"`;
 }

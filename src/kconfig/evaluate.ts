@@ -2,12 +2,12 @@ import { type DotConfig, plainValue } from "./dotconfig.js";
 import { type Atom, type CompareOperator, type Expr, formatExpression, symbolsIn } from "./expression.js";
 import type { Condition, Kconfig, KconfigSymbol } from "./model.js";
 
-/** n, m, y as Kconfig orders them. */
+/** The values n, m and y in Kconfig's order. */
 export type Tristate = 0 | 1 | 2;
 
 const TRISTATE: Readonly<Record<string, Tristate>> = { n: 0, m: 1, y: 2 };
 
-/** The resolved values that expressions are judged by. */
+/** The symbols' values in a resolved .config, and the evaluation of expressions with them. */
 export class Values {
   readonly #kconfig: Kconfig;
   readonly #config: DotConfig;
@@ -17,7 +17,10 @@ export class Values {
     this.#config = config;
   }
 
-  /** As written in the .config; undefined when it has no line for the symbol. `name` is without prefix. */
+  /**
+   * The value as the .config has it; undefined without a line for the symbol.
+   * @param name the symbol without prefix
+   */
   written(name: string): string | undefined {
     const environment = this.#kconfig.symbols.get(name)?.environment;
     return this.#config.entries.get(this.#kconfig.prefix + name)?.value ?? environment;
@@ -27,7 +30,7 @@ export class Values {
     return TRISTATE[this.written(name) ?? "n"] ?? 0;
   }
 
-  /** For messages: `n` for what has no line. */
+  /** The value for a message: `n`, `not set` or `no such symbol` when the .config has no line for the symbol. */
   shown(name: string): string {
     const written = this.written(name);
     if (written !== undefined) return written;
@@ -36,7 +39,7 @@ export class Values {
     return type === "bool" || type === "tristate" ? "n" : "not set";
   }
 
-  /** A name that no file defines stands for its own text, as numbers do. */
+  /** The text of an operand. A name that no file defines is its own text, as a number is. */
   text(atom: Atom): string {
     if (atom.kind === "constant") return atom.value;
     if (atom.kind === "macro") return atom.text;
@@ -45,7 +48,7 @@ export class Values {
     return plainValue(this.written(atom.name) ?? (symbol.type === "bool" || symbol.type === "tristate" ? "n" : ""));
   }
 
-  /** Macro calls count as y: hal cannot know them, and must not blame them. */
+  /** Evaluates an expression. A macro call counts as y: hal does not run it, so it is never reported as the cause. */
   evaluate(expr: Expr): Tristate {
     switch (expr.kind) {
       case "symbol":
@@ -65,18 +68,18 @@ export class Values {
     }
   }
 
-  /** The least of all conditions; y when there are none. */
+  /** The minimum of all conditions; y without conditions. */
   all(conditions: readonly Condition[]): Tristate {
     return Math.min(2, ...conditions.map(({ expr }) => this.evaluate(expr))) as Tristate;
   }
 
-  /** Each term, with its line, that keeps the conditions below `need`. */
+  /** The terms whose value is below `need`, each with its line. */
   failing(conditions: readonly Condition[], need: Tristate): readonly Condition[] {
     return conditions.flatMap(({ expr, at }) => failingTerms(expr, need, this).map((term) => ({ expr: term, at })));
   }
 
   /** A term with the current values of its symbols: `BR2_USE_MMU (n)`, `A || B (A is n, B is n)`. */
-  describe(expr: Expr): string {
+  format(expr: Expr): string {
     if (expr.kind === "symbol") return `${expr.name} (${this.shown(expr.name)})`;
     const names = symbolsIn(expr).filter((name) => !/^\d/.test(name));
     if (names.length === 0) return formatExpression(expr);
@@ -89,7 +92,7 @@ function failingTerms(expr: Expr, need: Tristate, values: Values): readonly Expr
   return expr.kind === "and" ? expr.terms.flatMap((term) => failingTerms(term, need, values)) : [expr];
 }
 
-/** Numbers are compared as numbers, anything else as text (kconfig's expr.c, expr_calc_value). */
+/** Compares two numbers as numbers, any other operands as text (scripts/kconfig/expr.c, expr_calc_value). */
 function compare(op: CompareOperator, left: string, right: string): boolean {
   const [a, b] = [numberOf(left), numberOf(right)];
   const order = a !== undefined && b !== undefined ? Math.sign(a - b) : left === right ? 0 : left < right ? -1 : 1;
@@ -109,7 +112,7 @@ export function numberOf(text: string): number | undefined {
   return /^-?(?:\d+|0[xX][0-9a-fA-F]+)$/.test(text) ? Number(text) : undefined;
 }
 
-/** Whether a symbol has a prompt anywhere, that is, whether a configuration can set it at all. */
+/** Whether a configuration can set a symbol: one of its definitions has a prompt. */
 export function isSettable(symbol: KconfigSymbol): boolean {
   return symbol.definitions.some(({ prompt }) => prompt !== undefined);
 }

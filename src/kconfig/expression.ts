@@ -3,7 +3,7 @@ import type { Token } from "./lexer.js";
 
 export type CompareOperator = "=" | "!=" | "<" | "<=" | ">" | ">=";
 
-/** A symbol, a quoted text or y/m/n, or a macro call such as `$(cc-option,-m64)`, which hal does not run. */
+/** A symbol; a quoted text or y/m/n; or a macro call such as `$(cc-option,-m64)`. hal does not run macro calls. */
 export type Atom =
   | { readonly kind: "symbol"; readonly name: string }
   | { readonly kind: "constant"; readonly value: string }
@@ -16,12 +16,12 @@ export type Expr =
   | { readonly kind: "not"; readonly term: Expr }
   | { readonly kind: "and" | "or"; readonly terms: readonly Expr[] };
 
-/** No real expression is nested as deep; more would only exhaust the stack. */
+/** Deeper than any real expression. The limit keeps the stack from overflowing. */
 const MAX_DEPTH = 200;
 
 const COMPARE: ReadonlySet<string> = new Set(["=", "!=", "<", "<=", ">", ">="]);
 
-/** Reads tokens one after the other; what is wrong is reported at the token's own column. */
+/** Reads tokens in order. An error has the column of its token. */
 export class TokenReader {
   readonly #tokens: readonly Token[];
   readonly #end: Location;
@@ -61,7 +61,7 @@ export class TokenReader {
   }
 }
 
-/** @throws HalError "input" at the column where no expression can be read. */
+/** @throws HalError "input" at the column of the first token that cannot be read */
 export function parseExpression(tokens: TokenReader, depth = 0): Expr {
   if (depth > MAX_DEPTH) throw tokens.error(`expression nested deeper than ${MAX_DEPTH}`);
   const list = (kind: "and" | "or", operator: string, term: () => Expr): Expr => {
@@ -87,7 +87,7 @@ export function parseExpression(tokens: TokenReader, depth = 0): Expr {
   return list("or", "||", () => list("and", "&&", () => unary(depth)));
 }
 
-/** A symbol or a constant, as the values of `default` and `range` and the operands of a comparison are. */
+/** Reads a symbol or a constant: a value of `default` or `range`, or an operand of a comparison. */
 export function parseAtom(tokens: TokenReader): Atom {
   const token = tokens.peek();
   if (token === undefined || token.kind === "operator") throw tokens.error("a symbol or a value is missing");
@@ -97,7 +97,7 @@ export function parseAtom(tokens: TokenReader): Atom {
   return { kind: "symbol", name: token.text };
 }
 
-/** `(expr) = n`, as Linux spells it out (scripts/kconfig/expr.c, expr_trans_compare): of `!A` it makes `A != n`, also where A is m. */
+/** `(expr) = n` as Linux expands it (scripts/kconfig/expr.c, expr_trans_compare): `!A` becomes `A != n`, also when A is m. */
 export function equalsNo(expr: Expr): Expr {
   switch (expr.kind) {
     case "symbol":
@@ -114,7 +114,7 @@ export function equalsNo(expr: Expr): Expr {
   }
 }
 
-/** The expression in Kconfig's own notation. */
+/** The expression in Kconfig's notation. */
 export function formatExpression(expr: Expr): string {
   switch (expr.kind) {
     case "symbol":
@@ -139,7 +139,7 @@ function group(expr: Expr): string {
   return expr.kind === "and" || expr.kind === "or" || expr.kind === "compare" ? `(${text})` : text;
 }
 
-/** Every symbol that an expression names, in order, each once. */
+/** The symbols of an expression in order, without duplicates. */
 export function symbolsIn(expr: Expr): readonly string[] {
   switch (expr.kind) {
     case "symbol":

@@ -15,32 +15,34 @@ export type FindingKind =
   | "kernel-headers"
   | "malformed";
 
-/** One request that the resolved configuration does not honour. */
+/** A request that the resolved configuration does not honour. */
 export interface GateFinding {
   readonly kind: FindingKind;
   readonly symbol: string;
   /** The request as a .config line. */
   readonly wanted: string;
-  /** What the resolved .config has: a value, `n`, `not set` or `no such symbol`. */
+  /** The value in the resolved .config, or `n`, `not set`, `no such symbol`. */
   readonly actual: string;
-  /** The line that asked. */
+  /** The line with the request. */
   readonly at: Location;
+  /** Who made the request, such as `feature docker`. */
   readonly by: string;
   readonly message: string;
+  /** The reasons, for people. */
   readonly because: readonly Reason[];
   readonly remedy: string;
 }
 
-/** What a check of one request works with. */
+/** The input of the check of one request. */
 export interface GateContext {
   readonly request: SymbolRequest;
   readonly symbol: KconfigSymbol;
   readonly values: Values;
   readonly kconfig: Kconfig;
   readonly requested: readonly SymbolRequest[];
-  /** The finding about the kernel's headers, which explains many others. */
-  readonly trap: GateFinding | undefined;
+  /** The finding about the kernel headers, if there is one: wrong headers are the cause of many other findings. */
+  readonly headers: GateFinding | undefined;
 }
 
-/** What a check found; the rest of a finding follows from its request. */
-export type Verdict = Pick<GateFinding, "kind" | "message" | "remedy"> & { readonly because?: readonly Reason[] };
+/** The part of a finding that a check adds to its request. */
+export type Diagnosis = Pick<GateFinding, "kind" | "message" | "remedy"> & { readonly because?: readonly Reason[] };

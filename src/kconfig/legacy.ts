@@ -1,15 +1,15 @@
 import { symbolsIn } from "./expression.js";
-import type { GateContext, Verdict } from "./finding.js";
+import type { Diagnosis, GateContext } from "./finding.js";
 import type { Kconfig, KconfigSymbol } from "./model.js";
 
-/** The symbol that stops a Buildroot build when a legacy option is set (Config.in.legacy). */
+/** The symbol that every legacy symbol selects; it stops a Buildroot build (Config.in.legacy). */
 const LEGACY = "BR2_LEGACY";
 
 /**
- * A Buildroot tombstone: it survives `make defconfig`, and stops only `make`. What replaces it is what it
- * selects, what its help text names, or what takes its value as a default.
+ * A legacy symbol of Buildroot: `make defconfig` accepts it, only `make` stops. The replacements are the symbols that it selects, that its
+ * help text names, or that have it in a default.
  */
-export function legacyFinding({ request, symbol, kconfig }: GateContext): Verdict | undefined {
+export function legacyFinding({ request, symbol, kconfig }: GateContext): Diagnosis | undefined {
   if (!isLegacy(symbol) || request.value === "n" || request.value === '""') return undefined;
   const definition = symbol.definitions[0];
   const replacements = replacementsOf(symbol, kconfig);
@@ -18,7 +18,7 @@ export function legacyFinding({ request, symbol, kconfig }: GateContext): Verdic
     kind: "legacy",
     message: `${request.symbol} no longer exists: ${definition?.prompt?.text ?? "legacy option"}`,
     because: help === undefined ? [] : [{ depth: 0, text: help.replace(/\s+/g, " "), at: definition?.at }],
-    remedy: replacements.length > 0 ? `ask for ${replacements.join(", ")} instead` : "remove the line: nothing replaces it",
+    remedy: replacements.length > 0 ? `use ${replacements.join(", ")} instead` : "remove the line: the symbol has no replacement",
   };
 }
 
@@ -44,7 +44,7 @@ function replacementsOf(symbol: KconfigSymbol, kconfig: Kconfig): readonly strin
   return [...new Set(found)];
 }
 
-/** A new symbol whose default is the old one, or holds when the old one is set. */
+/** Whether a default of a symbol is the old symbol or depends on it. */
 function takesValueFrom(symbol: KconfigSymbol, old: string): boolean {
   return symbol.definitions.some(({ defaults }) =>
     defaults.some(({ value, when }) => symbolsIn(value).includes(old) || (when !== undefined && symbolsIn(when).includes(old))),

@@ -2,21 +2,21 @@ import { HalError, type Location } from "../lib/errors.js";
 
 export interface Token {
   readonly kind: "word" | "string" | "operator" | "macro";
-  /** A string's text is without its quotes and escapes; a macro's is `$(…)` as written. */
+  /** A string without quotes and escapes; a macro call as written, `$(…)`. */
   readonly text: string;
   readonly at: Location;
 }
 
-/** One statement: a keyword's line with its continuation lines joined, or a `help` with its text. */
+/** A line with its continuation lines, or a `help` with its text. */
 export interface Statement {
   readonly at: Location;
-  /** The first word of the line as written, or undefined when it starts with something else. */
+  /** The first word of the line; undefined when the line starts with another character. */
   readonly keyword: string | undefined;
-  /** The logical line: what a macro assignment is read from. */
+  /** The whole line, continuation lines joined. */
   readonly text: string;
   /** The indented text under `help`. */
   readonly help: string | undefined;
-  /** Everything after the keyword; only called for lines that have no macro assignment. */
+  /** The tokens after the keyword. Not for a macro assignment, which has other tokens. */
   tokens(): readonly Token[];
 }
 
@@ -25,8 +25,8 @@ const OPERATOR = /&&|\|\||!=|<=|>=|[=<>!()]/y;
 const WORD = /[A-Za-z0-9_./-]+/y;
 
 /**
- * Splits a Kconfig file into statements: comments and blank lines dropped, `\` continuation lines
- * joined, help text (indented at least as its first line) kept apart.
+ * Splits a Kconfig file into statements. Comments and blank lines are dropped and continuation lines (`\`) joined. A help text ends
+ * before the first line that is indented less than its first line.
  */
 export function statements(text: string, file: string): readonly Statement[] {
   const lines = text.split(/\r?\n/);
@@ -49,18 +49,18 @@ export function statements(text: string, file: string): readonly Statement[] {
   return found;
 }
 
-/** No real line is as long; looking for the ends of quotes and macros takes the square of a line's length. */
+/** Longer than any real line. The search for the end of a quote or macro takes quadratic time. */
 const MAX_LINE = 16 * 1024;
 
 function statement(logical: string, file: string, line: number): Statement {
-  if (logical.length > MAX_LINE) throw new HalError("input", `a line longer than ${MAX_LINE} characters`, { at: { file, line } });
+  if (logical.length > MAX_LINE) throw new HalError("input", `the line is longer than ${MAX_LINE} characters`, { at: { file, line } });
   const start = logical.search(/\S/);
   const keyword = /^[A-Za-z0-9_-]+/.exec(logical.slice(start))?.[0];
   const at = { file, line, column: start + 1 };
   return { at, keyword, text: logical, help: undefined, tokens: () => tokenize(logical, start + (keyword?.length ?? 0), file, line) };
 }
 
-/** The text from line `from` on, and the number of the first line after it. */
+/** The help text that starts at line `from`, and the number of the first line after it. */
 function helpText(lines: readonly string[], from: number): { readonly text: string; readonly next: number } {
   const kept: string[] = [];
   let indent: number | undefined;
@@ -80,7 +80,7 @@ function helpText(lines: readonly string[], from: number): { readonly text: stri
   return { text: kept.join("\n").trim(), next };
 }
 
-/** Columns that leading white space takes, tabs at every eighth (as the kernel's scanner counts them). */
+/** The width of leading white space in columns, with a tab stop every 8 columns as in the kernel's lexer. */
 function width(space: string): number {
   let columns = 0;
   for (const c of space) columns = c === "\t" ? (columns & ~7) + 8 : columns + 1;
@@ -99,7 +99,7 @@ function tokenize(text: string, from: number, file: string, line: number): reado
       i++;
     } else if (c === '"' || c === "'") {
       const end = stringEnd(text, i);
-      if (end === undefined) throw fail("a quote has no end on this line");
+      if (end === undefined) throw fail("the quote has no end on this line");
       tokens.push({ kind: "string", text: text.slice(i + 1, end).replace(/\\(.)/g, "$1"), at });
       i = end + 1;
     } else if (text.startsWith("$(", i)) {
@@ -109,7 +109,7 @@ function tokenize(text: string, from: number, file: string, line: number): reado
       i = end;
     } else {
       const match = [OPERATOR, WORD].map((pattern) => matchAt(pattern, text, i)).find((found) => found !== undefined);
-      if (match === undefined) throw fail(`the character '${c}' has no meaning here`);
+      if (match === undefined) throw fail(`unexpected character '${c}'`);
       tokens.push({ kind: /^[A-Za-z0-9_./-]/.test(match) ? "word" : "operator", text: match, at });
       i += match.length;
     }
@@ -122,7 +122,7 @@ function matchAt(pattern: RegExp, text: string, at: number): string | undefined 
   return pattern.exec(text)?.[0];
 }
 
-/** Index of the closing quote; a `$(…)` inside may hold quotes of its own. */
+/** Index of the closing quote. A `$(…)` inside the string can contain quotes. */
 function stringEnd(text: string, start: number): number | undefined {
   const quote = text.charAt(start);
   for (let i = start + 1; i < text.length; i++) {

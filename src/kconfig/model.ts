@@ -3,7 +3,7 @@ import type { Atom, Expr } from "./expression.js";
 
 export type SymbolType = "bool" | "tristate" | "string" | "int" | "hex";
 
-/** A condition and the line that states it: `depends on`, or an enclosing `if`, `menu` or `choice`. */
+/** A condition with its line: a `depends on`, or an enclosing `if`, `menu` or `choice`. */
 export interface Condition {
   readonly expr: Expr;
   readonly at: Location;
@@ -12,7 +12,7 @@ export interface Condition {
 export interface Prompt {
   readonly text: string;
   readonly at: Location;
-  /** The prompt's own `if` and the `visible if` of the enclosing menus: all must hold. */
+  /** Conditions that must all hold: the prompt's `if` and the `visible if` of the enclosing menus. */
   readonly visible: readonly Condition[];
 }
 
@@ -37,11 +37,11 @@ export interface Choice {
   readonly members: readonly string[];
 }
 
-/** One `config` block; a symbol may have several, in different files. */
+/** One `config` block. A symbol can have several, in different files. */
 export interface Definition {
   readonly at: Location;
   readonly prompt: Prompt | undefined;
-  /** All must hold: the block's own `depends on` and those of every enclosing `if`, `menu` and `choice`. */
+  /** Conditions that must all hold: the block's `depends on`, and those of every enclosing `if`, `menu` and `choice`. */
   readonly conditions: readonly Condition[];
   readonly defaults: readonly Default[];
   readonly ranges: readonly Range[];
@@ -49,8 +49,9 @@ export interface Definition {
   readonly help: string;
 }
 
-/** `by` selects (or implies) the symbol that carries this, when its `when` holds. */
+/** A `select` or `imply` of another symbol, seen from the selected symbol. */
 export interface Selection {
+  /** The symbol that selects. */
   readonly by: string;
   readonly when: Expr | undefined;
   readonly at: Location;
@@ -62,16 +63,16 @@ export interface KconfigSymbol {
   readonly definitions: readonly Definition[];
   readonly selectedBy: readonly Selection[];
   readonly impliedBy: readonly Selection[];
-  /** What this symbol selects itself. */
+  /** The symbols that this symbol selects. */
   readonly selects: readonly string[];
-  /** Value given by the environment (`option env=`); such a symbol is in no .config. */
+  /** The value from the environment (`option env=`). A .config has no line for such a symbol. */
   readonly environment: string | undefined;
 }
 
 export interface Kconfig {
-  /** What a symbol's name has before it in a .config: "" in Buildroot, "CONFIG_" in Linux. */
+  /** The prefix of a symbol's name in a .config: "" in Buildroot, "CONFIG_" in Linux. */
   readonly prefix: string;
   readonly symbols: ReadonlyMap<string, KconfigSymbol>;
-  /** Number of files read, for the record. */
+  /** Number of files read. */
   readonly files: number;
 }

@@ -5,14 +5,13 @@ import type { Kconfig } from "./model.js";
 const COMMON_START = /^(?:BR2_PACKAGE_HOST_|BR2_PACKAGE_|BR2_|CONFIG_)/;
 
 /**
- * The settable symbol that an unknown name most likely means: the least edit distance, counted without the
- * start that all names share, or a name that has the same words at its end (GPGME and LIBGPGME).
- * Both names with the .config's prefix.
+ * The settable symbol that an unknown name most likely means: the one with the smallest edit distance, or one that ends with the same
+ * words (GPGME and LIBGPGME). Common starts such as BR2_PACKAGE_ do not count. Both names have the .config's prefix.
  */
 export function nearestSymbol(name: string, kconfig: Kconfig): string | undefined {
   if (name.length > 200) return undefined;
   const asked = name.toUpperCase().replace(COMMON_START, "");
-  // Short names are all near to each other, and of long ones mostly the last word tells.
+  // All short names are near to each other, so they must be equal; a long name may differ in more characters.
   const limit = asked.length < 4 ? 0 : Math.min(4, Math.max(1, Math.floor(asked.length / 5)));
   let best: { readonly name: string; readonly score: number } | undefined;
   for (const symbol of kconfig.symbols.values()) {
@@ -25,13 +24,13 @@ export function nearestSymbol(name: string, kconfig: Kconfig): string | undefine
   return best?.name;
 }
 
-/** Between an edit distance of 2 and one of 3. */
+/** The score of a name with the same end: between an edit distance of 2 and of 3. */
 const SAME_END = 2.5;
 
 function scoreOf(asked: string, known: string, limit: number): number | undefined {
   const [longer, shorter] = asked.length > known.length ? [asked, known] : [known, asked];
   const isEnd = shorter.length >= 4 && (longer === `LIB${shorter}` || longer.endsWith(`_${shorter}`));
-  // Of several with the same end, the one with the least more in front.
+  // Of several names with the same end, the shortest wins.
   if (isEnd) return SAME_END + (longer.length - shorter.length) / 1000;
   if (longer.length - shorter.length > limit) return undefined;
   const edits = distance(asked, known);

@@ -11,14 +11,14 @@ const MAX_FILES = 50_000;
 const MAX_DEPTH = 200;
 
 export interface KconfigInput {
-  /** The tree that relative `source` paths start from. */
+  /** The directory that relative `source` paths start from. */
   readonly root: string;
   /** The first file, relative to the root: `Config.in` or `Kconfig`. */
   readonly file: string;
-  /** What Kconfig would find in its environment: BASE_DIR for Buildroot, SRCARCH for Linux. */
+  /** The environment variables that Kconfig reads: BASE_DIR for Buildroot, SRCARCH for Linux. */
   readonly environment: Readonly<Record<string, string>>;
   readonly prefix: "" | "CONFIG_";
-  /** Where a file is that a `source` names, when Kconfig itself sees the trees at other paths. */
+  /** Maps the path in a `source` to a path here, when Kconfig runs with the trees at other paths. */
   readonly locate?: (path: string) => string;
 }
 
@@ -35,9 +35,8 @@ const TYPES: Readonly<Record<string, SymbolType>> = {
 
 /**
  * Reads a tree of Kconfig files (Linux Documentation/kbuild/kconfig-language.rst; Buildroot's dialect is
- * that of Linux 4.17). Macro calls are kept as opaque text: hal runs no shell to read a file.
- * @throws HalError "input" at file:line:column for what is not Kconfig, a missing or cyclic `source`, or
- * more files and nesting than any real tree has.
+ * that of Linux 4.17). Macro calls stay text: hal runs no shell to read a file.
+ * @throws HalError "input" with file:line:column for invalid Kconfig, a missing or cyclic `source`, too many files or too deep nesting
  */
 export function parseKconfig(input: KconfigInput): Kconfig {
   const reader = new Reader(input);
@@ -66,7 +65,7 @@ class Reader {
   #file(path: string, at: Location): void {
     if (this.#open.includes(path)) {
       const chain = [...this.#open.slice(this.#open.indexOf(path)), path].map((one) => displayName(one, this.#input.root));
-      throw new HalError("input", `'source' goes round in a circle: ${chain.join(" -> ")}`, { at });
+      throw new HalError("input", `files source each other in a circle: ${chain.join(" -> ")}`, { at });
     }
     if (++this.#files > MAX_FILES) throw new HalError("input", `more than ${MAX_FILES} Kconfig files`, { at });
     if (this.#open.length >= MAX_DEPTH) throw new HalError("input", `'source' nested deeper than ${MAX_DEPTH}`, { at });
@@ -83,7 +82,7 @@ class Reader {
   #statement(statement: Statement, file: string): void {
     const { keyword, at } = statement;
     if (statement.help !== undefined) {
-      if (this.#entry === undefined) throw new HalError("input", "'help' belongs to no entry", { at });
+      if (this.#entry === undefined) throw new HalError("input", "'help' has no entry above it", { at });
       this.#entry.help = statement.help;
       return;
     }
@@ -169,7 +168,7 @@ class Reader {
   #attribute(keyword: string, tokens: TokenReader, at: Location): void {
     const entry = this.#entry;
     if (entry === undefined) {
-      throw new HalError("input", `'${keyword}' is not a Kconfig statement, or belongs to no entry`, { at });
+      throw new HalError("input", `'${keyword}' is not a Kconfig statement, or has no entry above it`, { at });
     }
     const when = (): Expr | undefined => (tokens.accept("if") ? parseExpression(tokens) : undefined);
     const type = TYPES[keyword];
@@ -186,7 +185,7 @@ class Reader {
       case "depends": {
         if (!tokens.accept("on")) throw tokens.error("'depends' needs 'on'");
         const expr = parseExpression(tokens);
-        const condition = when(); // since Linux 7.0: X || (Y = n)
+        const condition = when(); // `depends on X if Y`, since Linux 7.0, means X || (Y = n)
         entry.depends.push({ expr: condition === undefined ? expr : { kind: "or", terms: [expr, equalsNo(condition)] }, at });
         return;
       }
@@ -233,12 +232,12 @@ class Reader {
   #pop(keyword: string, at: Location, file: string): void {
     const frame = this.#frames.at(-1);
     if (frame?.keyword !== keyword || frame.file !== file) {
-      throw new HalError("input", `'end${keyword}' closes no '${keyword}' of this file`, { at });
+      throw new HalError("input", `'end${keyword}' without '${keyword}' in this file`, { at });
     }
     this.#frames = this.#frames.slice(0, -1);
   }
 
-  /** The entry that was being read is complete: a config is recorded, a menu or choice opens its block. */
+  /** Ends the current entry: adds a config to the collector, opens the block of a menu or choice. */
   #close(): void {
     const entry = this.#entry;
     this.#entry = undefined;

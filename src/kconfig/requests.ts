@@ -3,9 +3,9 @@ import { kconfigString } from "../lib/escape.js";
 import type { SymbolRequest } from "../model/resolved.js";
 
 /**
- * A YAML value as a .config writes it: true and `y` are y, false and `n` are n, numbers and hexadecimal
- * numbers stay bare, any other text is a quoted string.
- * @throws HalError "input" at the value when text cannot be represented
+ * A YAML value as a .config writes it: true and `y` become y, false and `n` become n; numbers and hexadecimal numbers stay; any other
+ * text becomes a quoted string.
+ * @throws HalError "input" at the value for text that a .config cannot represent
  */
 export function kconfigValue(value: string | number | boolean, at: Location): string {
   if (typeof value === "boolean") return value ? "y" : "n";
@@ -14,17 +14,18 @@ export function kconfigValue(value: string | number | boolean, at: Location): st
 }
 
 /**
- * One request for each symbol, in order. The profile has the last word over its features; two features
- * that want different things are an error, because either order would silently break one of them.
+ * One request for each symbol, in order. The profile overrides its features. Two features with different values are an error, because
+ * either order would break one of them without a message.
+ * @throws HalError "input" at the second of two features that disagree
  */
 export function mergeRequests(requests: readonly SymbolRequest[]): SymbolRequest[] {
   const merged = new Map<string, SymbolRequest>();
   for (const request of requests) {
     const earlier = merged.get(request.symbol);
     if (earlier !== undefined && earlier.value !== request.value && !request.by.startsWith("profile ")) {
-      throw new HalError("input", `${request.symbol} is ${request.value} for ${request.by}, and ${earlier.value} for ${earlier.by}`, {
+      throw new HalError("input", `${request.by} sets ${request.symbol} to ${request.value}, ${earlier.by} to ${earlier.value}`, {
         at: request.at,
-        remedy: "say in the profile which of the two holds",
+        remedy: "set the symbol in the profile",
       });
     }
     if (earlier === undefined || earlier.value !== request.value) merged.set(request.symbol, request);

@@ -8,7 +8,7 @@ export interface ResolvedConfig {
   readonly path: string;
   readonly text: string;
   readonly config: DotConfig;
-  /** What Kconfig itself said while it resolved: `file:line:warning: …`. */
+  /** Kconfig's own warnings: `file:line:warning: …`. */
   readonly warnings: readonly string[];
 }
 
@@ -16,18 +16,18 @@ export interface BuildrootConfigInput {
   readonly buildroot: string;
   readonly externals: readonly string[];
   readonly defconfig: string;
-  /** Buildroot's `O=`. Reused, it keeps the compiled `conf`: 1.0 s the first time, 0.2 s afterwards. */
+  /** Buildroot's `O=`. A second run in the same directory reuses the compiled `conf`: 0.2 s instead of 1.0 s. */
   readonly output: string;
-  /** Buildroot's make when it sees these directories elsewhere; by default it sees them where they are. */
+  /** The make command, when it must run with the directories mounted at other paths. */
   readonly command?: Command;
 }
 
-/** What make cannot have in a path, whatever the quoting: it splits words and expands `$`. */
+/** Characters that no quoting protects from make in a path: it splits words and expands `$`. */
 const UNSAFE_PATH = /[\s:$#%'"\\]/;
 
 /**
- * Buildroot's own `make defconfig`, which reads the tree only and writes to the output directory only.
- * @throws HalError "input" for paths that make cannot have or that are no Buildroot, "command" when make fails
+ * Runs Buildroot's `make defconfig`. It only reads the tree and only writes to the output directory.
+ * @throws HalError "input" for a path that make cannot handle or that is not a Buildroot tree, "command" when make fails
  */
 export async function resolveBuildrootConfig(input: BuildrootConfigInput, options: RunOptions = {}): Promise<ResolvedConfig> {
   const buildroot = resolve(input.buildroot);
@@ -48,25 +48,25 @@ export async function resolveBuildrootConfig(input: BuildrootConfigInput, option
   return readResolved(join(output, ".config"), "", result.stderr);
 }
 
-/** What Buildroot's make gives Kconfig in its environment, for reading its Config.in files after a resolve in `output`. */
+/** The environment that Buildroot's make sets for Kconfig, for reading its Config.in files after a run in `output`. */
 export async function buildrootEnvironment(buildroot: string, output: string): Promise<Record<string, string>> {
   const makefile = await readFile(join(buildroot, "Makefile"), "utf8");
   const version = /^export BR2_VERSION := (\S+)/m.exec(makefile)?.[1] ?? "";
-  // HOST_GCC_VERSION and HOSTARCH only feed symbols that the resolved .config has as well.
+  // HOST_GCC_VERSION and HOSTARCH are left out: the resolved .config has the symbols that depend on them.
   return { BASE_DIR: resolve(output), BR2_VERSION_FULL: version };
 }
 
 export interface KernelConfigInput {
-  /** The kernel's source tree, never built in itself. */
+  /** The kernel's source tree. The build writes to `output` only. */
   readonly source: string;
-  /** The kernel's ARCH: `x86_64`. */
+  /** The kernel's ARCH, such as `x86_64`. */
   readonly arch: string;
-  /** The base configuration and the fragments, in order: of two lines for a symbol the later one holds. */
+  /** The base configuration and the fragments, in order. The last line of a symbol counts. */
   readonly fragments: readonly DotConfig[];
   readonly output: string;
 }
 
-/** The kernel's own `make olddefconfig` on the merged fragments. */
+/** Runs the kernel's `make olddefconfig` on the merged fragments. */
 export async function resolveKernelConfig(input: KernelConfigInput, options: RunOptions = {}): Promise<ResolvedConfig> {
   const source = resolve(input.source);
   const output = resolve(input.output);
@@ -82,10 +82,7 @@ export async function resolveKernelConfig(input: KernelConfigInput, options: Run
   return readResolved(path, "CONFIG_", result.stderr);
 }
 
-/**
- * One text with one line for each symbol, the last that asks: what Buildroot's
- * support/kconfig/merge_config.sh -m makes of the same files.
- */
+/** Merges fragments: one line for each symbol, the last one, as Buildroot's support/kconfig/merge_config.sh -m does. */
 export function mergeFragments(fragments: readonly DotConfig[]): string {
   const merged = new Map(fragments.flatMap(({ lines }) => lines).map((line) => [line.symbol, formatConfigLine(line)]));
   return [...merged.values()].map((line) => `${line}\n`).join("");
@@ -100,9 +97,9 @@ async function readResolved(path: string, prefix: string, stderr: string): Promi
 function checkPath(path: string): void {
   const bad = UNSAFE_PATH.exec(path)?.[0];
   if (bad === undefined) return;
-  throw new HalError("input", `make cannot work with a path that has '${bad}' in it`, {
+  throw new HalError("input", `make cannot handle a path that contains '${bad}'`, {
     at: { file: path },
-    remedy: "move or link it elsewhere",
+    remedy: "move it, or make a symbolic link at another path",
   });
 }
 

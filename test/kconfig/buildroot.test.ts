@@ -12,7 +12,7 @@ import { runCommand } from "../../src/lib/tools.js";
 import { skipEach } from "../skip-each.js";
 import { buildroot, directory, noBuildroot } from "./tree.js";
 
-/** Lines that hold on Buildroot 2025.02 and 2026.02, so that the wrong ones have something to stand on. */
+/** Lines that Buildroot 2025.02 and 2026.02 honour: the base of the wrong lines below. */
 const GOOD = [
   "BR2_x86_64=y",
   "BR2_TOOLCHAIN_BUILDROOT_UCLIBC=y",
@@ -21,7 +21,7 @@ const GOOD = [
   "# BR2_TARGET_ROOTFS_TAR is not set",
 ];
 
-/** Each line is a mistake of its own; those that only the gate can see are marked. */
+/** Each line is a separate mistake. The mark `hal alone` means that check-dotconfig.py does not find it. */
 const MISTAKES: readonly (readonly [line: string, kind: FindingKind, remedy: RegExp, seenBy?: "hal alone"])[] = [
   ["BR2_PACKAGE_PYTON3=y", "unknown", /BR2_PACKAGE_PYTHON3\?/],
   ["BR2_PACKAGE_BUSIBOX_SHOW_OTHERS=y", "unknown", /BR2_PACKAGE_BUSYBOX_SHOW_OTHERS\?/],
@@ -52,7 +52,7 @@ const MISTAKES: readonly (readonly [line: string, kind: FindingKind, remedy: Reg
   ["BR2_TOOLCHAIN_EXTERNAL_BOOTLIN=y", "unmet-dependency", /BR2_TOOLCHAIN_EXTERNAL=y/],
   ["BR2_USE_WCHAR=y", "no-prompt", /symbols that select it/],
   ["BR2_TOOLCHAIN_HAS_SSP=y", "no-prompt", /symbols that select it/],
-  ['BR2_TOOLCHAIN_HEADERS_AT_LEAST="7.0"', "no-prompt", /computed/],
+  ['BR2_TOOLCHAIN_HEADERS_AT_LEAST="7.0"', "no-prompt", /Kconfig computes/],
   ["BR2_aarch64_le=y", "unknown", /./],
   ["BR2_PACKAGE_HOST_GO_TARGET_CGO_LINKING_SUPPORTS=m", "wrong-value", /y, or/],
   ["BR2_PACKAGE_LIBFFI=m", "wrong-value", /y, or/],
@@ -79,7 +79,7 @@ describe("the gate on a real Buildroot", () => {
   beforeAll(async () => {
     if (buildroot === undefined) return;
     started = Date.now();
-    // What a caller's environment must not reach: each of these would change or break the configuration.
+    // The caller's environment must not reach make: each of these variables would change or break the configuration.
     process.env.BR2_EXTERNAL = "/nonexistent";
     process.env.KCONFIG_CONFIG = "/nonexistent/.config";
     process.env.MAKEFLAGS = "-n";
@@ -102,7 +102,7 @@ describe("the gate on a real Buildroot", () => {
     expect(found.find((finding) => finding.kind === kind)?.remedy).toMatch(remedy);
   });
 
-  test("the lines that hold are no findings, and those of check-dotconfig.py are all there", async () => {
+  test("the findings are those of check-dotconfig.py, and honoured lines have none", async () => {
     const alone = new Set(MISTAKES.filter(([, , , by]) => by === "hal alone").map(([line]) => line));
     const found = new Set(report.findings.map(({ at }) => lines[(at.line ?? 0) - 1]).filter((line) => !alone.has(line ?? "")));
     const script = join(tree, "support/scripts/check-dotconfig.py");
@@ -119,7 +119,7 @@ describe("the gate on a real Buildroot", () => {
     expect(stdout).toBe("");
   });
 
-  test("again in the same output directory: conf is not compiled again", async () => {
+  test("a second run in the same output directory does not compile conf again", async () => {
     const conf = join(output, "build/buildroot-config/conf");
     const before = statSync(conf).mtimeMs;
     const again = await resolveBuildrootConfig({ buildroot: tree, externals: [], defconfig: file, output });
@@ -127,18 +127,18 @@ describe("the gate on a real Buildroot", () => {
     expect(again.text).toBe(report.resolved.text);
   });
 
-  test("legacy names survive the configuration and are named with what replaces them", async () => {
+  test("a legacy symbol is reported with its replacement", async () => {
     const kconfig = readFileSync(join(tree, "Config.in.legacy"), "utf8");
-    // A renamed package of this very tree: `select BR2_LEGACY` followed by the select of its successor.
-    const [, old = "", successor = ""] =
+    // A renamed package of this tree: `select BR2_LEGACY`, then the select of its replacement.
+    const [, old = "", replacement = ""] =
       /config (BR2_PACKAGE_\w+)\n\tbool "[^"]*renamed[^"]*"\n\tselect BR2_LEGACY\n\tselect (BR2_PACKAGE_\w+)\n/.exec(kconfig) ?? [];
     const legacy = join(directory({ d: `BR2_x86_64=y\n${old}=y\n` }), "d");
     const { findings } = await checkDefconfig({ file: legacy, buildroot: tree, externals: [], output });
     expect(findings.map(({ kind, symbol }) => [kind, symbol])).toEqual([["legacy", old]]);
-    expect(findings[0]?.remedy).toContain(successor);
+    expect(findings[0]?.remedy).toContain(replacement);
   });
 
-  test("the trap: a custom kernel without its headers series", async () => {
+  test("a custom kernel without its headers series", async () => {
     const kernel = [
       "BR2_x86_64=y",
       "BR2_TOOLCHAIN_BUILDROOT_GLIBC=y",
@@ -153,14 +153,14 @@ describe("the gate on a real Buildroot", () => {
     });
     const bad = await checkDefconfig({ file: join(dir, "bad"), buildroot: tree, externals: [], output });
     expect(bad.findings.map(({ kind, at, remedy }) => [kind, at.line, remedy])).toEqual([
-      ["unmet-dependency", 2, "ask for BR2_PACKAGE_HOST_LINUX_HEADERS_CUSTOM_6_12=y"],
-      ["kernel-headers", 5, "ask for BR2_PACKAGE_HOST_LINUX_HEADERS_CUSTOM_6_12=y"],
+      ["unmet-dependency", 2, "add BR2_PACKAGE_HOST_LINUX_HEADERS_CUSTOM_6_12=y"],
+      ["kernel-headers", 5, "add BR2_PACKAGE_HOST_LINUX_HEADERS_CUSTOM_6_12=y"],
     ]);
     const good = await checkDefconfig({ file: join(dir, "good"), buildroot: tree, externals: [], output });
     expect(good.findings).toEqual([]);
   });
 
-  test("external trees: their symbols are known, and their dependencies explained", async () => {
+  test("symbols of external trees are known, with their dependencies", async () => {
     const external = directory({
       "external.desc": "name: SITE\n",
       "external.mk": "",
@@ -176,15 +176,15 @@ describe("the gate on a real Buildroot", () => {
       [
         `${join(dir, "d")}:2:1: BR2_PACKAGE_SITE_TOOL is n: it depends on BR2_PACKAGE_ZLIB (n)`,
         `  - needs BR2_PACKAGE_ZLIB (n)  [${external}/package/tool/Config.in:3]`,
-        "  ask for BR2_PACKAGE_ZLIB=y",
+        "  add BR2_PACKAGE_ZLIB=y",
       ],
     ]);
     expect((await checkDefconfig({ file: join(dir, "good"), buildroot: tree, externals: [external], output })).findings).toEqual([]);
   });
 
-  test("paths that make cannot have, and what is no tree", async () => {
+  test("paths that make cannot handle, and directories that are not a tree", async () => {
     const here = { buildroot: tree, externals: [], defconfig: file, output };
-    await expect(resolveBuildrootConfig({ ...here, output: `${output}/a b` })).rejects.toThrow(/cannot work with a path that has ' '/);
+    await expect(resolveBuildrootConfig({ ...here, output: `${output}/a b` })).rejects.toThrow(/cannot handle a path that contains ' '/);
     await expect(resolveBuildrootConfig({ ...here, buildroot: output })).rejects.toThrow(/not a Buildroot tree/);
     await expect(resolveBuildrootConfig({ ...here, externals: [output] })).rejects.toThrow(/not an external tree/);
     await expect(resolveBuildrootConfig({ ...here, defconfig: `${file}.none` })).rejects.toThrow(/not a defconfig/);

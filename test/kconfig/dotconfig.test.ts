@@ -3,7 +3,7 @@ import { formatConfigLine, plainValue, readDotConfig, readFragment } from "../..
 import { mergeFragments } from "../../src/kconfig/resolve-config.js";
 import { HalError } from "../../src/lib/errors.js";
 
-describe("lines that are read", () => {
+describe("valid lines", () => {
   test.each([
     ["BR2_A=y", "BR2_A", "y"],
     ["BR2_A=m", "BR2_A", "m"],
@@ -21,37 +21,37 @@ describe("lines that are read", () => {
     expect(lines).toEqual([{ symbol, value, at: { file: "f", line: 3, column: 1 } }]);
   });
 
-  test("the last of two lines holds, and both are there", () => {
+  test("the last of two lines is effective; both are in the result", () => {
     const config = readDotConfig("A=y\n# A is not set\n", "f");
     expect(config.entries.get("A")?.value).toBe("n");
     expect(config.lines).toHaveLength(2);
   });
 
-  test("what is written is what was read", () => {
+  test("formatted lines equal the lines that were read", () => {
     const text = '# A is not set\nB=y\nC="x \\" y"\nD=3\n';
     expect(readDotConfig(text, "f").lines.map(formatConfigLine).join("\n")).toBe(text.trimEnd());
     expect(plainValue('"x \\" y"')).toBe('x " y');
   });
 });
 
-describe("lines that are a problem", () => {
+describe("lines with a problem", () => {
   test.each([
-    ["BR2_A=n", /not how a configuration says no/, "write: # BR2_A is not set"],
+    ["BR2_A=n", /not the notation for a symbol that is off/, "write: # BR2_A is not set"],
     ["BR2_A = y", /white space/, "write BR2_A=y"],
     [" BR2_A=y", /white space/, "write BR2_A=y"],
     ["BR2_A= y", /white space/, "write BR2_A=y"],
-    ["BR2_A=", /cannot read: \(nothing\)/, 'write y, m, a number, or a string in quotes: ""'],
-    ["BR2_A=yes", /cannot read: yes/, 'write y, m, a number, or a string in quotes: "yes"'],
+    ["BR2_A=", /cannot read the value of BR2_A: \(empty\)/, 'write y, m, a number, or a string in quotes: ""'],
+    ["BR2_A=yes", /cannot read the value of BR2_A: yes/, 'write y, m, a number, or a string in quotes: "yes"'],
     ["BR2_A=text", /cannot read/, 'write y, m, a number, or a string in quotes: "text"'],
-    ['BR2_A="open', /cannot read/, 'close the string with one " and write " and \\ inside it as \\" and \\\\'],
-    ['BR2_A="a"b"', /cannot read/, 'close the string with one " and write " and \\ inside it as \\" and \\\\'],
-    ["BR2_A=y # why", /cannot read/, "put the comment on a line of its own"],
-    ["#BR2_A is not set", /plain comment/, "write exactly: # BR2_A is not set"],
-    ["# BR2_A is not set.", /plain comment/, "write exactly: # BR2_A is not set"],
-    ["# BR2_A  is not set", /plain comment/, "write exactly: # BR2_A is not set"],
-    ["BR2_A", /not a line of a configuration/, "write SYMBOL=value or # SYMBOL is not set"],
-    ["export BR2_A=y", /not a line of a configuration/, "write SYMBOL=value or # SYMBOL is not set"],
-    ["A=y", /does not begin with BR2_/, "write BR2_A=y, or move the line where it belongs"],
+    ['BR2_A="open', /cannot read/, 'end the string with "; inside it, write \\" for " and \\\\ for \\'],
+    ['BR2_A="a"b"', /cannot read/, 'end the string with "; inside it, write \\" for " and \\\\ for \\'],
+    ["BR2_A=y # why", /cannot read/, "put the comment on its own line"],
+    ["#BR2_A is not set", /reads this line as a comment/, "write exactly: # BR2_A is not set"],
+    ["# BR2_A is not set.", /reads this line as a comment/, "write exactly: # BR2_A is not set"],
+    ["# BR2_A  is not set", /reads this line as a comment/, "write exactly: # BR2_A is not set"],
+    ["BR2_A", /not a configuration line/, "write SYMBOL=value or # SYMBOL is not set"],
+    ["export BR2_A=y", /not a configuration line/, "write SYMBOL=value or # SYMBOL is not set"],
+    ["A=y", /does not begin with BR2_/, "write BR2_A=y, or move the line to the right file"],
   ])("%s", (line, message, remedy) => {
     const { problems } = readDotConfig(`\n${line}\n`, "f", "BR2_");
     expect(problems).toHaveLength(1);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { malformed, requestsOf } from "../../src/kconfig/check-defconfig.js";
+import { malformedLines, requestsOf } from "../../src/kconfig/check-defconfig.js";
 import { formatConfigLine, readDotConfig } from "../../src/kconfig/dotconfig.js";
 import type { FindingKind, GateFinding } from "../../src/kconfig/finding.js";
 import { formatFinding, gateError } from "../../src/kconfig/format.js";
@@ -10,7 +10,7 @@ import { parseTree } from "./tree.js";
 
 type Values = Readonly<Record<string, string>>;
 
-/** A wrong line (the last of the text), what Kconfig resolves beyond the base, and what the gate must say. */
+/** A wrong line (the last of the text), the resolved values beyond the base, and the expected finding. */
 type Mistake = readonly [name: string, text: string, resolved: Values, kind: FindingKind, says: RegExp, remedy: RegExp];
 
 const kernel = { BR2_LINUX_KERNEL: "y", BR2_LINUX_KERNEL_CUSTOM_VERSION: "y", BR2_KERNEL_HEADERS_AS_KERNEL: "y" };
@@ -21,8 +21,8 @@ const inBuildroot: readonly Mistake[] = [
   ["misspelt symbol", "BR2_PACKAGE_PYTON3=y", {}, "unknown", /BR2_PACKAGE_PYTON3 does not exist/, /did you mean BR2_PACKAGE_PYTHON3\?/],
   ["lower case", "br2_package_bash=y", {}, "unknown", /does not exist/, /BR2_PACKAGE_BASH\?/],
   ["a library without its LIB", "BR2_PACKAGE_GPGME=y", {}, "unknown", /does not exist/, /BR2_PACKAGE_LIBGPGME\?/],
-  ["a word too many", 'BR2_TARGET_ROOTFS_OVERLAY="x"', {}, "unknown", /does not exist/, /BR2_ROOTFS_OVERLAY\?/],
-  ["nothing like it", "BR2_PACKAGE_9PFS=y", {}, "unknown", /does not exist/, /add the tree or patch/],
+  ["an extra word", 'BR2_TARGET_ROOTFS_OVERLAY="x"', {}, "unknown", /does not exist/, /BR2_ROOTFS_OVERLAY\?/],
+  ["a name that resembles no symbol", "BR2_PACKAGE_9PFS=y", {}, "unknown", /does not exist/, /add the tree or patch/],
   [
     "a headers series that is newer than the tree",
     "BR2_PACKAGE_HOST_LINUX_HEADERS_CUSTOM_7_0=y",
@@ -31,17 +31,24 @@ const inBuildroot: readonly Mistake[] = [
     /does not exist/,
     /CUSTOM_6_12\?/,
   ],
-  ["'not set' of what does not exist", "# BR2_PACKAGE_PYTON3 is not set", {}, "unknown", /does not exist/, /BR2_PACKAGE_PYTHON3\?/],
   [
-    "symbol behind an unmet if",
+    "'not set' of a symbol that does not exist",
+    "# BR2_PACKAGE_PYTON3 is not set",
+    {},
+    "unknown",
+    /does not exist/,
+    /BR2_PACKAGE_PYTHON3\?/,
+  ],
+  [
+    "symbol inside an unmet if",
     "BR2_PACKAGE_PYTHON3_XZ=y",
     {},
     "unmet-dependency",
     /depends on BR2_PACKAGE_PYTHON3 \(n\)/,
-    /ask for BR2_TOOLCHAIN_BUILDROOT_WCHAR=y/,
+    /add BR2_TOOLCHAIN_BUILDROOT_WCHAR=y/,
   ],
   [
-    "symbol behind a menu that is not visible",
+    "symbol inside a menu that is not visible",
     "BR2_PACKAGE_PYTHON3=y",
     { BR2_USE_MMU: "n", BR2_x86_64: "n" },
     "unmet-dependency",
@@ -57,12 +64,12 @@ const inBuildroot: readonly Mistake[] = [
     /BR2_TOOLCHAIN_BUILDROOT_WCHAR=y/,
   ],
   [
-    "missing option that a configuration can set",
+    "missing option with a prompt",
     "BR2_PACKAGE_BASH=y",
     {},
     "unmet-dependency",
     /BR2_PACKAGE_BUSYBOX_SHOW_OTHERS \(n\)/,
-    /ask for BR2_PACKAGE_BUSYBOX_SHOW_OTHERS=y/,
+    /add BR2_PACKAGE_BUSYBOX_SHOW_OTHERS=y/,
   ],
   [
     "an option that must be off",
@@ -81,7 +88,7 @@ const inBuildroot: readonly Mistake[] = [
     /remove the line/,
   ],
   [
-    "architecture that cannot",
+    "unsupported architecture",
     "BR2_PACKAGE_NEEDS_SECCOMP=y",
     {},
     "unmet-dependency",
@@ -90,7 +97,7 @@ const inBuildroot: readonly Mistake[] = [
   ],
   ["member of a choice with unmet dependency", "BR2_INIT_SYSTEMD=y", {}, "unmet-dependency", /BR2_TOOLCHAIN_USES_GLIBC \(n\)/, /./],
   [
-    "a number whose symbol is hidden",
+    "number of a hidden symbol",
     'BR2_LINUX_KERNEL_CUSTOM_VERSION_VALUE="6.12.91"',
     {},
     "unmet-dependency",
@@ -98,7 +105,7 @@ const inBuildroot: readonly Mistake[] = [
     /BR2_LINUX_KERNEL=y/,
   ],
   [
-    "a text whose symbol is hidden",
+    "text of a hidden symbol",
     'BR2_TARGET_GENERIC_GETTY_TERM="vt100"',
     { BR2_INIT_BUSYBOX: "n", BR2_INIT_SYSTEMD: "y" },
     "unmet-dependency",
@@ -106,12 +113,12 @@ const inBuildroot: readonly Mistake[] = [
     /./,
   ],
   [
-    "legacy name with a successor",
+    "legacy name with a replacement",
     "BR2_PACKAGE_OLD_NAME=y",
     { BR2_PACKAGE_OLD_NAME: "y", BR2_LEGACY: "y" },
     "legacy",
     /old-name has been renamed/,
-    /ask for BR2_PACKAGE_NEW_NAME instead/,
+    /use BR2_PACKAGE_NEW_NAME instead/,
   ],
   [
     "legacy member of a choice",
@@ -119,28 +126,28 @@ const inBuildroot: readonly Mistake[] = [
     { BR2_FLAVOUR_OLD: "y" },
     "legacy",
     /old flavour has been renamed/,
-    /ask for BR2_FLAVOUR_NEW instead/,
+    /use BR2_FLAVOUR_NEW instead/,
   ],
-  ["legacy name without one", "BR2_PACKAGE_GONE=y", { BR2_PACKAGE_GONE: "y" }, "legacy", /gone was removed/, /nothing replaces it/],
+  ["legacy name without a replacement", "BR2_PACKAGE_GONE=y", { BR2_PACKAGE_GONE: "y" }, "legacy", /gone was removed/, /no replacement/],
   [
-    "legacy name with a successor in its help",
+    "legacy name with a replacement in its help",
     "BR2_PACKAGE_SEE_HELP=y",
     { BR2_PACKAGE_SEE_HELP: "y" },
     "legacy",
     /see-help/,
     /BR2_PACKAGE_LIBFFI/,
   ],
-  ["legacy text", 'BR2_OLD_STRING="x"', { BR2_OLD_STRING: '"x"' }, "legacy", /renamed/, /ask for BR2_NEW_STRING instead/],
+  ["legacy text", 'BR2_OLD_STRING="x"', { BR2_OLD_STRING: '"x"' }, "legacy", /renamed/, /use BR2_NEW_STRING instead/],
   [
-    "promptless symbol that others select",
+    "symbol without prompt that others select",
     "BR2_USE_WCHAR=y",
     {},
     "no-prompt",
-    /no configuration can set it; it is n/,
+    /a configuration cannot set it; it is n/,
     /one of the symbols that select it/,
   ],
-  ["promptless symbol that is computed", "BR2_SSP=y", {}, "no-prompt", /no prompt/, /the value is computed/],
-  ["number above its range", "BR2_JLEVEL=65", {}, "wrong-value", /from 0 to 64; 65 was not taken, it is 0/, /from 0 to 64/],
+  ["symbol without prompt that Kconfig computes", "BR2_SSP=y", {}, "no-prompt", /no prompt/, /Kconfig computes the value/],
+  ["number above its range", "BR2_JLEVEL=65", {}, "wrong-value", /from 0 to 64; 65 was ignored, the value is 0/, /from 0 to 64/],
   [
     "number below a range given by a symbol",
     "BR2_SWAP_MB=3",
@@ -150,21 +157,35 @@ const inBuildroot: readonly Mistake[] = [
     /from 8/,
   ],
   ["hexadecimal number out of range", "BR2_TEXT_BASE=0x10000", {}, "wrong-value", /from 0x100 to 0xffff/, /0x100/],
-  ["number in quotes", 'BR2_JLEVEL="4"', {}, "wrong-value", /is a number, and "4" is none/, /without quotes/],
-  ["text without quotes", "BR2_TARGET_GENERIC_HOSTNAME=hal", {}, "malformed", /cannot read: hal/, /"hal"/],
+  ["number in quotes", 'BR2_JLEVEL="4"', {}, "wrong-value", /is a number; "4" is not a valid value/, /without quotes/],
   [
-    "text that is a number without quotes",
+    "text without quotes",
+    "BR2_TARGET_GENERIC_HOSTNAME=hal",
+    {},
+    "malformed",
+    /cannot read the value of BR2_TARGET_GENERIC_HOSTNAME: hal/,
+    /"hal"/,
+  ],
+  [
+    "number without quotes as a text",
     "BR2_TARGET_GENERIC_HOSTNAME=12",
     {},
     "wrong-value",
-    /is a string, and 12 is none/,
+    /is a string; 12 is not a valid value/,
     /double quotes/,
   ],
-  ["m where only y is", "BR2_PACKAGE_LIBFFI=m", {}, "wrong-value", /is a yes\/no symbol, and m is none/, /y, or/],
+  ["m for a bool", "BR2_PACKAGE_LIBFFI=m", {}, "wrong-value", /is a yes\/no symbol; m is not a valid value/, /y, or/],
   ["y in quotes", 'BR2_PACKAGE_LIBFFI="y"', {}, "wrong-value", /yes\/no/, /y, or/],
   ["text with quotes inside", 'BR2_TARGET_GENERIC_HOSTNAME="a"b"', {}, "malformed", /cannot read/, /\\"/],
-  ["=n", "BR2_PACKAGE_LIBFFI=n", {}, "malformed", /not how a configuration says no/, /# BR2_PACKAGE_LIBFFI is not set/],
-  ["almost 'is not set'", "#BR2_PACKAGE_LIBFFI is not set", {}, "malformed", /plain comment/, /# BR2_PACKAGE_LIBFFI is not set/],
+  ["=n", "BR2_PACKAGE_LIBFFI=n", {}, "malformed", /not the notation for a symbol that is off/, /# BR2_PACKAGE_LIBFFI is not set/],
+  [
+    "almost 'is not set'",
+    "#BR2_PACKAGE_LIBFFI is not set",
+    {},
+    "malformed",
+    /reads this line as a comment/,
+    /# BR2_PACKAGE_LIBFFI is not set/,
+  ],
   [
     "off, but selected",
     "# BR2_PACKAGE_LIBFFI is not set",
@@ -174,11 +195,11 @@ const inBuildroot: readonly Mistake[] = [
     /turn off BR2_PACKAGE_PYTHON3/,
   ],
   [
-    "the only member of a choice turned off",
+    "the selected member of a choice turned off",
     "# BR2_INIT_BUSYBOX is not set",
     {},
     "choice-overridden",
-    /'Init system' stands at BR2_INIT_BUSYBOX/,
+    /'Init system' is set to BR2_INIT_BUSYBOX/,
     /another member/,
   ],
   [
@@ -186,7 +207,7 @@ const inBuildroot: readonly Mistake[] = [
     "BR2_INIT_NONE=y\nBR2_INIT_BUSYBOX=y",
     {},
     "choice-overridden",
-    /stands at BR2_INIT_BUSYBOX, asked for by this file \(test.config:2\)/,
+    /is set to BR2_INIT_BUSYBOX \(requested by this file \(test.config:2\)\)/,
     /keep only one/,
   ],
   [
@@ -194,7 +215,7 @@ const inBuildroot: readonly Mistake[] = [
     "BR2_PACKAGE_LIBFFI=y\n# BR2_PACKAGE_LIBFFI is not set",
     {},
     "wrong-value",
-    /a later line asks for n \(test.config:2/,
+    /a later line sets it to n \(test.config:2/,
     /keep one/,
   ],
   [
@@ -202,15 +223,15 @@ const inBuildroot: readonly Mistake[] = [
     `BR2_LINUX_KERNEL=y\nBR2_LINUX_KERNEL_CUSTOM_VERSION=y\nBR2_LINUX_KERNEL_CUSTOM_VERSION_VALUE="6.12.91"`,
     old,
     "kernel-headers",
-    /count as really old/,
-    /ask for BR2_PACKAGE_HOST_LINUX_HEADERS_CUSTOM_6_12=y/,
+    /assumes really old/,
+    /add BR2_PACKAGE_HOST_LINUX_HEADERS_CUSTOM_6_12=y/,
   ],
   [
     "custom kernel with another headers series",
     `BR2_PACKAGE_HOST_LINUX_HEADERS_CUSTOM_5_10=y\nBR2_LINUX_KERNEL_CUSTOM_VERSION_VALUE="6.12.91"`,
     headers512,
     "kernel-headers",
-    /is 6.12, but its headers are declared as 5.10/,
+    /is 6.12, but its headers series is set to 5.10/,
     /CUSTOM_6_12=y/,
   ],
   [
@@ -218,7 +239,7 @@ const inBuildroot: readonly Mistake[] = [
     'BR2_LINUX_KERNEL_CUSTOM_VERSION_VALUE="5.15.3"',
     { ...old, BR2_LINUX_KERNEL_CUSTOM_VERSION_VALUE: '"5.15.3"' },
     "kernel-headers",
-    /count as really old/,
+    /assumes really old/,
     /HEADERS_CUSTOM_5_10=y/,
   ],
   [
@@ -226,10 +247,10 @@ const inBuildroot: readonly Mistake[] = [
     "BR2_LINUX_KERNEL_CUSTOM_GIT=y",
     { ...old, BR2_LINUX_KERNEL_CUSTOM_VERSION: "n", BR2_LINUX_KERNEL_CUSTOM_VERSION_VALUE: '""', BR2_LINUX_KERNEL_CUSTOM_GIT: "y" },
     "kernel-headers",
-    /count as really old/,
-    /the newest here is BR2_PACKAGE_HOST_LINUX_HEADERS_CUSTOM_6_12/,
+    /assumes really old/,
+    /the newest in this tree is BR2_PACKAGE_HOST_LINUX_HEADERS_CUSTOM_6_12/,
   ],
-  ["dropped for no visible reason", "BR2_PACKAGE_LIBFFI=y", {}, "not-applied", /does not say why/, /package\/Config.in:/],
+  ["dropped without a visible reason", "BR2_PACKAGE_LIBFFI=y", {}, "not-applied", /do not explain why/, /package\/Config.in:/],
 ];
 
 const inLinux: readonly Mistake[] = [
@@ -258,7 +279,7 @@ const inLinux: readonly Mistake[] = [
     /cannot be m: CONFIG_MODULES is n/,
     /CONFIG_TCG_TPM=y/,
   ],
-  ["promptless option", "CONFIG_CRYPTO_SHA256=y", {}, "no-prompt", /no prompt/, /select it/],
+  ["option without prompt", "CONFIG_CRYPTO_SHA256=y", {}, "no-prompt", /no prompt/, /select it/],
   [
     "off, but selected",
     "CONFIG_CRYPTO_SHA256=m",
@@ -269,16 +290,16 @@ const inLinux: readonly Mistake[] = [
   ],
   ["no prefix", "DM_VERITY=y", {}, "malformed", /does not begin with CONFIG_/, /CONFIG_DM_VERITY=y/],
   ["misspelt", "CONFIG_DM_VERITTY=y", {}, "unknown", /does not exist/, /CONFIG_DM_VERITY\?/],
-  ["out of the range that holds", "CONFIG_NR_CPUS=1024", {}, "wrong-value", /from 2 to 512/, /2 to 512/],
-  ["choice", "CONFIG_KERNEL_ZSTD=y", {}, "choice-overridden", /stands at CONFIG_KERNEL_GZIP, its default/, /keep only one/],
-  ["the compiler cannot", "CONFIG_FANCY=y", {}, "unmet-dependency", /CC_HAS_FANCY \(n\)/, /./],
+  ["outside the active range", "CONFIG_NR_CPUS=1024", {}, "wrong-value", /from 2 to 512/, /2 to 512/],
+  ["choice", "CONFIG_KERNEL_ZSTD=y", {}, "choice-overridden", /is set to CONFIG_KERNEL_GZIP \(its default\)/, /keep only one/],
+  ["unsupported by the compiler", "CONFIG_FANCY=y", {}, "unmet-dependency", /CC_HAS_FANCY \(n\)/, /./],
 ];
 
 function check(kconfig: Kconfig, base: Values, [, text, resolved]: Mistake, prefix: string): readonly GateFinding[] {
   const values = Object.entries({ ...base, ...resolved }).map(([symbol, value]) => formatConfigLine({ symbol, value }));
-  const asked = readDotConfig(`${text}\n`, "test.config", prefix);
+  const requested = readDotConfig(`${text}\n`, "test.config", prefix);
   const config = readDotConfig(values.join("\n"), ".config");
-  return [...malformed(asked), ...gate({ requested: requestsOf(asked), config, kconfig })];
+  return [...malformedLines(requested), ...gate({ requested: requestsOf(requested), config, kconfig })];
 }
 
 function expectCaught(findings: readonly GateFinding[], [name, text, , kind, says, remedy]: Mistake): void {
@@ -287,7 +308,7 @@ function expectCaught(findings: readonly GateFinding[], [name, text, , kind, say
   expect(found?.remedy).toMatch(remedy);
   expect(found?.at.file).toBe("test.config");
   const line = text.split("\n")[(found?.at.line ?? 0) - 1];
-  // Located: the line that it points at is the one that has the symbol (for headers: the kernel's).
+  // The finding points at the line of its symbol; a finding about headers points at a line of the kernel.
   if (kind === "kernel-headers") expect(line).toMatch(/^BR2_LINUX_KERNEL_CUSTOM/);
   else expect(line).toContain(found?.symbol);
 }
@@ -306,7 +327,7 @@ describe("seeded mistakes in a kernel fragment", () => {
   });
 });
 
-describe("what holds is no finding", () => {
+describe("an honoured line is no finding", () => {
   const good: readonly (readonly [string, Values])[] = [
     ["BR2_x86_64=y", {}],
     ["# BR2_PACKAGE_PYTHON3 is not set", {}],
@@ -328,7 +349,7 @@ describe("what holds is no finding", () => {
   });
 });
 
-test("a chain is followed down to what a configuration can set, with a line for each step", () => {
+test("an explanation goes down to a symbol that a configuration can set, with a line for each step", () => {
   const kconfig = parseTree(buildrootTree);
   const [finding] = check(kconfig, uclibcConfig, ["", "BR2_PACKAGE_PYTHON3_XZ=y", {}, "unknown", /./, /./], "");
   expect(finding === undefined ? [] : formatFinding(finding)).toEqual([
@@ -336,28 +357,28 @@ test("a chain is followed down to what a configuration can set, with a line for 
     "  - needs BR2_PACKAGE_PYTHON3 (n)  [package/Config.in:14]",
     "    - needs BR2_USE_WCHAR (n)  [package/Config.in:12]",
     "      - BR2_USE_WCHAR has no prompt; selected by BR2_TOOLCHAIN_BUILDROOT_WCHAR (n), BR2_TOOLCHAIN_USES_GLIBC (n)  [toolchain/Config.in:59]",
-    "  ask for BR2_TOOLCHAIN_BUILDROOT_WCHAR=y",
+    "  add BR2_TOOLCHAIN_BUILDROOT_WCHAR=y",
   ]);
 });
 
-test("while the headers are too old, no chain sends the user to some old series", () => {
+test("with too old headers, no remedy names an old series", () => {
   const kconfig = parseTree(buildrootTree);
   const text = 'BR2_LINUX_KERNEL_CUSTOM_VERSION_VALUE="6.12.91"\nBR2_PACKAGE_DOCKER_ENGINE=y';
   const findings = check(kconfig, uclibcConfig, ["", text, old, "unknown", /./, /./], "");
   expect(findings.map(({ kind, remedy }) => [kind, remedy])).toEqual([
-    ["kernel-headers", "ask for BR2_PACKAGE_HOST_LINUX_HEADERS_CUSTOM_6_12=y"],
-    ["unmet-dependency", "ask for BR2_PACKAGE_HOST_LINUX_HEADERS_CUSTOM_6_12=y"],
+    ["kernel-headers", "add BR2_PACKAGE_HOST_LINUX_HEADERS_CUSTOM_6_12=y"],
+    ["unmet-dependency", "add BR2_PACKAGE_HOST_LINUX_HEADERS_CUSTOM_6_12=y"],
   ]);
 });
 
-test("a gate that found something is one error of the kind check", () => {
+test("the findings of a gate are one error of the kind check", () => {
   const findings = check(parseTree(buildrootTree), uclibcConfig, ["", "BR2_PACKAGE_9PFS=y", {}, "unknown", /./, /./], "");
   const error = gateError(findings, 7);
-  expect(error).toMatchObject({ kind: "check", message: "1 of 7 requested configuration lines do not hold" });
+  expect(error).toMatchObject({ kind: "check", message: "the configuration does not honour 1 of 7 requested lines" });
   expect(error?.details[0]).toBe("test.config:1:1: BR2_PACKAGE_9PFS does not exist in this tree");
   expect(gateError([], 7)).toBeUndefined();
-  const trap = check(parseTree(buildrootTree), uclibcConfig, ["", "BR2_LINUX_KERNEL_CUSTOM_VERSION=y", old, "unknown", /./, /./], "");
-  expect(gateError(trap, 1)?.message).toBe("the kernel's headers are declared wrongly");
+  const headers = check(parseTree(buildrootTree), uclibcConfig, ["", "BR2_LINUX_KERNEL_CUSTOM_VERSION=y", old, "unknown", /./, /./], "");
+  expect(gateError(headers, 1)?.message).toBe("the series of the kernel headers is wrong");
 });
 
 test("symbols that depend on each other in a circle end the explanation", () => {

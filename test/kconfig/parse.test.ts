@@ -28,7 +28,7 @@ function errorOf(files: Readonly<Record<string, string>>): HalError {
   throw new Error("nothing was wrong");
 }
 
-describe("what a symbol is", () => {
+describe("the definition of a symbol", () => {
   test("type, prompt, help and place", () => {
     const a = symbol('\nconfig A\n\tbool "the prompt" # why\n\thelp\n\t  First line.\n\n\t    indented\n\nconfig B\n\tint\n');
     expect(a.type).toBe("bool");
@@ -48,8 +48,8 @@ describe("what a symbol is", () => {
     ["X if Y && Z", "X || ((Y = n) || (Z = n))"],
     ["X if Y || !Z", "X || ((Y = n) && !(Z = n))"],
     ["X if Y != m", "X || !(Y != m)"],
-  ])("depends on %s: only where the condition holds (Linux 7.0)", (line, stands) => {
-    expect(conditions(symbol(`config A\n\tbool "a"\n\tdepends on ${line}\n`))).toEqual([`${stands}@3`]);
+  ])("depends on %s: only where the condition holds (Linux 7.0)", (line, meaning) => {
+    expect(conditions(symbol(`config A\n\tbool "a"\n\tdepends on ${line}\n`))).toEqual([`${meaning}@3`]);
   });
 
   test.each([
@@ -83,14 +83,14 @@ describe("what a symbol is", () => {
     expect(env.symbols.get("A")?.environment).toBe("here");
   });
 
-  test("select and imply are turned round", () => {
+  test("select and imply are listed at the selected symbol", () => {
     const a = symbol('config B\n\tbool "b"\n\tselect A if X && Y\n\timply A\nconfig A\n\tbool\n');
     expect(a.selectedBy.map(({ by, when, at }) => [by, when && formatExpression(when), at.line])).toEqual([["B", "X && Y", 3]]);
     expect(a.impliedBy.map(({ by }) => by)).toEqual(["B"]);
   });
 });
 
-describe("where dependencies come from", () => {
+describe("dependencies", () => {
   test("if, menu, choice and depends on, each with its line", () => {
     const a = symbol(
       'if P\nmenu "m"\n\tdepends on Q\nif R\nchoice\n\tprompt "c"\n\tdepends on S\nconfig A\n\tbool "a"\n\tdepends on T\n\tdepends on U || V\nendchoice\nendif\nendmenu\nendif\n',
@@ -144,47 +144,42 @@ describe("source", () => {
     expect(kconfig.files).toBe(7);
   });
 
-  test("the same file twice is no circle", () => {
+  test("a file that is sourced twice is not a circle", () => {
     const files = { "Config.in": 'source "a.in"\nsource "a.in"\n', "a.in": "config A\n\tbool\n" };
     expect(parseTree(files).symbols.get("A")?.definitions).toHaveLength(2);
   });
 });
 
-describe("what is refused, and where", () => {
+describe("errors and their place", () => {
   const cases: readonly (readonly [string, Readonly<Record<string, string>>, RegExp, string])[] = [
     [
       "a circle of sources",
       { "Config.in": 'source "a.in"\n', "a.in": '\nsource "Config.in"\n' },
-      /goes round in a circle: Config.in -> a.in -> Config.in/,
+      /source each other in a circle: Config.in -> a.in -> Config.in/,
       "a.in:2:1",
     ],
     ["a file that sources itself", { "Config.in": 'source "Config.in"\n' }, /circle/, "Config.in:1:1"],
     ["a missing file", { "Config.in": '\n\nsource "none.in"\n' }, /no such Kconfig file: none.in/, "Config.in:3:1"],
     ["a variable without value", { "Config.in": 'source "$NONE/x"\n' }, /'\$NONE' has no value/, "Config.in:1:1"],
     ["an unknown keyword", { "Config.in": "config A\n\tbol\n" }, /'bol' is not a Kconfig statement/, "Config.in:2:2"],
-    ["an attribute of nothing", { "Config.in": "bool\n" }, /belongs to no entry/, "Config.in:1:1"],
-    ["help of nothing", { "Config.in": "help\n\tx\n" }, /belongs to no entry/, "Config.in:1"],
+    ["an attribute without entry", { "Config.in": "bool\n" }, /has no entry above it/, "Config.in:1:1"],
+    ["help without entry", { "Config.in": "help\n\tx\n" }, /has no entry above it/, "Config.in:1"],
     ["an open if", { "Config.in": "\nif A\n" }, /'if' has no 'endif'/, "Config.in:2:1"],
     ["an open menu", { "Config.in": 'menu "x"\n' }, /'menu' has no 'endmenu'/, "Config.in:1:1"],
-    ["an endif too many", { "Config.in": "endif\n" }, /closes no 'if'/, "Config.in:1:1"],
-    ["the wrong end", { "Config.in": 'menu "x"\nendif\n' }, /closes no 'if'/, "Config.in:2:1"],
-    ["an end in another file", { "Config.in": 'if A\nsource "a.in"\n', "a.in": "endif\n" }, /of this file/, "a.in:1:1"],
+    ["an endif without if", { "Config.in": "endif\n" }, /'endif' without 'if'/, "Config.in:1:1"],
+    ["the wrong end", { "Config.in": 'menu "x"\nendif\n' }, /'endif' without 'if'/, "Config.in:2:1"],
+    ["an end in another file", { "Config.in": 'if A\nsource "a.in"\n', "a.in": "endif\n" }, /in this file/, "a.in:1:1"],
     ["no closing quote", { "Config.in": 'config A\n\tbool "a\n' }, /quote has no end/, "Config.in:2:7"],
     ["no closing parenthesis", { "Config.in": "config A\n\tdepends on (B && C\n" }, /'\)' is missing/, "Config.in:2:2"],
     ["no operand", { "Config.in": "config A\n\tdepends on B &&\n" }, /a symbol or a value is missing/, "Config.in:2:2"],
     ["no 'on'", { "Config.in": "config A\n\tdepends B\n" }, /'depends' needs 'on'/, "Config.in:2:10"],
-    ["words too many", { "Config.in": "config A B\n" }, /unexpected 'B'/, "Config.in:1:10"],
-    ["a stray character", { "Config.in": "config A\n\tdepends on B & C\n" }, /'&' has no meaning/, "Config.in:2:15"],
-    [
-      "an expression without end of depth",
-      { "Config.in": `config A\n\tdepends on ${"(".repeat(9000)}B\n` },
-      /nested deeper/,
-      "Config.in:2:",
-    ],
-    ["negations without end", { "Config.in": `config A\n\tdepends on ${"!".repeat(9000)}B\n` }, /nested deeper/, "Config.in:2:"],
-    ["blocks without end", { "Config.in": "if A\n".repeat(5000) }, /nested deeper/, "Config.in:201:1"],
-    ["a line without end", { "Config.in": `config A\n\tbool "${"$(".repeat(9000)}\n` }, /longer than/, "Config.in:2"],
-    ["no text", { "Config.in": "config A\0\n" }, /NUL/, "Config.in"],
+    ["an extra word", { "Config.in": "config A B\n" }, /unexpected 'B'/, "Config.in:1:10"],
+    ["a stray character", { "Config.in": "config A\n\tdepends on B & C\n" }, /unexpected character '&'/, "Config.in:2:15"],
+    ["an expression nested too deep", { "Config.in": `config A\n\tdepends on ${"(".repeat(9000)}B\n` }, /nested deeper/, "Config.in:2:"],
+    ["too many negations", { "Config.in": `config A\n\tdepends on ${"!".repeat(9000)}B\n` }, /nested deeper/, "Config.in:2:"],
+    ["too many nested blocks", { "Config.in": "if A\n".repeat(5000) }, /nested deeper/, "Config.in:201:1"],
+    ["a very long line", { "Config.in": `config A\n\tbool "${"$(".repeat(9000)}\n` }, /longer than/, "Config.in:2"],
+    ["a binary file", { "Config.in": "config A\0\n" }, /NUL/, "Config.in"],
   ];
   test.each(cases)("%s", (_name, files, message, at) => {
     const error = errorOf(files);
@@ -193,7 +188,7 @@ describe("what is refused, and where", () => {
     expect(`${error.at?.file}:${error.at?.line ?? ""}:${error.at?.column ?? ""}`.replace(/:+$/, "")).toContain(at);
   });
 
-  test("sources nested without end", () => {
+  test("sources nested too deep", () => {
     const files = Object.fromEntries(
       Array.from({ length: 300 }, (_, i) => [`f${i}`, i < 299 ? `source "f${i + 1}"\n` : "config A\n\tbool\n"]),
     );
@@ -205,7 +200,7 @@ describe("what is refused, and where", () => {
   });
 });
 
-test("Linux: macro assignments, stand-alone macros and new attributes are read over", () => {
+test("Linux: macro assignments, stand-alone macros and new attributes are skipped", () => {
   const kconfig = parseTree(
     {
       Kconfig:
@@ -216,7 +211,7 @@ test("Linux: macro assignments, stand-alone macros and new attributes are read o
   expect([...kconfig.symbols.keys()]).toEqual(["MODULES", "CC_OK", "OLD"]);
 });
 
-test("2,000 damaged trees: read, or refused with a place; never anything else", () => {
+test("2,000 damaged trees are read or refused with a located error", () => {
   const files: Readonly<Record<string, string>> = buildrootTree;
   const names = Object.keys(files);
   const dir = directory(files);

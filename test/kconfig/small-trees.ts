@@ -1,4 +1,4 @@
-/** A Buildroot in small: the same toolchain chain, choice, legacy file and headers series, a few packages. */
+/** A small Buildroot: its toolchain symbols, a choice, a legacy file, headers series and a few packages. */
 export const buildrootTree = {
   "Config.in": `
 config BR2_x86_64
@@ -203,7 +203,7 @@ endmenu
 `,
 } as const;
 
-/** What Kconfig makes of that tree with x86_64 alone: uClibc, as nothing gives newer headers. */
+/** The resolved configuration of that tree with BR2_x86_64 alone: uClibc, because no line sets newer headers. */
 export const uclibcConfig: Readonly<Record<string, string>> = {
   BR2_x86_64: "y",
   BR2_USE_MMU: "y",
@@ -220,7 +220,7 @@ export const uclibcConfig: Readonly<Record<string, string>> = {
   BR2_NEW_STRING: '""',
 };
 
-/** A kernel in small. */
+/** A small Linux kernel. */
 export const linuxTree = {
   Kconfig: `
 config MODULES

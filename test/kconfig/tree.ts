@@ -11,7 +11,7 @@ afterAll(() => {
   for (const dir of made) rmSync(dir, { recursive: true, force: true });
 });
 
-/** A directory with these files, removed after the tests of the file that asked for it. */
+/** Makes a temporary directory with these files; it is removed after the tests. */
 export function directory(files: Readonly<Record<string, string>> = {}): string {
   const dir = mkdtempSync(join(tmpdir(), "hal-kconfig-"));
   made.push(dir);
@@ -22,7 +22,7 @@ export function directory(files: Readonly<Record<string, string>> = {}): string 
   return dir;
 }
 
-/** A Kconfig tree of these files; the first one is where reading starts. */
+/** Reads a Kconfig tree of these files, starting with the first. */
 export function parseTree(
   files: Readonly<Record<string, string>>,
   { prefix = "", environment = {} }: { prefix?: "" | "CONFIG_"; environment?: Readonly<Record<string, string>> } = {},
@@ -31,6 +31,7 @@ export function parseTree(
   return parseKconfig({ root: directory(files), file, environment, prefix });
 }
 
-/** A real Buildroot tree for the tests that need one; without it they are skipped for the reason below. */
+/** A real Buildroot tree, for the tests that need one. */
 export const buildroot = process.env.HAL_TEST_BUILDROOT || undefined;
+/** The reason to skip these tests; undefined with a tree. */
 export const noBuildroot = buildroot === undefined ? "HAL_TEST_BUILDROOT is not set (the path of a Buildroot tree)" : undefined;
