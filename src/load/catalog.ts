@@ -8,15 +8,16 @@ import type { DocumentKind } from "./schema.js";
 const folders: Readonly<Record<DocumentKind, string>> = { profile: "profiles", layout: "layouts", feature: "features" };
 
 /**
- * Where a name is looked up: in the repository of the file that uses it, beside that file, in the working directory, then in hal's own.
- * The repository of `profiles/p.yaml` is the folder above; that of any other file is its own folder, and nothing above it is looked at.
+ * The folders that a name is looked up in, in order: the repository of the file that uses the name, the folder of that file, the working
+ * directory, hal's own. The repository of `profiles/p.yaml` is the folder that contains `profiles`; the repository of a file elsewhere is
+ * the file's folder.
  */
 function searchFolders(kind: DocumentKind, from: string | undefined): string[] {
   const folder = folders[kind];
-  return [...new Set([...(from === undefined ? [] : besides(folder, dirname(from))), resolve(folder), join(halRoot, folder)])];
+  return [...new Set([...(from === undefined ? [] : foldersNear(folder, dirname(from))), resolve(folder), join(halRoot, folder)])];
 }
 
-function besides(folder: string, home: string): string[] {
+function foldersNear(folder: string, home: string): string[] {
   const repository = Object.values(folders).includes(basename(home)) ? dirname(home) : home;
   return [join(repository, folder), home];
 }
@@ -26,10 +27,10 @@ function isPath(reference: string): boolean {
 }
 
 /**
- * The YAML file that a name or a path means.
- * @param from the file that uses the name; it is never its own answer, so a profile can extend hal's of the same name
- * @param at where the name stands, for the error
- * @throws HalError "input" when there is none, with the nearest name
+ * Finds the YAML file for a name or a path.
+ * @param from the file that uses the name. It is never the result, so a profile can extend hal's profile of the same name.
+ * @param at the place of the name, for the error
+ * @throws HalError "input" when no file is found; the remedy suggests the nearest name
  */
 export function findDocument(kind: DocumentKind, reference: string, from: string | undefined, at: Location): string {
   if (isPath(reference)) {
@@ -43,13 +44,13 @@ export function findDocument(kind: DocumentKind, reference: string, from: string
   }
   const known = listDocuments(kind, from).map((entry) => entry.name);
   const guess = nearest(reference, known);
-  throw new HalError("input", `no ${kind} is called '${reference}'`, {
+  throw new HalError("input", `there is no ${kind} '${reference}'`, {
     at,
     remedy: guess === undefined ? `known: ${known.join(", ")}` : `did you mean '${guess}'?`,
   });
 }
 
-/** Every document of a kind that a name can mean, sorted by name; the first folder that has a name wins. */
+/** Every document of a kind that can be named, sorted by name. Of two files with the same name the first folder's wins. */
 export function listDocuments(kind: DocumentKind, from?: string): { readonly name: string; readonly file: string }[] {
   const found = new Map<string, string>();
   for (const folder of searchFolders(kind, from)) {

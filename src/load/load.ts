@@ -4,15 +4,15 @@ import { HalError, type Location } from "../lib/errors.js";
 import { type DocumentKind, validate } from "./schema.js";
 import type { MapTree, Tree } from "./tree.js";
 
-/** Larger than any honest profile; smaller than what hurts. */
+/** Larger than any profile that a person writes. */
 const MAX_FILE_BYTES = 4 * 1024 * 1024;
-/** After aliases are followed, so that a file that doubles itself again and again stops here. */
+/** Counted with aliases followed: a small file can expand to billions of values ("billion laughs"). */
 const MAX_VALUES = 50_000;
 const MAX_DEPTH = 64;
 
 /**
- * Reads one YAML file of a kind and checks it against its schema.
- * @throws HalError "input" at file:line:col: unreadable, not YAML, not of that kind, unknown key, wrong value.
+ * Reads a YAML file and checks it against the schema of its kind.
+ * @throws HalError "input" with file:line:col when the file cannot be read, is not YAML or does not match the schema
  */
 export async function load(file: string, kind: DocumentKind): Promise<MapTree> {
   const text = await readText(file);
@@ -24,7 +24,7 @@ export async function load(file: string, kind: DocumentKind): Promise<MapTree> {
   return tree;
 }
 
-/** Every profile of a run shares its parents and features with others: parsed and checked once, as long as the text is the same. */
+/** Files read before, by path: profiles share parents, layouts and features. A file whose text changed is parsed again. */
 const loaded = new Map<string, { readonly text: string; readonly kind: DocumentKind; readonly tree: MapTree }>();
 
 async function readText(file: string): Promise<string> {
@@ -45,7 +45,10 @@ async function readText(file: string): Promise<string> {
   }
 }
 
-/** Parses YAML 1.2 text into a tree whose root is a map. */
+/**
+ * Parses YAML 1.2 text into a tree whose root is a map.
+ * @throws HalError "input" with file:line:col
+ */
 export function parseYaml(text: string, file: string): MapTree {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: "error", uniqueKeys: true });
@@ -63,7 +66,7 @@ export function parseYaml(text: string, file: string): MapTree {
   const convert = (node: Node | null, fallback: Location, depth: number): Tree => {
     const here = at(node, fallback);
     values += 1;
-    if (values > MAX_VALUES) throw new HalError("input", `more than ${MAX_VALUES} values, aliases followed`, { at: here });
+    if (values > MAX_VALUES) throw new HalError("input", `more than ${MAX_VALUES} values with aliases followed`, { at: here });
     if (depth > MAX_DEPTH) throw new HalError("input", `nested deeper than ${MAX_DEPTH} levels`, { at: here });
     if (node === null) return { type: "scalar", at: here, value: null };
     const tag = node.tag;
@@ -83,7 +86,7 @@ export function parseYaml(text: string, file: string): MapTree {
         const key = pair.key as Node | null;
         const keyAt = at(key, here);
         if (!isScalar(key) || (typeof key.value !== "string" && typeof key.value !== "number")) {
-          throw new HalError("input", "a key must be plain text", { at: keyAt });
+          throw new HalError("input", "a key must be text or a number", { at: keyAt });
         }
         const name = String(key.value);
         if (entries.has(name)) throw new HalError("input", `key '${name}' is given twice`, { at: keyAt });
@@ -93,13 +96,13 @@ export function parseYaml(text: string, file: string): MapTree {
     }
     if (isScalar(node)) {
       if (tag === "!replace")
-        throw new HalError("input", "!replace stands before a map or a list; a single value replaces by itself", { at: here });
+        throw new HalError("input", "!replace is for a map or a list; a single value always replaces the inherited one", { at: here });
       const value = node.value;
       if (value === null || typeof value === "string" || typeof value === "boolean") return { type: "scalar", at: here, value };
       if (typeof value === "number" && Number.isFinite(value)) return { type: "scalar", at: here, value };
-      throw new HalError("input", "not text, a number, true or false", { at: here });
+      throw new HalError("input", "expected text, a number, true or false", { at: here });
     }
-    throw new HalError("input", "not a value that hal knows", { at: here });
+    throw new HalError("input", "this kind of YAML value is not supported", { at: here });
   };
 
   const start: Location = { file, line: 1, column: 1 };

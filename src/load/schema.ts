@@ -10,7 +10,7 @@ import { fileOf, type MapTree, originsOf, toPlain, treeAt } from "./tree.js";
 export const documentKinds = ["profile", "layout", "feature"] as const;
 export type DocumentKind = (typeof documentKinds)[number];
 
-/** The JSON Schema files of hal, by name without `.schema.json`. */
+/** The names of hal's JSON Schemas: the file names without `.schema.json`, sorted. */
 export function schemaNames(): string[] {
   return readdirSync(join(halRoot, "schema"))
     .filter((file) => file.endsWith(".schema.json"))
@@ -18,7 +18,7 @@ export function schemaNames(): string[] {
     .sort();
 }
 
-/** The text of one JSON Schema. */
+/** The text of a JSON Schema. */
 export function schemaText(name: string): string {
   return readFileSync(join(halRoot, "schema", `${name}.schema.json`), "utf8");
 }
@@ -27,31 +27,37 @@ export function schemaText(name: string): string {
 const validators = { profile, layout, feature, launch, manifest, measurements };
 type FileKind = keyof typeof validators;
 
-interface Checked {
-  readonly value: unknown;
+interface Validation {
   readonly hostPaths: readonly HostPath[];
   readonly errors: readonly ErrorObject[];
 }
 
-/** Validates a copy of a value; the copy has the defaults of its schema filled in. */
-function check(value: unknown, kind: FileKind): Checked {
+/** Validates a value and fills in the schema's defaults, in place. */
+function validateInPlace(value: unknown, kind: FileKind): Validation {
   const hostPaths: HostPath[] = [];
   const validator = validators[kind];
-  return { value, hostPaths, errors: validator.call({ hostPaths }, value) ? [] : (validator.errors ?? []) };
+  return { hostPaths, errors: validator.call({ hostPaths }, value) ? [] : (validator.errors ?? []) };
 }
 
-/** Checks a tree against the schema of its kind; throws the first problem in file order. */
+/**
+ * Checks a tree against the schema of its kind.
+ * @throws HalError "input" for the first problem in file order
+ */
 export function validate(tree: MapTree, kind: DocumentKind): void {
-  const { errors } = check(toPlain(tree), kind);
+  const { errors } = validateInPlace(toPlain(tree), kind);
   if (errors.length > 0) throw located(tree, errors);
 }
 
-/** The plain value with every default of the schema filled in and every host path made absolute. */
+/**
+ * The plain value with the schema's defaults filled in and every host path made absolute.
+ * @throws HalError "input" for the first problem in file order
+ */
 export function complete<T>(tree: MapTree, kind: DocumentKind): T {
-  const { value, hostPaths, errors } = check(toPlain(tree), kind);
+  const value = toPlain(tree);
+  const { hostPaths, errors } = validateInPlace(value, kind);
   if (errors.length > 0) throw located(tree, errors);
   const origins = originsOf(tree);
-  // A relative path is relative to the file that names it (DESIGN 4); after merging, only the origin knows which.
+  // A relative path is relative to the file that names it (DESIGN 4). After merging, only the value's origin still has that file.
   for (const { pointer, parent, key } of hostPaths) {
     const at = origins.get(pointer);
     const file = at === undefined ? undefined : fileOf(at);
@@ -60,9 +66,12 @@ export function complete<T>(tree: MapTree, kind: DocumentKind): T {
   return value as T;
 }
 
-/** Checks a plain value that hal itself wrote (launch.json and the like); problems have JSON pointers, not lines. */
+/**
+ * Checks a JSON file that hal wrote, such as launch.json.
+ * @throws HalError "input" with the JSON pointer of the first problem; JSON has no line numbers here
+ */
 export function validatePlain(value: unknown, kind: FileKind, file: string): void {
-  const [error] = check(structuredClone(value), kind).errors;
+  const [error] = validateInPlace(structuredClone(value), kind).errors;
   if (error === undefined) return;
   throw new HalError("input", `${error.instancePath}: ${error.message ?? "does not match its schema"}`, { at: { file } });
 }
@@ -74,24 +83,25 @@ interface Problem {
 }
 
 function located(tree: MapTree, errors: readonly ErrorObject[]): HalError {
-  const problems = errors.filter(isTelling).map((error) => describe(tree, error));
+  const problems = errors.filter(isSpecific).map((error) => problemOf(tree, error));
   const [first] = problems.sort((a, b) => (a.at.line ?? 0) - (b.at.line ?? 0) || (a.at.column ?? 0) - (b.at.column ?? 0));
   if (first === undefined) return new HalError("input", "does not match its schema", { at: tree.at });
   return new HalError("input", first.message, { at: first.at, ...(first.remedy === undefined ? {} : { remedy: first.remedy }) });
 }
 
-/** A failed branch of an alternative says little: the alternative's own error stands for its branches. */
-function isTelling(error: ErrorObject): boolean {
+/** False for an error inside a branch of `anyOf` or `oneOf`: the error of the `anyOf` or `oneOf` itself is reported instead. */
+function isSpecific(error: ErrorObject): boolean {
   if (/\/(anyOf|oneOf)\/\d+\//.test(error.schemaPath)) return false;
   return error.keyword !== "if";
 }
 
-function describe(tree: MapTree, error: ErrorObject): Problem {
+/** The place and the message of a validation error. The remedy is usually the description in the schema. */
+function problemOf(tree: MapTree, error: ErrorObject): Problem {
   const node = treeAt(tree, error.instancePath) ?? tree;
   const name = error.instancePath.slice(1).replaceAll("/", ".");
   const what = name === "" ? "this file" : `'${name}'`;
-  const meaning = (error.parentSchema as { description?: string } | undefined)?.description;
-  const remedy = meaning === undefined ? {} : { remedy: meaning };
+  const description = (error.parentSchema as { description?: string } | undefined)?.description;
+  const remedy = description === undefined ? {} : { remedy: description };
   switch (error.keyword) {
     case "additionalProperties": {
       const key = String(error.params.additionalProperty);
@@ -106,27 +116,27 @@ function describe(tree: MapTree, error: ErrorObject): Problem {
       const key = error.propertyName ?? (error.keyword === "propertyNames" ? String(error.params.propertyName) : undefined);
       if (key !== undefined) {
         const at = node.type === "map" ? (node.entries.get(key)?.keyAt ?? node.at) : node.at;
-        return { at, message: `'${key}' cannot be a key of ${what}`, ...remedy };
+        return { at, message: `'${key}' is not allowed as a key of ${what}`, ...remedy };
       }
-      return { at: node.at, message: `${what} has a value that is not allowed: ${quote(error.data)}`, ...remedy };
+      return { at: node.at, message: `${what} has the value ${quote(error.data)}, which is not allowed`, ...remedy };
     }
     case "required":
-      return { at: node.at, message: `${what} lacks '${String(error.params.missingProperty)}'` };
+      return { at: node.at, message: `${what} lacks the key '${String(error.params.missingProperty)}'` };
     case "enum": {
       const allowed = (error.params.allowedValues as unknown[]).map(String);
       const guess = nearest(String(error.data), allowed);
       const hint = guess === undefined ? "" : `; did you mean '${guess}'?`;
       return {
         at: node.at,
-        message: `${what} is ${quote(error.data)}, which is not one of its values`,
-        remedy: `one of ${allowed.join(", ")}${hint}`,
+        message: `${what} has the value ${quote(error.data)}, which is not one of the allowed values`,
+        remedy: `allowed: ${allowed.join(", ")}${hint}`,
       };
     }
     case "const":
       return { at: node.at, message: `${what} must be '${String(error.params.allowedValue)}', not ${quote(error.data)}` };
     case "type": {
       const type = String(error.params.type);
-      const hint = type === "string" && typeof error.data !== "object" ? "put it in quotes" : meaning;
+      const hint = type === "string" && typeof error.data !== "object" ? "put it in quotes" : description;
       return {
         at: node.at,
         message: `${what} must be ${typeNames[type] ?? type}, not ${typeOf(error.data)}`,
@@ -135,10 +145,10 @@ function describe(tree: MapTree, error: ErrorObject): Problem {
     }
     case "oneOf": {
       const keys = ((error.schema as { required?: string[] }[]) ?? []).flatMap((branch) => branch.required ?? []);
-      return { at: node.at, message: `${what} needs exactly one of ${keys.map((key) => `'${key}'`).join(", ")}` };
+      return { at: node.at, message: `${what} must have exactly one of the keys ${keys.map((key) => `'${key}'`).join(", ")}` };
     }
     default:
-      return { at: node.at, message: `${what} ${error.message ?? "is wrong"}`, ...remedy };
+      return { at: node.at, message: `${what} ${error.message ?? "is not valid"}`, ...remedy };
   }
 }
 
@@ -157,7 +167,7 @@ function typeOf(value: unknown): string {
   return typeof value === "object" ? "a map" : `the ${typeof value} ${quote(value)}`;
 }
 
-/** A value as a message shows it, cut to a length that fits a line. */
+/** A value in a message, shortened to 60 characters. */
 function quote(value: unknown): string {
   const text = JSON.stringify(value) ?? String(value);
   return text.length > 60 ? `${text.slice(0, 57)}…` : text;

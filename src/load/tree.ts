@@ -1,12 +1,12 @@
 import type { Location } from "../lib/errors.js";
 
-/** A YAML value that knows where it was written. What `load` gives and `resolve` merges. */
+/** A YAML value with the place of each part. `load` returns it and `resolve` merges it. */
 export type Tree = MapTree | ListTree | ScalarTree;
 
 export interface MapTree {
   readonly type: "map";
   readonly at: Location;
-  /** Tagged `!replace`: stands instead of what is inherited. */
+  /** Tagged `!replace`: the value replaces the inherited one instead of merging with it. */
   readonly replace: boolean;
   readonly entries: ReadonlyMap<string, { readonly keyAt: Location; readonly value: Tree }>;
 }
@@ -24,7 +24,7 @@ export interface ScalarTree {
   readonly value: string | number | boolean | null;
 }
 
-/** The parent with the child over it: maps merge, lists append, anything else (and `!replace`) is the child's. */
+/** Merges a child into its parent: maps merge, lists append; a single value and a `!replace` value of the child replace the parent's. */
 export function mergeTrees(parent: Tree, child: Tree): Tree {
   if (child.type === "map" && parent.type === "map" && !child.replace) {
     const entries = new Map(parent.entries);
@@ -40,19 +40,19 @@ export function mergeTrees(parent: Tree, child: Tree): Tree {
   return child;
 }
 
-/** The plain value, as JSON has it. Every key is an own property, `__proto__` too. */
+/** The value without places, as JSON. Every key becomes an own property, even `__proto__`. */
 export function toPlain(tree: Tree): unknown {
   if (tree.type === "scalar") return tree.value;
   if (tree.type === "list") return tree.items.map(toPlain);
   return Object.fromEntries([...tree.entries].map(([key, entry]) => [key, toPlain(entry.value)]));
 }
 
-/** One step of a JSON pointer (RFC 6901, section 3), escaped. */
-export function pointerStep(key: string): string {
+/** A key as one token of a JSON pointer (RFC 6901, section 3). */
+export function pointerToken(key: string): string {
   return key.replaceAll("~", "~0").replaceAll("/", "~1");
 }
 
-/** The subtree at a JSON pointer, or undefined. */
+/** The subtree at a JSON pointer; undefined when the tree has no such value. */
 export function treeAt(tree: Tree, pointer: string): Tree | undefined {
   let here: Tree | undefined = tree;
   for (const step of pointer.split("/").slice(1)) {
@@ -64,19 +64,19 @@ export function treeAt(tree: Tree, pointer: string): Tree | undefined {
   return here;
 }
 
-/** Where each value was written, by JSON pointer. */
+/** The place of each value, by JSON pointer. */
 export function originsOf(tree: Tree): Map<string, Location> {
   const origins = new Map<string, Location>();
   const visit = (here: Tree, pointer: string): void => {
     origins.set(pointer, here.at);
     if (here.type === "list") for (const [index, item] of here.items.entries()) visit(item, `${pointer}/${index}`);
-    if (here.type === "map") for (const [key, entry] of here.entries) visit(entry.value, `${pointer}/${pointerStep(key)}`);
+    if (here.type === "map") for (const [key, entry] of here.entries) visit(entry.value, `${pointer}/${pointerToken(key)}`);
   };
   visit(tree, "");
   return origins;
 }
 
-/** The place of a value, or of the nearest value above it that was written somewhere (defaults were not). */
+/** The place of a value; for a default, which no file contains, the place of the nearest enclosing value. */
 export function nearestOrigin(origins: ReadonlyMap<string, Location>, pointer: string): Location {
   for (let here = pointer; here !== ""; here = here.slice(0, here.lastIndexOf("/"))) {
     const at = origins.get(here);
@@ -85,7 +85,7 @@ export function nearestOrigin(origins: ReadonlyMap<string, Location>, pointer: s
   return origins.get("") ?? { file: "profile" };
 }
 
-/** The file that a value was written in; undefined for one of the command line, whose place is the option itself. */
+/** The file that contains a value; undefined for a value from the command line. */
 export function fileOf(at: Location): string | undefined {
   return at.file.startsWith("--") ? undefined : at.file;
 }

@@ -7,18 +7,18 @@ import { resolve } from "../../src/resolve/resolve.js";
 import { broken } from "./broken.js";
 import { profile, workspace } from "./workspace.js";
 
-test("the corpus is large", () => expect(broken.length).toBeGreaterThanOrEqual(60));
+test("the corpus has at least 60 inputs", () => expect(broken.length).toBeGreaterThanOrEqual(60));
 
-test("the profile that the broken ones are made from is right", async () => {
+test("the unchanged profile is valid", async () => {
   const dir = await workspace({ "p.yaml": profile() });
   expect((await resolve(join(dir, "p.yaml"))).name).toBe("p");
 });
 
-describe("every broken input gets one located message and leaves nothing behind", () => {
+describe("a broken input gets one located message and leaves no file behind", () => {
   test.each(broken.map((entry) => [entry.name, entry] as const))("%s", async (_, { files, set, says, at }) => {
     const dir = await workspace(files);
     const before = (await readdir(dir, { recursive: true })).sort();
-    // Some values are refused only by the language that they would be written in: that is what render knows.
+    // `render` refuses values that the language of a rendered file cannot represent.
     const error = await resolve(join(dir, "p.yaml"), { set: set ?? [] })
       .then(render)
       .catch((thrown: unknown) => thrown);

@@ -1,13 +1,13 @@
 import { type Files, profile } from "./workspace.js";
 
-/** One broken input: the files of a repository, and what the one message must say. `p.yaml` is the profile. */
+/** One broken input: the files of a repository, the expected message and its place. `p.yaml` is the profile. */
 export interface Broken {
   readonly name: string;
   readonly files: Files;
   readonly set?: readonly string[];
-  /** In the message or the remedy. */
+  /** A pattern of the message or the remedy. */
   readonly says: RegExp;
-  /** `file:line`, where the message must point; the file's name alone when the line does not matter. */
+  /** The expected place, `file:line`; only the file name when the line does not matter. */
   readonly at: string;
 }
 
@@ -46,7 +46,7 @@ const setting = (name: string, set: string, says: RegExp): Broken => ({
   at: `--set ${set.split("=")[0]}`,
 });
 
-/** A file that doubles a list again and again: 2^30 values when every alias is followed. */
+/** A file that doubles a list 30 times: 2^30 values when every alias is followed. */
 const bomb = `apiVersion: hal/v1\nkind: Profile\nname: p\nx0: &x0 [a, a]\n${Array.from({ length: 30 }, (_, i) => `x${i + 1}: &x${i + 1} [*x${i}, *x${i}]`).join("\n")}\n`;
 
 export const broken: readonly Broken[] = [
@@ -64,11 +64,11 @@ export const broken: readonly Broken[] = [
   whole("alias bomb", bomb, /more than .* values/),
   whole("deep nesting", `apiVersion: ${"[".repeat(200)}${"]".repeat(200)}`, /nested deeper/),
   whole("alias of itself", "a: &a [*a]\n", /anchor|nested deeper|not valid YAML/),
-  whole("map as key", "? {a: b}\n: c\n", /plain text/),
+  whole("map as key", "? {a: b}\n: c\n", /a key must be text or a number/),
   whole("NUL byte", profile('hostname: "a\\0b"'), /not allowed/, "p.yaml:7"),
   whole("infinity", profile("sourceDateEpoch: .inf"), /not text|number/, "p.yaml:7"),
   whole("!replace on text", profile("hostname: !replace x"), /replace/, "p.yaml:7"),
-  // the frame
+  // apiVersion, kind, name and the required keys
   whole("no apiVersion", "kind: Profile\nname: p\n", /apiVersion/),
   whole("wrong apiVersion", profile().replace("hal/v1", "hal/v9"), /hal\/v1/, "p.yaml:1"),
   whole("wrong kind", profile().replace("kind: Profile", "kind: Layout"), /must be 'Profile'/, "p.yaml:2"),
@@ -80,18 +80,18 @@ export const broken: readonly Broken[] = [
     "g.yaml": "apiVersion: hal/v1\nkind: Feature\nname: docker\ndescription: d\n",
   }),
   whole("upper-case name", profile().replace("name: p", "name: P"), /not allowed/, "p.yaml:3"),
-  whole("name that climbs", profile().replace("name: p", 'name: "../p"'), /not allowed/, "p.yaml:3"),
+  whole("name with a path to the parent directory", profile().replace("name: p", 'name: "../p"'), /not allowed/, "p.yaml:3"),
   whole("no platform", profile("", "layout: hardened"), /platform/),
   whole("no layout", profile("", "platform: none"), /layout/),
   whole("abstract", profile("abstract: true"), /abstract/, "p.yaml:7"),
   // keys and types
   one("unknown key", "fetures: [docker]", /did you mean 'features'/),
   one("unknown nested key", "kernel:\n  cmdlin: [quiet]", /did you mean 'cmdline'/, 8),
-  one("list where text is wanted", "hostname: [a]", /must be text/),
-  one("number where text is wanted", "debian:\n  suite: 13", /quotes/, 8),
-  one("text where a list is wanted", "features: docker", /must be a list/),
-  one("text where a map is wanted", "launch: fast", /must be a map/),
-  one("text where a boolean is wanted", 'debug: "yes"', /true or false/),
+  one("list instead of text", "hostname: [a]", /must be text/),
+  one("number instead of text", "debian:\n  suite: 13", /quotes/, 8),
+  one("text instead of a list", "features: docker", /must be a list/),
+  one("text instead of a map", "launch: fast", /must be a map/),
+  one("text instead of a boolean", 'debug: "yes"', /true or false/),
   one("unquoted octal mode", "files:\n  - {path: /a, content: x, mode: 0644}", /quotes/, 8),
   one("bad enum", "boot: ukl", /did you mean 'uki'/),
   one("negative cpus", "launch: {cpus: -1}", /cpus/),
@@ -101,7 +101,7 @@ export const broken: readonly Broken[] = [
   one("file with both", "files:\n  - {path: /etc/x, source: a, content: b}", /exactly one of/, 8),
   one("link with a mode", 'files:\n  - {path: /etc/x, link: y, mode: "0644"}', /a symbolic link has no mode of its own/, 8),
   one("link with a line break", 'files:\n  - {path: /etc/x, link: "a\\nb"}', /not allowed/, 8),
-  // names that lead nowhere
+  // names and paths that do not exist
   one("unknown feature", "features: [dokcer]", /did you mean 'docker'/),
   whole("unknown layout", profile("", "layout: hardend\nplatform: none"), /did you mean 'hardened'/, "p.yaml:5"),
   whole("unknown platform", profile("", "layout: hardened\nplatform: sev-snpp"), /did you mean 'sev-snp'/, "p.yaml:6"),
@@ -110,9 +110,9 @@ export const broken: readonly Broken[] = [
   one("overlay is a file", "overlays: [p.yaml]", /not a directory/),
   one("missing source file", "files:\n  - {path: /etc/x, source: nowhere}", /does not exist/, 8),
   one("source is a directory", "files:\n  - {path: /etc/x, source: .}", /not a regular file/, 8),
-  one("map where a path is wanted", "overlays: [{a: b}]", /must be text/),
+  one("map instead of a path", "overlays: [{a: b}]", /must be text/),
   one("missing kernel fragment", "kernel: {fragments: [nowhere.config]}", /does not exist/),
-  one("omit of a feature that there is not", "backends: {debian: {omit: [wsam]}}", /no feature has this name/),
+  one("omit of an unknown feature", "backends: {debian: {omit: [wsam]}}", /no feature has this name/),
   // circles
   whole("extends itself by path", profile("extends: ./p.yaml"), /circle/, "p.yaml:7"),
   whole("circle of two", profile("extends: ./q.yaml"), /circle/, "q.yaml", {
@@ -129,12 +129,12 @@ export const broken: readonly Broken[] = [
     ...one("overlay link out of the tree", "overlays: [o]", /out of the tree/),
     files: { "p.yaml": profile("overlays: [o]"), "o/etc": "link:../../../../etc" },
   },
-  // metacharacters of every language that hal writes
+  // metacharacters of the languages that hal writes
   one("make in a Buildroot value", "buildroot: {config: {BR2_X: '$(shell id)'}}", /make/i),
   one("newline in a Buildroot value", 'buildroot: {config: {BR2_X: "a\\nBR2_Y=y"}}', /cannot be written/),
-  one("Buildroot symbol with a space", "buildroot: {config: {'BR2_X Y': y}}", /cannot be a key/),
-  one("Buildroot symbol that is none", "buildroot: {config: {'PATH': y}}", /cannot be a key/),
-  one("prototype as a symbol", "buildroot: {config: {__proto__: y}}", /cannot be a key/),
+  one("Buildroot symbol with a space", "buildroot: {config: {'BR2_X Y': y}}", /not allowed as a key/),
+  one("name that is not a Buildroot symbol", "buildroot: {config: {'PATH': y}}", /not allowed as a key/),
+  one("prototype as a symbol", "buildroot: {config: {__proto__: y}}", /not allowed as a key/),
   one("newline in a kernel value", 'kernel: {config: {CONFIG_X: "a\\nb"}}', /cannot be written/),
   one("newline in a kernel parameter", 'kernel: {cmdline: ["a\\nb"]}', /not allowed/),
   one("space in a kernel parameter", 'kernel: {cmdline: ["quiet init=/bin/sh"]}', /not allowed/),
@@ -144,9 +144,9 @@ export const broken: readonly Broken[] = [
   one("root hash on the command line", "kernel: {cmdline: ['roothash=00']}", /only hal can set/),
   one("console without debug", "kernel: {cmdline: ['console=ttyS0']}", /debug: true/),
   one("debug shell", "kernel: {cmdline: ['systemd.debug-shell=1']}", /debug: true/),
-  one("debug shell in the kernel's other spelling", "kernel: {cmdline: ['systemd.debug_shell']}", /debug: true/),
-  one("init behind a quote", `kernel: {cmdline: ['"init=/bin/sh"']}`, /only hal can set the kernel parameter 'init'/),
-  one("mapping in the kernel's other spelling", "kernel: {cmdline: ['dm_mod.create=x']}", /only hal can set/),
+  one("debug shell with an underscore for the dash", "kernel: {cmdline: ['systemd.debug_shell']}", /debug: true/),
+  one("init inside quotes", `kernel: {cmdline: ['"init=/bin/sh"']}`, /only hal can set the kernel parameter 'init'/),
+  one("device mapping with an underscore for the dash", "kernel: {cmdline: ['dm_mod.create=x']}", /only hal can set/),
   one("early console without debug", "kernel: {cmdline: ['earlyprintk=ttyS0']}", /debug: true/),
   layout("layout: console without debug", "root: {type: verity}\ncmdline: [console=ttyS0]", /debug: true/, "p.yaml:5"),
   layout("layout: init on the command line", "root: {type: verity}\ncmdline: [init=/bin/sh]", /only hal can set/, "p.yaml:5"),
@@ -175,8 +175,8 @@ export const broken: readonly Broken[] = [
   one("path in a Buildroot version", "buildroot: {version: '../../x'}", /not allowed/),
   one("option as a commit", "buildroot: {commit: '--upload-pack=id'}", /not allowed/),
   one("a file below a file", "files: [{path: /etc/a, content: x}, {path: /etc/a/b, content: y}]", /both \/etc\/a and \/etc\/a\/b/),
-  one("make in an override's name", "buildroot: {overrides: {'$(shell id)': x}}", /cannot be a key/),
-  one("unit name that climbs", "services: {units: [{name: '../x.service', content: ''}]}", /not allowed/),
+  one("make in an override's name", "buildroot: {overrides: {'$(shell id)': x}}", /not allowed as a key/),
+  one("unit name with a path to the parent directory", "services: {units: [{name: '../x.service', content: ''}]}", /not allowed/),
   one("unit name with a space", "services: {enable: ['a b.service']}", /not allowed/),
   one("plain-text password", "users: [{name: a, uid: 1000, password: secret}]", /not allowed/),
   one("user name with a colon", "users: [{name: 'a:b', uid: 1000}]", /not allowed/),
@@ -185,10 +185,10 @@ export const broken: readonly Broken[] = [
   one("comma in a share's tag", "launch: {shares: [{tag: 'a,readonly=off'}]}", /not allowed/),
   one("option as a CPU model", "launch: {cpuModel: '-enable-kvm'}", /not allowed/),
   one("comma in a CPU model", "launch: {cpuModel: 'EPYC,+svm'}", /not allowed/),
-  // things that do not fit together
-  one("less memory than boots", "launch: {memory: 1M}", /too small/),
-  one("memory of no unit", "launch: {memory: 8Q}", /not allowed/),
-  one("fewer CPUs at most than at start", "launch: {cpus: 4, maxCpus: 2}", /less than/),
+  // combinations that do not fit
+  one("too little memory to boot", "launch: {memory: 1M}", /too small/),
+  one("memory with an unknown unit", "launch: {memory: 8Q}", /not allowed/),
+  one("maximum of CPUs below their number", "launch: {cpus: 4, maxCpus: 2}", /less than/),
   one("slots without a maximum", "launch: {memorySlots: 5}", /go together/, undefined),
   one("CPUs that do not divide", "launch: {cpus: 3, sockets: 2}", /not a multiple/),
   whole("a platform without its firmware", profile("", "layout: hardened\nplatform: sev-snp"), /needs firmware/, "p.yaml:6"),
@@ -198,16 +198,16 @@ export const broken: readonly Broken[] = [
   one("root too small", "layoutOptions: {rootSize: 1M}", /too small/),
   one("root too large", "layoutOptions: {rootSize: 999999T}", /too large/),
   one("read-write partition too small", "layoutOptions: {rwSize: 1M}", /too small/),
-  one("size that is no multiple of a block", "layoutOptions: {rootSize: '99999999'}", /multiple/),
+  one("size that is not a multiple of a block", "layoutOptions: {rootSize: '99999999'}", /multiple/),
   whole(
     "root size of a RAM layout",
     profile("layoutOptions: {rootSize: 1G}", "layout: ram\nplatform: none"),
     /no root partition/,
     "p.yaml:7",
   ),
-  // layouts and features are checked as strictly
+  // layouts and features
   layout("layout: unknown key", "root: {type: verity}\nswop: {size: 1G}", /did you mean 'swap'/, "l.yaml:6"),
-  layout("layout: wrong root type", "root: {type: luks}", /one of verity, ram/, "l.yaml:5"),
+  layout("layout: wrong root type", "root: {type: luks}", /allowed: verity, ram/, "l.yaml:5"),
   layout("layout: RAM with partitions", "root: {type: ram}\nswap: {size: 64M}", /cannot have partitions/, "p.yaml"),
   layout("layout: tmpfs over /usr", "root: {type: verity}\ntmpfs: [{path: /usr, size: 10%}]", /must stay verified/, "p.yaml"),
   layout("layout: same mount twice", "root: {type: verity}\ntmpfs: [{path: /x, size: 10%}, {path: /x, size: 10%}]", /twice/, "p.yaml"),
@@ -216,16 +216,16 @@ export const broken: readonly Broken[] = [
   layout("layout: options in a path", "root: {type: verity}\ntmpfs: [{path: '/x -o exec', size: 10%}]", /not allowed/, "l.yaml:6"),
   layout("layout: mount over programs", "root: {type: verity}\ntmpfs: [{path: /usr/lib/systemd, size: 10%}]", /stay verified/, "p.yaml:5"),
   feature("feature: unknown key", "packages: [x]", /unknown key/, "f.yaml:5"),
-  feature("feature: needs another", "requires: {features: [docker]}", /needs feature 'docker'/, "p.yaml:7"),
+  feature("feature: needs another feature", "requires: {features: [docker]}", /needs feature 'docker'/, "p.yaml:7"),
   feature("feature: needs another init", "requires: {init: busybox}", /needs init: busybox/, "p.yaml:7"),
   feature("feature: shell in a symbol's value", "buildroot: {config: {BR2_X: '${shell}'}}", /make/i, "f.yaml:5"),
-  feature("feature: module that climbs", "kernel: {modules: ['../x']}", /not allowed/, "f.yaml:5"),
+  feature("feature: module with a path to the parent directory", "kernel: {modules: ['../x']}", /not allowed/, "f.yaml:5"),
   // the command line
   setting("--set without a value", "debug", /key.path=value/),
   setting("--set of an unknown key", "debugg=true", /did you mean 'debug'/),
   setting("--set of a wrong value", "boot=tftp", /one of/),
-  setting("--set with a hole", "launch..cpus=1", /key.path=value/),
-  setting("--set that is YAML", "hostname=a\nb", /not allowed/),
-  setting("--set that would set a second key", "hostname=a, debug: true", /not allowed/),
-  setting("--set that would close its map", "launch.memory=1G}, debug: true, x: {", /not allowed|not valid YAML/),
+  setting("--set with an empty key", "launch..cpus=1", /key.path=value/),
+  setting("--set with a line break", "hostname=a\nb", /not allowed/),
+  setting("--set that adds a second key", "hostname=a, debug: true", /not allowed/),
+  setting("--set that closes its map", "launch.memory=1G}, debug: true, x: {", /not allowed|not valid YAML/),
 ];

@@ -7,7 +7,7 @@ const layout = (name: string): string => `apiVersion: hal/v1\nkind: Layout\nname
 const feature = (name: string): string => `apiVersion: hal/v1\nkind: Feature\nname: ${name}\ndescription: mine\n`;
 const using = (layout: string, features = "[]") => profile(`features: ${features}`, `layout: ${layout}\nplatform: none`);
 
-// The tests' working directory is hal's own: everything here is found from anywhere.
+// The working directory of the tests is hal's repository, not the repository of the profile.
 test("a profile in a repository's root finds the layouts and features beside it", async () => {
   const dir = await workspace({ "p.yaml": using("mine", "[f]"), "layouts/mine.yaml": layout("mine"), "features/f.yaml": feature("f") });
   const resolved = await resolve(join(dir, "p.yaml"));
@@ -15,17 +15,17 @@ test("a profile in a repository's root finds the layouts and features beside it"
   expect(resolved.features.map(({ name }) => name)).toEqual(["f"]);
 });
 
-test("a profile in profiles/ finds those of its repository", async () => {
+test("a profile in profiles/ finds the layouts of its repository", async () => {
   const dir = await workspace({ "profiles/p.yaml": using("mine"), "layouts/mine.yaml": layout("mine") });
   expect((await resolve(join(dir, "profiles/p.yaml"))).layout.description).toBe("mine");
 });
 
-test("the repository's own comes before hal's of the same name", async () => {
+test("a layout of the repository overrides hal's layout of the same name", async () => {
   const dir = await workspace({ "p.yaml": using("hardened"), "layouts/hardened.yaml": layout("hardened") });
   expect((await resolve(join(dir, "p.yaml"))).layout.description).toBe("mine");
 });
 
-test("what lies in a folder above the repository is nobody's", async () => {
+test("a folder above the repository is not searched", async () => {
   const dir = await workspace({ "repository/p.yaml": using("hardened"), "layouts/hardened.yaml": layout("hardened") });
   expect((await resolve(join(dir, "repository/p.yaml"))).layout.description).not.toBe("mine");
 });

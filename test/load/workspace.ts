@@ -3,12 +3,12 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll } from "vitest";
 
-/** Files of a user's repository by path; a value `link:TARGET` is a symbolic link, `dir:` an empty directory. */
+/** The files of a repository by path. The value `link:TARGET` makes a symbolic link, `dir:` an empty directory. */
 export type Files = Readonly<Record<string, string>>;
 
 const made: string[] = [];
 
-/** A temporary directory with these files, removed after the tests of the file. */
+/** Makes a temporary directory with these files; it is removed after the tests. */
 export async function workspace(files: Files): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), "hal-test-"));
   made.push(dir);
@@ -26,7 +26,7 @@ afterAll(async () => {
   for (const dir of made.splice(0)) await rm(dir, { recursive: true, force: true });
 });
 
-/** A small profile that is right; `more` is YAML put after it. */
+/** A small valid profile. `more` is YAML to append. */
 export function profile(more = "", head = "layout: hardened\nplatform: none"): string {
   return `apiVersion: hal/v1\nkind: Profile\nname: p\ninit: systemd\n${head}\n${more}\n`;
 }
