@@ -1,7 +1,7 @@
 import { compile, type JSONSchema } from "json-schema-to-typescript";
 import { isSchema, type Schema, target } from "./schemas.js";
 
-const options = { bannerComment: "", additionalProperties: false, maxItems: -1, ignoreMinAndMaxItems: true } as const;
+const options = { bannerComment: "", additionalProperties: false } as const;
 
 /** The types that a module imports, by the module they come from. */
 type Imports = Map<string, Set<string>>;
@@ -16,7 +16,7 @@ export async function typesOf(file: string, schemas: ReadonlyMap<string, Schema>
   const { $id: _, $defs, ...rest } = schema;
   const definitions = Object.entries((isSchema($defs) ? $defs : {}) as Record<string, Schema>).filter(([, part]) => isNamed(part));
   const named = [
-    ...definitions.map(([key, part]) => [pascal(key), part] as const),
+    ...definitions.map(([key, part]) => [typeName(key, part), part] as const),
     ...(isNamed(rest) ? [[String(rest.title), rest] as const] : []),
   ];
   const types: string[] = [];
@@ -37,17 +37,20 @@ export function indexOf(files: readonly string[]): string {
 
 export const moduleOf = (file: string): string => file.replace(".schema.json", "");
 
-const pascal = (key: string): string => key.charAt(0).toUpperCase() + key.slice(1);
+/** The name of a definition's type: its title, else its key in Pascal case. */
+const typeName = (key: string, { title }: Schema): string => String(title ?? key.charAt(0).toUpperCase() + key.slice(1));
 
 const isNamed = (schema: Schema): boolean => schema.type === "object" || Array.isArray(schema.enum);
+
+/** Rules that the types do not express. `oneOf` names the keys of which exactly one is given. */
+const notTyped = ["oneOf", "minItems", "maxItems"];
 
 /** The schema as its types see it: references to named types stay references, and a property with a default is required. */
 function typed(value: unknown, file: string, schemas: ReadonlyMap<string, Schema>, imports: Imports): unknown {
   if (Array.isArray(value)) return value.map((part) => typed(part, file, schemas, imports));
   if (!isSchema(value)) return value;
   if (typeof value.$ref === "string") return referred(value, file, schemas, imports);
-  // `oneOf` names the keys of which exactly one is given: a rule that the type does not express.
-  const parts = Object.entries(value).filter(([key]) => key !== "oneOf");
+  const parts = Object.entries(value).filter(([key]) => !notTyped.includes(key));
   const out: Record<string, unknown> = Object.fromEntries(parts.map(([key, part]) => [key, typed(part, file, schemas, imports)]));
   if (isSchema(out.items)) out.items = withoutDescription(out.items); // the list has its own
   if (isSchema(out.properties)) {
@@ -63,7 +66,7 @@ function referred({ $ref, ...own }: Schema, file: string, schemas: ReadonlyMap<s
   const found = target(String($ref), file, schemas);
   const { title, $id: _id, $schema: _schema, ...schema } = found.schema;
   if (!isNamed(schema)) return { ...(typed(schema, found.file, schemas, imports) as Schema), ...own };
-  const name = found.key === undefined ? String(title) : pascal(found.key);
+  const name = found.key === undefined ? String(title) : typeName(found.key, found.schema);
   if (found.file !== file) imports.set(moduleOf(found.file), new Set([...(imports.get(moduleOf(found.file)) ?? []), name]));
   return { description: schema.description, ...own, tsType: name };
 }

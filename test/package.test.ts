@@ -1,4 +1,4 @@
-import { lstatSync, readdirSync } from "node:fs";
+import { lstatSync, readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { expect, test } from "vitest";
 import { runCommand } from "../src/lib/tools.js";
@@ -19,4 +19,10 @@ test("an installed hal has every file of its data: npm leaves out symbolic links
   const packed = files.map(({ path }) => path).filter((path) => data.includes(path.split("/")[0] ?? ""));
   const present = data.flatMap((dir) => entries(join(root, dir))).map((path) => relative(root, path));
   expect(packed.sort()).toEqual(present.sort());
+});
+
+test("the modules of compiled/ import no package: hal needs neither ajv nor Handlebars at run time", () => {
+  const modules = readdirSync(join(root, "compiled")).filter((name) => name.endsWith(".js"));
+  expect(modules.sort()).toEqual(["templates.js", "validators.js"]);
+  for (const name of modules) expect(readFileSync(join(root, "compiled", name), "utf8")).not.toMatch(/^import |__require\("/m);
 });

@@ -1,62 +1,64 @@
 // Generated from schema/ by `npm run generate`. Do not edit.
 
-/** A TEE, or none. */
-export type Platform = "sev-snp" | "sev" | "tdx" | "nitro" | "none";
+/** The TEE, or `none` for development. */
+export type PlatformName = "sev-snp" | "sev" | "tdx" | "nitro" | "none";
 
-/** Who reports a register: a platform, SEV with encrypted state (sev-es), or a vTPM. */
+/** The platform that reports a register. `sev-es` is SEV with encrypted state; `vtpm` is a virtual TPM. */
 export type MeasuredPlatform = "sev" | "sev-es" | "sev-snp" | "tdx" | "vtpm" | "nitro";
 
 /**
- * Kconfig symbols and their values. 'y', 'm' and 'n' (or true and false) are tristates, numbers are numbers, any other text is a string.
+ * Kconfig symbols and their values. `y`, `m`, `n`, `true` and `false` are tristate values. Numbers stay numbers; any other text becomes a string.
  */
 export interface Kconfig {
   [k: string]: string | number | boolean;
 }
 
-/** One file in the image, from a file beside this YAML or from text given here, or a symbolic link. */
+/** A file of the image: a copy (`source`), a text (`content`) or a symbolic link (`link`). */
 export interface File {
-  /** Absolute path inside the image, without '..', '.' or empty parts. */
+  /** An absolute path inside the image, without `.`, `..` or empty parts. */
   path: string;
-  /** Path on the build host; a relative one is relative to the file that names it. */
+  /** A path on the build host. A relative path is relative to the file that contains it. */
   source?: string;
-  /** The file's text. */
+  /** The text of the file. */
   content?: string;
-  /** Where a symbolic link leads, inside the image; a link has no mode and no owner of its own. */
+  /** The target of a symbolic link, inside the image. A link has no mode and no owner. */
   link?: string;
-  /** Octal file mode, quoted: "0644". */
+  /** The file mode, octal and in quotes: "0644". */
   mode: string;
-  /** A user or group name, or a number. */
+  /** The name or the number of a user or group. */
   owner: string;
-  /** A user or group name, or a number. */
+  /** The name or the number of a user or group. */
   group: string;
 }
 
-/** One user account. */
+/** A user account. */
 export interface User {
-  /** Login name. */
+  /** The login name. */
   name: string;
-  /** User id; fixed, so that images repeat. */
+  /** The user ID. It is fixed so that builds are reproducible. */
   uid: number;
-  /** Group id of the user's own group; the user id when not given. */
+  /** The ID of the user's own group. By default, the user ID. */
   gid?: number;
-  /** Further groups. */
+  /** Additional groups of the user. */
   groups: string[];
-  /** Home directory; none when not given. */
+  /** The home directory. By default, the user has none. */
   home?: string;
-  /** Login shell. */
+  /** The login shell. */
   shell: string;
-  /** Password as crypt(5) text; locked when not given. Plain text is refused: it would get a new salt at every build. */
+  /**
+   * The password as a crypt(5) hash. By default, the password is locked. Plain text is refused, because each build would choose a new salt.
+   */
   password?: string;
 }
 
-/** One systemd unit. */
+/** A systemd unit: a copy of a file (`source`) or a text (`content`). */
 export interface Unit {
-  /** A systemd unit's file name. */
+  /** The file name of a systemd unit, such as `agent.service`. */
   name: string;
-  /** Path on the build host; a relative one is relative to the file that names it. */
+  /** A path on the build host. A relative path is relative to the file that contains it. */
   source?: string;
-  /** The unit's text. */
+  /** The text of the unit. */
   content?: string;
-  /** Start it at boot, as its [Install] section says. */
+  /** Start the unit at boot, as its [Install] section defines. */
   enable: boolean;
 }

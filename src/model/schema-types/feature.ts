@@ -1,58 +1,59 @@
 // Generated from schema/ by `npm run generate`. Do not edit.
 import type { File, Kconfig, Unit, User } from "./common.js";
 
-/** A named bundle of contents, for both backends. */
+/** A feature is a named set of packages, files and kernel options for both backends. A profile lists its features by name. */
 export interface Feature {
-  /** Version of this file's format. */
+  /** The version of the file format. */
   apiVersion: "hal/v1";
+  /** The kind of the file. */
   kind: "Feature";
-  /** Lower-case name; the file has the same name. */
+  /** The name: lower-case letters, digits and dashes. The file has the same name. */
   name: string;
   /** One line for `hal list`. */
   description: string;
-  /** What a profile must have for this feature to work. */
+  /** What a profile must have to use this feature. */
   requires: {
-    /** The init system. */
+    /** The required init system. */
     init?: "systemd" | "busybox";
-    /** Other features. */
+    /** The required features. */
     features: string[];
   };
-  /** What the buildroot backend needs. */
+  /** The feature's part in the buildroot backend. */
   buildroot: {
     /**
-     * Kconfig symbols and their values. 'y', 'm' and 'n' (or true and false) are tristates, numbers are numbers, any other text is a string.
+     * Kconfig symbols and their values. `y`, `m`, `n`, `true` and `false` are tristate values. Numbers stay numbers; any other text becomes a string.
      */
     config: Kconfig;
-    /** Buildroot versions that lack the feature, and why. */
+    /** Buildroot versions that cannot provide the feature, each with the reason. */
     unavailable: {
       [k: string]: string;
     };
   };
-  /** What the debian backend needs. */
+  /** The feature's part in the debian backend. */
   debian: {
-    /** Debian packages. */
+    /** Names of Debian packages. */
     packages: string[];
-    /** The kernel flavour that has what the feature needs; generic wins over cloud. */
+    /** The kernel flavour that the feature needs. `generic` has priority over `cloud`. */
     kernel?: "cloud" | "generic";
-    /** Why Debian cannot provide the feature. A profile that uses it must name it in backends.debian.omit. */
+    /** The reason why Debian cannot provide the feature. A profile with the feature must then list it in `backends.debian.omit`. */
     unavailable?: string;
   };
-  /** What the feature needs of the kernel. */
+  /** The kernel options and modules that the feature needs. */
   kernel: {
     /**
-     * Kconfig symbols and their values. 'y', 'm' and 'n' (or true and false) are tristates, numbers are numbers, any other text is a string.
+     * Kconfig symbols and their values. `y`, `m`, `n`, `true` and `false` are tristate values. Numbers stay numbers; any other text becomes a string.
      */
     config: Kconfig;
-    /** Modules to load before module loading is switched off, where the kernel has them as modules. */
+    /** Kernel modules to load before early boot disables module loading. A module that is built into the kernel is skipped. */
     modules: string[];
   };
-  /** File trees. */
+  /** Directories to copy over the root filesystem, in order. */
   overlays: string[];
-  /** Single files. */
+  /** Files to add to the root filesystem. */
   files: File[];
-  /** User accounts. */
+  /** User accounts to add. */
   users: User[];
-  /** systemd units. */
+  /** systemd units to add. */
   units: Unit[];
   /** Units of packages to start at boot. */
   enable: string[];

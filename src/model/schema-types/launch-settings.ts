@@ -2,88 +2,86 @@
 
 /** How the image is started. */
 export interface LaunchSettings {
-  /** Virtual CPUs. */
+  /** The number of virtual CPUs. */
   cpus: number;
-  /** CPU sockets; with `threads` the CPUs are laid out as sockets, cores and threads. */
+  /** The number of CPU sockets. Together with `threads`, it sets the CPU topology. */
   sockets?: number;
-  /** Threads of one core; with `sockets`. */
+  /** The number of threads of a core. Needs `sockets`. */
   threads?: number;
-  /** Largest number of virtual CPUs (hotplug). */
+  /** The maximum number of virtual CPUs for hotplug. */
   maxCpus?: number;
-  /** QEMU CPU model; the platform's own when not given. */
+  /** The QEMU CPU model. By default, the model of the platform. */
   cpuModel?: string;
-  /** RAM. */
+  /** The size of the RAM. */
   memory: string;
-  /** Memory hotplug slots; with maxMemory. */
+  /** The number of slots for memory hotplug. Needs `maxMemory`. */
   memorySlots?: number;
-  /** Largest RAM; with memorySlots. */
+  /** The maximum size of the RAM for hotplug. Needs `memorySlots`. */
   maxMemory?: string;
-  /** OVMF: a file, or the file of a Debian package. QEMU's own default for a direct boot when not given. */
+  /**
+   * The OVMF firmware: a file (`path`) or a Debian package (`package`). By default, QEMU's own firmware, which only a direct boot can use.
+   */
   firmware?: {
-    /** Path on the build host; a relative one is relative to the file that names it. */
+    /** A path on the build host. A relative path is relative to the file that contains it. */
     path?: string;
-    /** Debian package that has it. */
+    /** The Debian package that contains the firmware. */
     package?: "ovmf" | "ovmf-amdsev" | "ovmf-inteltdx";
-    /** The package's version; the newest of the suite when not given. */
+    /** The version of the package. By default, the newest version of the suite. */
     version?: string;
-    /** The suite that has the package. */
+    /** The Debian suite that contains the package. */
     suite?: string;
-    /** Variable store, for firmware in two parts. */
+    /** The variable store of a firmware that has two parts. */
     vars?: string;
   };
   /** How the disk image is attached. */
   disk: {
     /**
-     * Throw the guest's writes away when it stops, so that disk.img stays what the manifest says. Nothing is lost: the keys of its read-write partitions end with the guest.
+     * Discard the guest's writes when it stops, so that disk.img keeps the digest in the manifest. The guest cannot use the data after a reboot in any case: the keys of its read-write partitions exist only in its RAM.
      */
     snapshot: boolean;
   };
-  /** IGVM file (COCONUT-SVSM with OVMF) that holds the firmware. */
+  /** An IGVM file that contains the firmware, such as COCONUT-SVSM with OVMF. */
   igvm?: string;
-  /**
-   * TCP ports of the host that lead into the guest.
-   *
-   * @maxItems 256
-   */
+  /** TCP ports of the host that are forwarded to the guest. */
   forwards: {
-    /** Port on the host. */
+    /** The port on the host. */
     host: number;
-    /** Port in the guest. */
+    /** The port in the guest. */
     guest: number;
   }[];
-  /** A vsock device. */
+  /** The vsock device. */
   vsock?: {
-    /** The guest's context id. */
+    /** The guest's context ID. */
     cid: number;
   };
   /** Directories of the host that the guest can mount. */
   shares: {
-    /** Mount tag. */
+    /** The mount tag. */
     tag: string;
-    /** Protocol. */
+    /** The protocol. */
     type: "9p" | "virtiofs";
     /**
-     * Directory on the launching host (9p), or the socket of a virtiofsd there (virtiofs); given at launch (`hal run --share TAG=PATH`) when not set here.
+     * The directory on the launching host (`9p`) or the socket of its virtiofsd (`virtiofs`). By default, `hal run --share TAG=PATH` sets it at launch.
      */
     path?: string;
   }[];
-  /** QEMU monitors: `pty`, or `unix:PATH`; the serial console's own (Ctrl-a c) when none is given. */
+  /** QEMU monitors, each `pty` or `unix:PATH`. By default, the monitor is on the serial console (Ctrl-a c). */
   monitors: string[];
-  /** TDX: where the quote generation service listens. */
+  /** TDX: the vsock address of the quote generation service. */
   quoteGenerationSocket?: {
-    /** Context id. */
+    /** The context ID. */
     cid: number;
-    /** Port. */
+    /** The port. */
     port: number;
   };
-  /** SEV-SNP: the VMSA's SEV_FEATURES, which depend on the host's kernel. */
+  /** SEV-SNP: the SEV_FEATURES of the VMSA. The host's kernel sets them, and the launch digest depends on them. */
   guestFeatures: string;
-  /** SEV, SEV-ES, SEV-SNP: the guest policy; QEMU's own when not given. Bit 2 of a SEV policy asks for SEV-ES. */
+  /** SEV, SEV-ES, SEV-SNP: the guest policy. By default, QEMU's. Bit 2 of an SEV policy requests SEV-ES. */
   policy?: string;
-  /** SEV-SNP: 32 bytes, base64, that the report repeats. */
+  /** SEV-SNP: HOST_DATA, 32 bytes in base64. The attestation report contains it. */
   hostData?: string;
-  /** SEV: position of the C-bit. */
+  /** SEV: the position of the C-bit in a page table entry. */
   cbitpos: number;
-  /** SEV: physical address bits lost to encryption. */
+  /** SEV: the number of physical address bits that memory encryption uses. */
   reducedPhysBits: number;
 }

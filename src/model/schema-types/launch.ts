@@ -1,229 +1,225 @@
 // Generated from schema/ by `npm run generate`. Do not edit.
-import type { MeasuredPlatform, Platform } from "./common.js";
+import type { MeasuredPlatform, PlatformName } from "./common.js";
 
 export interface Artifact {
-  /** Relative to the folder of this file, or absolute. */
+  /** The path, relative to the directory of launch.json or absolute. */
   path: string;
-  /** Bytes. */
+  /** The size in bytes. */
   size: number;
-  /** SHA-256 digest, lower-case hex. */
+  /** A SHA-256 digest in lower-case hex. */
   sha256: string;
 }
 
-/** launch.json: everything needed to start one image. Paths are relative to the folder of this file, or absolute. */
+/** launch.json contains everything that is needed to start an image. A relative path is relative to the directory of launch.json. */
 export interface Launch {
-  /** Version of this file's format. */
+  /** The version of the file format. */
   schema: "hal.launch/v1";
-  /** Lower-case name; the file has the same name. */
+  /** The name of the profile. */
   profile: string;
-  /** A TEE, or none. */
-  platform: Platform;
-  /** Where kernel and root tree come from. */
+  /** The TEE, or `none` for development. */
+  platform: PlatformName;
+  /** The backend that built kernel and root filesystem. */
   backend?: "buildroot" | "debian";
-  /** The image has a console and a root login: for development only. */
+  /** The image has a console and a root login without a password. Do not trust it. */
   debug: boolean;
-  /** direct: the launcher loads kernel and initrd. disk: the firmware boots the disk. enclave: the launcher loads the EIF. */
+  /** `direct`: the launcher loads kernel and initrd. `disk`: the firmware boots from the disk. `enclave`: the launcher loads the EIF. */
   boot: "direct" | "disk" | "enclave";
-  /** QEMU machine. */
+  /** The QEMU machine. */
   machine: {
-    /** Machine type. */
+    /** The machine type. */
     type: string;
-    /** Machine options, in QEMU's names. */
+    /** The machine options, with QEMU's names. */
     options: {
       [k: string]: string;
     };
-    /** No device that is not listed here. */
+    /** Do not create QEMU's default devices. */
     nodefaults?: boolean;
-    /** Stop where the guest asks for a reboot: a TEE cannot be reset. */
+    /** Stop when the guest requests a reboot, because a TEE cannot be reset. */
     noReboot?: boolean;
   };
-  /** Virtual CPUs. */
+  /** The virtual CPUs. */
   cpu: {
-    /** QEMU CPU model. */
+    /** The QEMU CPU model. */
     model: string;
-    /** How many. */
+    /** The number of CPUs. */
     count: number;
-    /** Largest number (hotplug). */
+    /** The maximum number of CPUs for hotplug. */
     max?: number;
-    /** Their arrangement. */
+    /** The CPU topology. */
     topology?: {
-      /** Sockets. */
+      /** The number of sockets. */
       sockets: number;
-      /** Cores of a socket. */
+      /** The number of cores of a socket. */
       cores: number;
-      /** Threads of a core. */
+      /** The number of threads of a core. */
       threads: number;
     };
   };
-  /** RAM. */
+  /** The RAM. */
   memory: {
-    /** A size in bytes with an optional binary unit: 512M, 8G. */
+    /** A size in bytes, or with a binary unit: `512M`, `8G`. */
     size: string;
-    /** The same size in bytes. */
+    /** The size in bytes, as a number. */
     bytes: number;
-    /** Hotplug slots. */
+    /** The number of slots for hotplug. */
     slots?: number;
-    /** Largest RAM. */
+    /** The maximum size for hotplug. */
     max?: string;
-    /** Memory backend: memfd, which private guest memory needs. */
+    /** The memory backend: a memfd, which private guest memory needs. */
     backend?: {
-      /** Name inside the QEMU command line. */
+      /** The ID in the QEMU command line. */
       id: string;
-      /** Options, in QEMU's names. */
+      /** The options, with QEMU's names. */
       options: {
         [k: string]: boolean;
       };
     };
   };
-  /** The firmware; QEMU's own when not given. */
+  /** The firmware. Without this key, QEMU uses its own firmware. */
   firmware?: {
-    /** bios: one file, in RAM. pflash: flash, with a variable store. igvm: an IGVM file that holds it. */
+    /** `bios`: one file in RAM. `pflash`: flash with a variable store. `igvm`: an IGVM file that contains the firmware. */
     kind: "bios" | "pflash" | "igvm";
-    /** Relative to the folder of this file, or absolute. */
+    /** The path, relative to the directory of launch.json or absolute. */
     path: string;
-    /** SHA-256 of the file; not known when it was not there at build. */
+    /** The SHA-256 digest of the file. The key is missing when the file did not exist at build time. */
     sha256?: string;
-    /** Debian package that has it. */
+    /** The Debian package that contains the firmware. */
     package?: string;
-    /** The package's version. */
+    /** The version of the package. */
     packageVersion?: string;
-    /** Template of the variable store. */
+    /** The template of the variable store. */
     vars?: {
-      /** Relative to the folder of this file, or absolute. */
+      /** The path, relative to the directory of launch.json or absolute. */
       path: string;
-      /** SHA-256 digest, lower-case hex. */
+      /** A SHA-256 digest in lower-case hex. */
       sha256?: string;
     };
   };
-  /** Kernel. */
+  /** The kernel. */
   kernel?: Artifact;
-  /** Initial RAM filesystem. */
+  /** The initial RAM filesystem. */
   initrd?: Artifact;
-  /** Enclave image. */
+  /** The enclave image. */
   eif?: Artifact;
-  /** Kernel command line; part of the image where boot is not direct. */
+  /** The kernel command line. It is part of the image unless `boot` is `direct`. */
   cmdline: string;
-  /** Disks, as SCSI disks on virtio. */
+  /** The disks: SCSI disks on a virtio controller. */
   drives: {
-    /** Name inside the QEMU command line. */
+    /** The ID in the QEMU command line. */
     id: string;
-    /** Relative to the folder of this file, or absolute. */
+    /** The path, relative to the directory of launch.json or absolute. */
     path: string;
-    /** Bytes. */
+    /** The size in bytes. */
     size: number;
-    /** SHA-256 digest, lower-case hex. */
+    /** A SHA-256 digest in lower-case hex. */
     sha256: string;
-    /** Image format. */
+    /** The image format. */
     format: "raw" | "qcow2";
-    /** The guest's writes are thrown away when it stops. */
+    /** Discard the guest's writes when it stops. */
     snapshot: boolean;
   }[];
-  /** Options of the virtio disk controller and network card, in QEMU's names. */
+  /** The options of the virtio disk controller and network card, with QEMU's names. */
   virtio?: {
-    /** Virtio 1.0 only. */
+    /** Support only virtio 1.0. */
     "disable-legacy"?: boolean;
-    /** DMA through shared memory only. */
+    /** Use only shared memory for DMA. */
     iommu_platform?: boolean;
   };
-  /** Network card on QEMU's user network. */
+  /** The network card on QEMU's user network. */
   net?: {
-    /** Name inside the QEMU command line. */
+    /** The ID in the QEMU command line. */
     id: string;
-    /** Whether the card has its boot ROM. */
+    /** Whether the card has a boot ROM. */
     rom?: boolean;
-    /** TCP ports of the host that lead into the guest. */
+    /** TCP ports of the host that are forwarded to the guest. */
     forwards: {
-      /** Port on the host. */
+      /** The port on the host. */
       host: number;
-      /** Port in the guest. */
+      /** The port in the guest. */
       guest: number;
     }[];
   };
-  /** Vsock device. */
+  /** The vsock device. */
   vsock?: {
-    /** The guest's context id. */
+    /** The guest's context ID. */
     cid: number;
   };
   /** Directories of the host that the guest can mount. */
   shares: {
-    /** Mount tag. */
+    /** The mount tag. */
     tag: string;
-    /** Protocol. */
+    /** The protocol. */
     type: "9p" | "virtiofs";
-    /** The directory (9p), or the socket of its virtiofsd (virtiofs); chosen at launch when not given. */
+    /** The directory (`9p`) or the socket of its virtiofsd (`virtiofs`). Without this key, the launcher chooses it. */
     path?: string;
-    /** Name of the variable that stands for it in `argv` and in the shell format. */
+    /** The name of the variable that replaces the path in `argv` and in the shell format. */
     variable: string;
   }[];
-  /** QEMU monitors. */
+  /** The QEMU monitors. */
   monitors: string[];
   /** The TEE and its parameters. */
   tee?: {
-    /** A TEE, or none. */
-    type: Platform;
-    /** Name inside the QEMU command line. */
+    /** The TEE, or `none` for development. */
+    type: PlatformName;
+    /** The ID in the QEMU command line. */
     id: string;
-    /** SEV: position of the C-bit. */
+    /** SEV: the position of the C-bit in a page table entry. */
     cbitpos?: number;
-    /** SEV: physical address bits lost to encryption. */
+    /** SEV: the number of physical address bits that memory encryption uses. */
     reducedPhysBits?: number;
-    /** SEV: guest policy. */
+    /** SEV: the guest policy. */
     policy?: string;
-    /** SEV: hashes of kernel, initrd and command line are part of the launch digest. */
+    /** SEV: the launch digest contains hashes of kernel, initrd and command line. */
     kernelHashes?: boolean;
-    /** SEV-SNP: the VMSA's SEV_FEATURES that the launch digest holds for; the host's kernel sets them. */
+    /** SEV-SNP: the SEV_FEATURES of the VMSA. The host's kernel sets them, and the launch digest depends on them. */
     guestFeatures?: string;
-    /** SEV-SNP: 32 bytes, base64. */
+    /** SEV-SNP: HOST_DATA, 32 bytes in base64. */
     hostData?: string;
-    /** SEV-SNP: ID block, 96 bytes, base64. */
+    /** SEV-SNP: the ID block, 96 bytes in base64. */
     idBlock?: string;
-    /** SEV-SNP: ID authentication information, 4096 bytes, base64. */
+    /** SEV-SNP: the ID authentication information, 4096 bytes in base64. */
     idAuth?: string;
-    /** SEV-SNP: the ID key is signed by an author key. */
+    /** SEV-SNP: an author key signs the ID key. */
     authorKeyEnabled?: boolean;
-    /** TDX: vsock address of the quote generation service. */
+    /** TDX: the vsock address of the quote generation service. */
     quoteGenerationSocket?: {
-      /** Context id. */
+      /** The context ID. */
       cid: number;
-      /** Port. */
+      /** The port. */
       port: number;
     };
   };
-  /** Words in `argv` that the launcher replaces. */
+  /** The words in `argv` that the launcher replaces. */
   placeholders: {
-    /** As it stands in `argv`: ${NAME}. */
+    /** The word in `argv`: `${NAME}`. */
     word: string;
-    /** What goes there. */
+    /** The meaning of the word. */
     means: string;
   }[];
-  /**
-   * The command, run in this folder, word by word.
-   *
-   * @minItems 1
-   */
+  /** The command as a list of arguments. It runs in the directory of launch.json. */
   argv: string[];
-  /** Which reference measurements belong to exactly this combination. */
+  /** The reference measurements of this launch. */
   measurements: {
-    /** Where the values are. */
+    /** The file with the values. */
     file: "measurements.json";
-    /** Which of them, by platform and register. */
+    /** The registers of this launch, by platform. */
     values: {
-      /** Who reports a register: a platform, SEV with encrypted state (sev-es), or a vTPM. */
+      /** The platform that reports a register. `sev-es` is SEV with encrypted state; `vtpm` is a virtual TPM. */
       platform: MeasuredPlatform;
       /** As in measurements.json. */
       registers: string[];
     }[];
-    /** What they hold for. */
+    /** The configuration that the values are valid for. */
     holdsFor: {
-      /** SHA-256 digest, lower-case hex. */
+      /** A SHA-256 digest in lower-case hex. */
       firmware?: string;
-      /** Virtual CPUs. */
+      /** The virtual CPUs. */
       vcpus?: number;
-      /** CPU model. */
+      /** The CPU model. */
       cpuModel?: string;
-      /** RAM in bytes. */
+      /** The RAM in bytes. */
       memory?: number;
-      /** SEV_FEATURES. */
+      /** The SEV_FEATURES of the VMSA. */
       guestFeatures?: string;
     };
   };

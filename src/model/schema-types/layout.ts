@@ -1,50 +1,51 @@
 // Generated from schema/ by `npm run generate`. Do not edit.
 
-/** Where the bytes of an image live: root filesystem, encrypted partitions, tmpfs areas. */
+/** A layout describes the root filesystem, the encrypted partitions and the tmpfs mounts of an image. */
 export interface Layout {
-  /** Version of this file's format. */
+  /** The version of the file format. */
   apiVersion: "hal/v1";
+  /** The kind of the file. */
   kind: "Layout";
-  /** Lower-case name; the file has the same name. */
+  /** The name: lower-case letters, digits and dashes. The file has the same name. */
   name: string;
   /** One line for `hal list`. */
   description: string;
   /** The root filesystem. */
   root: {
-    /** verity: a read-only ext4 partition under dm-verity. ram: the whole root as initramfs, no disk. */
+    /** `verity`: a read-only ext4 partition with dm-verity. `ram`: the initramfs is the root filesystem; there is no disk. */
     type: "verity" | "ram";
-    /** Size of the ext4 filesystem (verity). The image is sparse. */
+    /** The size of the ext4 filesystem with `verity`. The image file is sparse. */
     size: string;
   };
-  /** Compression of the initramfs (verity) or of the whole root (ram). */
+  /** The compression of the initramfs. */
   compression: "gzip" | "zstd";
-  /** The encrypted read-write partition: LUKS2, key made in the guest at every boot and held only in its RAM. */
+  /** The encrypted read-write partition (LUKS2). The guest makes a new key at each boot and keeps it only in RAM. */
   rw?: {
-    /** A size in bytes with an optional binary unit: 512M, 8G. */
+    /** The size of the partition. */
     size: string;
-    /** Authenticated encryption by dm-integrity: whatever the host changes on the disk is an I/O error, never data. */
+    /** Authenticated encryption with dm-integrity. If the host changes a block, reading it is an I/O error. */
     integrity: "none" | "hmac-sha256";
-    /** Where it is mounted. */
+    /** The mount point. */
     mount: string;
-    /** Directories of the root that live on it; each starts as a copy of what the verified root has there. */
+    /** Directories that are stored on this partition. Each starts as a copy of the directory in the verified root. */
     binds: string[];
   };
-  /** Encrypted swap: dm-crypt with a random key at every boot. */
+  /** The encrypted swap partition: dm-crypt with a new random key at each boot. */
   swap?: {
-    /** A size in bytes with an optional binary unit: 512M, 8G. */
+    /** The size of the partition. */
     size: string;
   };
-  /** Areas in RAM. */
+  /** The tmpfs mounts. */
   tmpfs: {
-    /** Absolute path inside the image, without '..', '.' or empty parts. */
+    /** The mount point. */
     path: string;
-    /** Largest size: a share of RAM (50%) or a size (64M). */
+    /** The maximum size: a percentage of the RAM (`50%`) or a size (`64M`). */
     size: string;
-    /** Octal file mode, quoted: "0644". */
+    /** The file mode, octal and in quotes: "0644". */
     mode: string;
-    /** Whether programs may be run from it: the execution area is. */
+    /** Allow running programs from this mount. The execution area needs it. */
     exec: boolean;
-    /** Never swapped out (Linux 6.4 and later). */
+    /** Never swap this mount out (Linux 6.4 and later). */
     noswap: boolean;
   }[];
   /** Kernel parameters that the layout needs. */

@@ -1,63 +1,67 @@
 // Generated from schema/ by `npm run generate`. Do not edit.
-import type { Platform } from "./common.js";
+import type { PlatformName } from "./common.js";
 import type { Layout } from "./layout.js";
 
-/** What was built and from what: every artifact with size and digest, every input that made it. */
+/** manifest.json lists the artifacts of a build with their digests, and all inputs of the build. */
 export interface Manifest {
+  /** The version of the file format. */
   schema: "hal.manifest/v1";
-  /** The profile's name. */
+  /** The name of the profile. */
   profile: string;
-  /** A TEE, or none. */
-  platform: Platform;
-  /** The layout's name. */
+  /** The TEE, or `none` for development. */
+  platform: PlatformName;
+  /** The name of the layout. */
   layout: string;
-  /** What the image promises to whoever boots it; `hal test` holds it to that. */
+  /** The promises of the image. `hal test` checks them in a running guest. */
   promises?: {
     /** The init system. */
     init: "systemd" | "busybox";
-    /** Whether it has an SSH server. */
+    /** Whether the image has an SSH server. */
     ssh: boolean;
-    /** The layout as it was built, with the profile's layoutOptions. */
+    /** The layout of the build, with the profile's `layoutOptions` applied. */
     layout: Layout;
   };
-  /** Where kernel and root tree came from. */
+  /** The backend that built kernel and root filesystem. */
   backend: "buildroot" | "debian";
-  /** A debug image: console and login are open. Never to be trusted. */
+  /** A debug image has a console and a root login without a password. Do not trust it. */
   debug: boolean;
-  /** The one point in time in every artifact. */
+  /** The time stamp in all artifacts, in seconds since 1970. */
   sourceDateEpoch: number;
-  /** Features that the profile allows the backend to leave out, and that it left out. */
+  /** Features that the backend omitted, as the profile allows. */
   omitted: string[];
-  /** hal's version. */
+  /** The version of hal. */
   hal: string;
-  /** What made the image. */
+  /** The inputs of the build. */
   inputs: {
-    /** SHA-256 over everything that decides the build; equal digests mean an equal image. */
+    /** The SHA-256 digest of all inputs. Equal digests give equal images. */
     digest: string;
-    /** SHA-256 over the rendered external tree. */
+    /** The SHA-256 digest of the rendered external tree. */
     tree: string;
-    /** Every file of the rendered external tree with its SHA-256: one compact array of (file, checksum). */
+    /** Each file of the rendered external tree with its SHA-256 digest. */
     files: string[][];
-    /** The backend's own inputs: suite, archive state, Buildroot version and commit, overrides. */
+    /** The inputs of the backend, such as suite, snapshot, Buildroot version and overrides. */
     details: {};
   };
-  /** Every package in the image. */
+  /** The packages of the image. */
   packages: {
+    /** The name of the package. */
     name: string;
+    /** The version of the package. */
     version: string;
-    /** Digest of the package or source archive. */
+    /** The SHA-256 digest of the package or the source archive. */
     sha256?: string;
-    /** Source package or download address. */
+    /** The source package or the download address. */
     source?: string;
-    /** Licences as the package declares them. */
+    /** The licences that the package declares. */
     license?: string;
   }[];
-  /** Every file of the output directory except this one and build.log. */
+  /** The files of the output directory, except manifest.json and build.log. */
   artifacts: {
-    /** A file of the output directory itself. */
+    /** The name of the file. */
     name: string;
-    /** Bytes. */
+    /** The size in bytes. */
     size: number;
+    /** The SHA-256 digest in lower-case hex. */
     sha256: string;
   }[];
 }

@@ -1,33 +1,36 @@
 // Generated from schema/ by `npm run generate`. Do not edit.
 import type { MeasuredPlatform } from "./common.js";
 
-/** What the hardware will report: one entry per register, bank and combination; and what cannot be predicted, with the reason. */
+/**
+ * measurements.json lists the predicted values of the measurement registers. It also lists the registers that hal cannot predict, with the reason.
+ */
 export interface Measurements {
+  /** The version of the file format. */
   schema: "hal.measurements/v1";
-  /** Predicted values. */
+  /** The predicted values. */
   values: {
-    /** Who reports a register: a platform, SEV with encrypted state (sev-es), or a vTPM. */
+    /** The platform that reports a register. `sev-es` is SEV with encrypted state; `vtpm` is a virtual TPM. */
     platform: MeasuredPlatform;
-    /** The register. */
+    /** The name of the register. */
     register: string;
-    /** The hash. */
+    /** The hash algorithm. */
     bank: "sha1" | "sha256" | "sha384";
-    /** The value, hex. */
+    /** The value in hex. */
     value: string;
-    /** The exact combination that the value holds for: firmware digest, vCPUs, CPU model, memory, QEMU and firmware generation. */
+    /** The configuration that the value is valid for, such as firmware digest, vCPUs, CPU model, memory and QEMU version. */
     holdsFor: {
       [k: string]: string | number | boolean;
     };
-    /** The artifacts and settings that it depends on. */
+    /** The artifacts and settings that determine the value. */
     from: string[];
   }[];
-  /** Registers without a value. */
+  /** The registers without a predicted value. */
   notPredicted: {
-    /** Who reports it. */
+    /** The platform that reports the register. */
     platform: string;
-    /** The register. */
+    /** The name of the register. */
     register: string;
-    /** Why it cannot be predicted. */
+    /** The reason why hal cannot predict the value. */
     why: string;
   }[];
 }

@@ -1,141 +1,145 @@
 // Generated from schema/ by `npm run generate`. Do not edit.
-import type { File, Kconfig, Platform, Unit, User } from "./common.js";
+import type { File, Kconfig, PlatformName, Unit, User } from "./common.js";
 import type { LaunchSettings } from "./launch-settings.js";
 
-/** What one image is. */
+/** A profile describes one image. */
 export interface Profile {
-  /** Version of this file's format. */
+  /** The version of the file format. */
   apiVersion: "hal/v1";
+  /** The kind of the file. */
   kind: "Profile";
-  /** Lower-case name; the file has the same name. */
+  /** The name: lower-case letters, digits and dashes. The file has the same name. */
   name: string;
   /** One line for `hal list`. */
   description: string;
-  /** Only for other profiles to extend; cannot be built. */
+  /** The profile cannot be built; other profiles extend it. */
   abstract: boolean;
   /**
-   * Parents, applied in order before this file: maps merge, lists append; a value tagged !replace stands instead of the inherited one.
+   * The parents of the profile, applied in order before this file. Maps merge and lists append; the tag `!replace` replaces the inherited value.
    */
   extends?: string | string[];
-  /** The TEE that the image runs on; none for development. */
-  platform?: Platform;
-  /** A layout's name, or a path to its YAML file. */
+  /** The TEE of the image, or `none` for development. */
+  platform?: PlatformName;
+  /** The name of a layout, or the path of its YAML file. */
   layout?: string;
-  /** Values of the layout that this profile changes. */
+  /** Values of the layout to change in this profile. */
   layoutOptions: {
-    /** Size of the root filesystem. */
+    /** The size of the root filesystem. */
     rootSize?: string;
-    /** Size of the encrypted read-write partition. */
+    /** The size of the encrypted read-write partition. */
     rwSize?: string;
-    /** Size of the encrypted swap partition. */
+    /** The size of the encrypted swap partition. */
     swapSize?: string;
-    /** Authentication of the read-write partition. */
+    /** Authenticated encryption of the read-write partition. */
     integrity?: "none" | "hmac-sha256";
   };
-  /** Features, by name or by path to a YAML file. */
+  /** The features of the image: names, or paths of YAML files. */
   features: string[];
   /** The init system. */
   init: "systemd" | "busybox";
-  /** direct: the launcher loads kernel and initrd. uki: the disk has a unified kernel image on an EFI system partition. */
+  /**
+   * `direct`: the launcher loads kernel and initrd. `uki`: the firmware boots a unified kernel image from the EFI system partition of the disk.
+   */
   boot: "direct" | "uki";
-  /** The image's host name. */
+  /** The host name: lower-case letters, digits and dashes. */
   hostname: string;
-  /** The one point in time in every output, in seconds since 1970 (SOURCE_DATE_EPOCH). */
+  /** The time stamp in all outputs, in seconds since 1970 (SOURCE_DATE_EPOCH). */
   sourceDateEpoch: number;
   /** The kernel. */
   kernel: {
-    /** Linux version that the buildroot backend compiles. */
+    /** The Linux version that the buildroot backend compiles. */
     version: string;
-    /** SHA-256 of linux-VERSION.tar.xz. */
+    /** The SHA-256 digest of linux-VERSION.tar.xz. */
     sha256?: string;
-    /** A kernel source archive of your own instead of the official one. */
+    /** Your own kernel source archive, used instead of the official one. */
     tarball?: string;
     /**
-     * Kconfig symbols and their values. 'y', 'm' and 'n' (or true and false) are tristates, numbers are numbers, any other text is a string.
+     * Kconfig symbols and their values. `y`, `m`, `n`, `true` and `false` are tristate values. Numbers stay numbers; any other text becomes a string.
      */
     config: Kconfig;
     /** Kernel configuration fragments, applied in order. */
     fragments: string[];
-    /** Modules to load before module loading is switched off, where the kernel has them as modules. */
+    /** Kernel modules to load before early boot disables module loading. A module that is built into the kernel is skipped. */
     modules: string[];
-    /** Kernel parameters, in order. hal adds what the layout needs. */
+    /** Kernel parameters, in order. hal adds the parameters of the layout. */
     cmdline: string[];
   };
-  /** The buildroot backend. */
+  /** Settings of the buildroot backend. */
   buildroot: {
-    /** Buildroot release. */
+    /** The Buildroot release. */
     version: string;
-    /** Git commit of that release's tag. */
+    /** The Git commit of the release's tag. */
     commit: string;
     /**
-     * Kconfig symbols and their values. 'y', 'm' and 'n' (or true and false) are tristates, numbers are numbers, any other text is a string.
+     * Kconfig symbols and their values. `y`, `m`, `n`, `true` and `false` are tristate values. Numbers stay numbers; any other text becomes a string.
      */
     config: Kconfig;
-    /** internal: Buildroot compiles it. bootlin: a prebuilt one that Buildroot downloads. external: one of yours. */
+    /** `internal`: Buildroot compiles a toolchain. `bootlin`: Buildroot downloads a toolchain from Bootlin. A map: your own toolchain. */
     toolchain:
       | ("internal" | "bootlin")
       | {
-          /** Path on the build host; a relative one is relative to the file that names it. */
+          /** The directory of the toolchain. A relative path is relative to the file that contains it. */
           external: string;
-          /** The compiler's prefix, without the last dash. */
+          /** The prefix of the compiler, without the last dash. */
           prefix: string;
-          /** Major version of its gcc. */
+          /** The major version of its GCC. */
           gcc: number;
-          /** Series of its kernel headers. */
+          /** The series of its kernel headers. */
           headers: string;
           /**
-           * Kconfig symbols and their values. 'y', 'm' and 'n' (or true and false) are tristates, numbers are numbers, any other text is a string.
+           * Kconfig symbols and their values. `y`, `m`, `n`, `true` and `false` are tristate values. Numbers stay numbers; any other text becomes a string.
            */
           config: Kconfig;
         };
-    /** Packages built from a source tree of yours (OVERRIDE_SRCDIR). */
+    /** Packages to build from your own source directory (OVERRIDE_SRCDIR). */
     overrides: {
-      /** Path on the build host; a relative one is relative to the file that names it. */
+      /** A path on the build host. A relative path is relative to the file that contains it. */
       [k: string]: string;
     };
-    /** A make file of yours, included as BR2_PACKAGE_OVERRIDE_FILE. */
+    /** Your own makefile, included as BR2_PACKAGE_OVERRIDE_FILE. */
     localMk?: string;
-    /** Where downloads are looked for first. */
+    /** The address that Buildroot tries first for downloads (BR2_PRIMARY_SITE). */
     primarySite?: string;
   };
-  /** The debian backend. */
+  /** Settings of the debian backend. */
   debian: {
-    /** Debian suite. */
+    /** The Debian suite. */
     suite: string;
-    /** State of the archive to build from, a time stamp of the snapshot service. */
+    /** The state of the archive to build from: a time stamp of Debian's snapshot service, such as `20260101T000000Z`. */
     snapshot?: string;
-    /** Archive to use; the host's own apt sources, else Debian's, when not given. */
+    /** The address of the archive. By default, the apt sources of the host, or else Debian's mirror. */
     mirror?: string;
-    /** Debian packages. */
+    /** Names of Debian packages. */
     packages: string[];
-    /** Kernel flavour. */
+    /** The kernel flavour. */
     kernel: "cloud" | "generic";
   };
-  /** What a backend may leave out of this profile. */
+  /** Features that a backend may omit, by backend. */
   backends: {
+    /** Features that the debian backend may omit. */
     debian: {
-      /** Features that the debian backend leaves out; recorded in every output. */
+      /** Names of these features. Every output records them. */
       omit: string[];
     };
   };
-  /** File trees that are copied over the root, in order. */
+  /** Directories to copy over the root filesystem, in order. */
   overlays: string[];
-  /** Single files in the root. */
+  /** Files to add to the root filesystem. */
   files: File[];
-  /** User accounts. */
+  /** User accounts to add. */
   users: User[];
   /** systemd units. */
   services: {
-    /** Units of your own. */
+    /** Your own units. */
     units: Unit[];
     /** Units of packages to start at boot. */
     enable: string[];
-    /** Units of packages that must not start. */
+    /** Units of packages that must not start at boot. */
     disable: string[];
   };
-  /** An SSH server. */
+  /** Add an SSH server. */
   ssh: boolean;
-  /** Console and root login without a password. Marked in every output and refused by `hal build --release`. */
+  /** Enable the console and a root login without a password. Every output records it, and `hal build --release` refuses it. */
   debug: boolean;
   /** How the image is started. */
   launch: LaunchSettings;
