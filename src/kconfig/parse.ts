@@ -92,7 +92,7 @@ class Reader {
       return;
     }
     if (keyword === undefined) {
-      // A macro call that stands alone, such as $(error-if,…), only ever warns or stops.
+      // A macro call on its own line, such as $(error-if,…), only prints a warning or stops Kconfig.
       if (/^\s*\$\(/.test(statement.text)) return;
       throw new HalError("input", "a Kconfig keyword is missing", { at });
     }
