@@ -7,6 +7,6 @@ step() { printf '\n== %s\n' "$*"; }
 
 step "format, types, dead code"; npm run --silent check
 step "generated files";          npx tsx scripts/generate.ts --check
-step "shell";                    shellcheck scripts/*.sh shell/*.sh .ci/run
+step "shell";                    shellcheck scripts/*.sh shell/*.sh shell/debian/*.sh .ci/run
 step "tests";                    npx vitest run --project unit
 step "builds and boots";         npx vitest run --project image --reporter=verbose --reporter=./test/skipped.ts

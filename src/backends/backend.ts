@@ -4,10 +4,9 @@ import type { FileDigest } from "../lib/digest.js";
 import type { Layers } from "../lib/namespace.js";
 import type { Plan } from "../lib/plan.js";
 import type { Command } from "../lib/tools.js";
-import type { Manifest } from "../model/generated.js";
-import type { Rendered, Resolved } from "../model/resolved.js";
+import type { BackendName, Rendered, Resolved } from "../model/resolved.js";
 
-export type BackendName = Manifest["backend"];
+export type { BackendName };
 
 /** How a build runs: everything that the command line asks for beside the profile. */
 export interface BuildOptions {

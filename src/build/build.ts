@@ -55,7 +55,7 @@ export interface BuildResult {
  */
 export async function planBuild(resolved: Resolved, options: BuildOptions): Promise<BuildPlan> {
   const { backend, out } = options;
-  const request = { resolved, rendered: render(resolved), options };
+  const request = { resolved, rendered: render(resolved, backend), options };
   const { steps, inputs } = await stepsOf(request, backends[backend]);
   await steps.refuse();
   return { profile: resolved.name, backend, out, upToDate: await upToDate(request, inputs), steps };

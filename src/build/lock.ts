@@ -1,8 +1,7 @@
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { HalError } from "../lib/errors.js";
-import { halRoot } from "../lib/paths.js";
+import { shellScript } from "../lib/paths.js";
 import { runCommand } from "../lib/tools.js";
 
 /** The exit code of flock(1) when another process holds the lock. */
@@ -18,7 +17,7 @@ const LOCKED = 75;
 export function lock(file: string, what: string): Promise<() => Promise<void>> {
   const input = new PassThrough();
   const flock = ["--no-fork", "--nonblock", "--conflict-exit-code", String(LOCKED), file];
-  const holder = ["sh", join(halRoot, "shell/hold-lock.sh"), String(process.pid), file];
+  const holder = ["sh", shellScript("hold-lock.sh"), String(process.pid), file];
   const command = { tool: "flock", args: [...flock, ...holder] };
   return new Promise((resolve, reject) => {
     const release = async (): Promise<void> => {

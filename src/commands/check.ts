@@ -67,7 +67,7 @@ async function checkOne(reference: string, options: Options): Promise<Result> {
   const { backend, buildroot, allowVersion } = options;
   const resolved = await resolve(reference, options);
   await refuseProfile[backend](resolved, { tree: buildroot, allowVersion });
-  const rendered = render(resolved);
+  const rendered = render(resolved, backend);
   if (buildroot !== undefined)
     await (await import("../backends/buildroot/gate.js")).gateProfile(resolved, rendered, { ...options, buildroot });
   return {

@@ -34,7 +34,7 @@ export async function fetchSources(options: Options): Promise<void> {
     const work = await mkdtemp(join(tmpdir(), "hal-fetch-"));
     try {
       const external = join(work, "external");
-      const rendered = render(resolved);
+      const rendered = render(resolved, "buildroot");
       await writeTree(rendered, external);
       const { dirs } = await withFixedPaths(buildrootDirs(work, external, downloads), signal);
       await gateExternalTree({ profile: resolved.name, symbols: rendered.symbols, tree, dirs, signal });

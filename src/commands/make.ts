@@ -17,7 +17,7 @@ interface Options {
 
 /** Runs any target of Buildroot's make in the build directory of a profile, on this terminal: menuconfig, X-rebuild, legal-info. */
 export async function make(reference: string, targets: readonly string[], options: Options): Promise<void> {
-  const resolved = await resolve(reference, options);
+  const resolved = await resolve(reference, { ...options, overlayContents: false });
   const work = join(options.out, ".hal", `${resolved.name}.work`);
   const external = join(work, "external");
   if (!existsSync(join(external, "external.desc"))) {

@@ -5,7 +5,8 @@ import { refuseProfile } from "../backends/refusals.js";
 import { HalError } from "../lib/errors.js";
 import { note } from "../lib/terminal.js";
 import { formatCommand } from "../lib/tools.js";
-import { defconfigName, render as renderTree } from "../render/render.js";
+import { defconfigName } from "../render/defconfig.js";
+import { render as renderTree } from "../render/render.js";
 import { writeTree } from "../render/write-tree.js";
 import { resolve } from "../resolve/resolve.js";
 
@@ -13,7 +14,7 @@ import { resolve } from "../resolve/resolve.js";
 export async function render(reference: string, options: { output: string; set?: string[] }): Promise<void> {
   const resolved = await resolve(reference, options);
   await refuseProfile.buildroot(resolved, {});
-  const rendered = renderTree(resolved);
+  const rendered = renderTree(resolved, "buildroot");
   const occupied = existsSync(options.output) && (await readdir(options.output)).length > 0;
   if (occupied && !existsSync(join(options.output, ".hal-rendered"))) {
     throw new HalError("input", "is not empty, and hal did not render it", {

@@ -1,13 +1,13 @@
 import { HalError, type Location } from "./errors.js";
 
 /**
- * One escaper for each language that hal writes. Each returns text that the language reads back as exactly
- * the given text; what a language cannot say is an error at the place where the text was written.
+ * One escaper for each language that hal writes. Each returns text that the language reads back as exactly the given text.
+ * A text that the language cannot represent is an error at the place where it was written.
  */
 
 /** Text as a Kconfig string of a Buildroot .config, quotes included. */
 export function kconfigString(text: string, at: Location): string {
-  // Buildroot's .config is also a makefile: make expands $ and starts a comment at #, quoted or not, and
+  // Make includes Buildroot's .config: it expands $, and # starts a comment even inside quotes.
   // Buildroot's qstrip removes every quote and keeps every backslash.
   refuse(text, /["\\#]/, "Buildroot's .config", at);
   refuse(text, /\$[({]/, "Buildroot's .config (make would expand it)", at);
@@ -27,10 +27,10 @@ export function shellWord(text: string, at: Location): string {
   return /^[A-Za-z0-9_@%+=:,./-]+$/.test(safe) ? safe : `'${safe.replaceAll("'", `'\\''`)}'`;
 }
 
-/** Text as one field of an fstab line (fstab(5): octal escapes for blanks). */
-export function fstabField(text: string, at: Location): string {
-  refuse(text, /^$/, "an fstab field", at);
-  return oneLine(text, "an fstab field", at).replace(/[ \\#]/g, (c) => `\\${c.charCodeAt(0).toString(8).padStart(3, "0")}`);
+/** Text as one line of a shell here-document whose delimiter is 'EOF', for `read -r` (XCU 2.7.4). */
+export function hereDocumentLine(text: string, at: Location): string {
+  refuse(text, /^$|^\s|\s$|^EOF$/, "a line of a here-document", at);
+  return oneLine(text, "a line of a here-document", at);
 }
 
 /** Text as a double-quoted string of libconfuse, which genimage reads its configuration with. */
@@ -39,19 +39,13 @@ export function genimageString(text: string, at: Location): string {
   return `"${oneLine(text, "a genimage configuration", at).replace(/["\\]/g, (c) => `\\${c}`)}"`;
 }
 
-/** Text as a setting of a systemd unit (systemd.unit(5): % begins a specifier, a last backslash joins lines). */
-export function systemdValue(text: string, at: Location): string {
-  refuse(text, /\\$/, "a systemd unit", at);
-  return oneLine(text, "a systemd unit", at).replaceAll("%", "%%");
-}
-
 /** Text as one field of a Buildroot users or permission table. */
 export function tableField(text: string, at: Location): string {
   refuse(text, /^$|^#|\s/, "a field of a Buildroot table", at);
   return oneLine(text, "a field of a Buildroot table", at);
 }
 
-/** The text, which one line can hold and every language reads as it is. */
+/** The same text. Refuses characters that no line of any language can hold. */
 function oneLine(text: string, language: string, at: Location): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: newline, NUL and their like are what must not pass
   refuse(text, /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/, language, at);

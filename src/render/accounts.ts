@@ -1,7 +1,7 @@
-import type { Resolved } from "../model/resolved.js";
+import type { RootContents } from "./root-contents.js";
 
-/** One line for each account, in Buildroot's format (manual, "Makeusers syntax"). */
-export function usersView({ users }: Resolved): object {
+/** users.table: one line for each account, in Buildroot's format (manual, "Makeusers syntax"). */
+export function usersView({ users }: RootContents): object {
   return {
     users: users.map(({ name, uid, gid, groups, home, shell, password }) => ({
       name,
@@ -16,8 +16,8 @@ export function usersView({ users }: Resolved): object {
   };
 }
 
-/** One line for each file of the profile (manual, "Makedev syntax"); through a link it would change what the link leads to. */
-export function permissionsView({ files }: Resolved): object {
+/** permissions.table: one line for each entry of `files` that is no link, in Buildroot's format (manual, "Makedev syntax"). */
+export function permissionsView({ files }: RootContents): object {
   const own = files.filter(({ link }) => link === undefined);
   return { files: own.map(({ path, mode, owner, group }) => ({ path, mode: mode.toString(8), owner, group })) };
 }

@@ -1,3 +1,4 @@
+import { kconfigValue } from "../kconfig/requests.js";
 import { HalError } from "../lib/errors.js";
 import { kconfigString } from "../lib/escape.js";
 import { parseSize } from "../lib/size.js";
@@ -5,58 +6,71 @@ import { nearestOrigin } from "../load/tree.js";
 import type { Resolved, SymbolRequest } from "../model/resolved.js";
 import { stableUuid } from "../resolve/partitions.js";
 
-type Pairs = readonly (readonly [symbol: string, value: string])[];
+/** Symbols with their values as a .config writes them, and the reason where it is not plain. */
+type Lines = readonly (readonly [symbol: string, value: string, why?: string])[];
 
-/** A place in the rendered tree, as the defconfig names it. */
+/** A file of the rendered tree, as the defconfig names it. */
 const external = (path: string): string => `"$(BR2_EXTERNAL_HAL_PATH)/${path}"`;
 
 /**
- * Every Buildroot symbol of an image: what hal itself asks for, then what profile and features ask for, which
- * have the last word. This is the whole defconfig, and the list that the Kconfig gate compares.
+ * Every Buildroot symbol of an image: the symbols of hal itself, then those of features and profile, which have the last word.
+ * The defconfig contains this list, and the Kconfig gate checks it.
+ * @throws HalError "input" for a profile that Buildroot cannot make
  */
 export function buildrootSymbols(resolved: Resolved): SymbolRequest[] {
   const asked = new Set(resolved.buildrootRequests.map((request) => request.symbol));
   return [...impliedSymbols(resolved).filter((request) => !asked.has(request.symbol)), ...resolved.buildrootRequests];
 }
 
-/** @throws HalError "input" for a profile that boots a unified kernel image, which Buildroot cannot make */
+/**
+ * Refuses a unified kernel image, which Buildroot cannot make.
+ * @throws HalError "input"
+ */
 export function refuseUki({ profile, origins }: Resolved): void {
   if (profile.boot !== "uki") return;
-  throw new HalError("input", "the buildroot backend cannot make a unified kernel image yet", {
+  throw new HalError("input", "the buildroot backend cannot make a unified kernel image", {
     at: nearestOrigin(origins, "/boot"),
     remedy: "use boot: direct, or --backend debian",
   });
 }
 
 function impliedSymbols(resolved: Resolved): SymbolRequest[] {
-  const part = (pointer: string, why: string, pairs: Pairs): SymbolRequest[] =>
-    pairs.map(([symbol, value]) => ({ symbol, value, at: nearestOrigin(resolved.origins, pointer), by: `hal (${why})` }));
-  const { profile, layout } = resolved;
   refuseUki(resolved);
+  const { profile, layout } = resolved;
+  const part = (pointer: string, reason: string, lines: Lines): SymbolRequest[] =>
+    lines.map(([symbol, value, why]) => ({
+      symbol,
+      value,
+      at: nearestOrigin(resolved.origins, pointer),
+      by: `hal (${reason})`,
+      ...(why === undefined ? {} : { why }),
+    }));
   return [
-    ...part("/buildroot", "reproducible builds", build(resolved)),
     ...part("/buildroot/toolchain", "toolchain", toolchain(resolved)),
+    ...part("/buildroot", "reproducible builds", build(resolved)),
     ...part("/init", `init: ${profile.init}`, init(resolved)),
+    ...part("/hostname", "hostname", hostname(resolved)),
+    ...part("/debug", `debug: ${profile.debug}`, login(resolved)),
     ...part("/layout", `layout: ${layout.name}`, rootfs(resolved)),
     ...part("/kernel", "kernel", kernel(resolved)),
-    ...(profile.ssh ? part("/ssh", "ssh", [["BR2_PACKAGE_OPENSSH", "y"]]) : []),
+    ...(profile.ssh ? part("/ssh", "ssh: true", [["BR2_PACKAGE_OPENSSH", "y"]]) : []),
   ];
 }
 
-function build(resolved: Resolved): Pairs {
+function build(resolved: Resolved): Lines {
   const { primarySite } = resolved.profile.buildroot;
-  const at = nearestOrigin(resolved.origins, "/buildroot");
+  const at = nearestOrigin(resolved.origins, "/buildroot/primarySite");
   return [
     ["BR2_REPRODUCIBLE", "y"],
     ["BR2_PER_PACKAGE_DIRECTORIES", "y"],
     ["BR2_DOWNLOAD_FORCE_CHECK_HASHES", "y"],
-    ["BR2_GLOBAL_PATCH_DIR", external("patches")],
+    ["BR2_GLOBAL_PATCH_DIR", external("patches"), "the hash of the kernel's archive"],
     ...(primarySite === undefined ? [] : ([["BR2_PRIMARY_SITE", kconfigString(primarySite, at)]] as const)),
-    ["BR2_PACKAGE_OVERRIDE_FILE", external("local.mk")],
+    ["BR2_PACKAGE_OVERRIDE_FILE", external("local.mk"), "sets SOURCE_DATE_EPOCH"],
   ];
 }
 
-function toolchain(resolved: Resolved): Pairs {
+function toolchain(resolved: Resolved): Lines {
   const chosen = resolved.profile.buildroot.toolchain;
   if (chosen === "internal") {
     return [
@@ -74,7 +88,7 @@ function toolchain(resolved: Resolved): Pairs {
     ];
   }
   const at = nearestOrigin(resolved.origins, "/buildroot/toolchain/external");
-  const implied: Pairs = [
+  const implied: Lines = [
     ["BR2_TOOLCHAIN_EXTERNAL", "y"],
     ["BR2_TOOLCHAIN_EXTERNAL_CUSTOM", "y"],
     ["BR2_TOOLCHAIN_EXTERNAL_PREINSTALLED", "y"],
@@ -84,18 +98,17 @@ function toolchain(resolved: Resolved): Pairs {
     [`BR2_TOOLCHAIN_EXTERNAL_HEADERS_${chosen.headers.replace(".", "_")}`, "y"],
     ["BR2_TOOLCHAIN_EXTERNAL_CUSTOM_GLIBC", "y"],
     ["BR2_TOOLCHAIN_EXTERNAL_CXX", "y"],
-    // Buildroot assumes it of every glibc and then refuses the toolchain; glibc has had none since 2.32.
-    ["BR2_TOOLCHAIN_EXTERNAL_INET_RPC", "n"],
+    ["BR2_TOOLCHAIN_EXTERNAL_INET_RPC", "n", "glibc has no RPC since 2.32, and Buildroot assumes it in every glibc"],
   ];
-  const own = Object.entries(chosen.config).map(([symbol, value]) => [symbol, plainValue(value, at)] as const);
+  const own = Object.entries(chosen.config).map(([symbol, value]) => [symbol, kconfigValue(value, at)] as const);
   return [...implied.filter(([symbol]) => !(symbol in chosen.config)), ...own];
 }
 
-/** The newest kernel series that a Buildroot release knows the headers of. */
+/** The newest kernel series whose headers a Buildroot release has. */
 const newestHeaders: Readonly<Record<string, string>> = { "2025.02": "6.12", "2026.02": "6.19" };
 
-/** Headers of the kernel itself; of the newest series that the release knows when the kernel is newer still. */
-function kernelHeaders({ profile }: Resolved): Pairs {
+/** The headers of the kernel itself, or the newest that the release has where the kernel is newer. */
+function kernelHeaders({ profile }: Resolved): Lines {
   const newest = newestHeaders[profile.buildroot.version.split(".").slice(0, 2).join(".")];
   const [major = 0, minor = 0] = profile.kernel.version.split(".").map(Number);
   const [knownMajor = 0, knownMinor = 0] = (newest ?? profile.kernel.version).split(".").map(Number);
@@ -103,51 +116,59 @@ function kernelHeaders({ profile }: Resolved): Pairs {
   if (newest !== undefined && !known) return [[`BR2_KERNEL_HEADERS_${newest.replace(".", "_")}`, "y"]];
   return [
     ["BR2_KERNEL_HEADERS_AS_KERNEL", "y"],
-    // Without it a custom kernel counts as one with ancient headers, and glibc silently becomes uClibc.
-    [`BR2_PACKAGE_HOST_LINUX_HEADERS_CUSTOM_${series(profile.kernel.version)}`, "y"],
+    [
+      `BR2_PACKAGE_HOST_LINUX_HEADERS_CUSTOM_${series(profile.kernel.version)}`,
+      "y",
+      "without it, Buildroot takes the headers for ancient and silently replaces glibc with uClibc",
+    ],
   ];
 }
 
-function plainValue(value: string | number | boolean, at: Parameters<typeof kconfigString>[1]): string {
-  if (typeof value === "boolean") return value ? "y" : "n";
-  if (typeof value === "number" || /^([ymn]|0x[0-9a-fA-F]+)$/.test(value)) return String(value);
-  return kconfigString(value, at);
-}
+/** Parts of systemd that Buildroot builds by default and that an image needs only where a feature asks for them. */
+const systemdLeftOut: Lines = [
+  ["BR2_PACKAGE_SYSTEMD_VCONSOLE", "n", "no image needs keyboard maps"],
+  ["BR2_PACKAGE_SYSTEMD_HWDB", "n", "no image needs 13 MB of device names"],
+  ["BR2_PACKAGE_SYSTEMD_PSTORE", "n", "it would read crash records of the host"],
+  ["BR2_PACKAGE_SYSTEMD_HOSTNAMED", "n", "it would write to /etc, which is read-only"],
+  ["BR2_PACKAGE_SYSTEMD_TIMEDATED", "n", "it would write to /etc, which is read-only"],
+  ["BR2_PACKAGE_SYSTEMD_TIMESYNCD", "n", "it would ask time servers that nobody chose"],
+  ["BR2_PACKAGE_SYSTEMD_NETWORKD", "n", "only a feature brings a network"],
+];
 
-/**
- * What Buildroot makes part of systemd unless told otherwise, and no image has a use for unless a feature says so:
- * keyboard maps (and with them kbd), 13 MB of names of devices, crash records that the host hands over (pstore), D-Bus
- * services that write to a read-only /etc, time from servers that nobody chose, a network in an enclave that has none.
- */
-const systemdLeftOut = ["VCONSOLE", "HWDB", "PSTORE", "HOSTNAMED", "TIMEDATED", "TIMESYNCD", "NETWORKD"] as const;
-
-function init(resolved: Resolved): Pairs {
-  const { profile } = resolved;
-  const at = nearestOrigin(resolved.origins, "/hostname");
+function init({ profile }: Resolved): Lines {
   return [
     ...(profile.init === "systemd"
       ? ([
           ["BR2_INIT_SYSTEMD", "y"],
           ["BR2_INIT_SYSTEMD_VAR_NONE", "y"],
-          // Without it systemd takes SystemCallFilter= of a unit, its own units' too, and does nothing about it.
-          ["BR2_PACKAGE_LIBSECCOMP", "y"],
-          ...systemdLeftOut.map((part) => [`BR2_PACKAGE_SYSTEMD_${part}`, "n"] as const),
+          ["BR2_PACKAGE_LIBSECCOMP", "y", "without it, systemd ignores SystemCallFilter= in units"],
+          ...systemdLeftOut,
         ] as const)
       : ([["BR2_INIT_BUSYBOX", "y"]] as const)),
-    ["BR2_PACKAGE_BUSYBOX", "y"],
+    ["BR2_PACKAGE_BUSYBOX", "y", "the shell and the tools of early boot"],
     ["BR2_PACKAGE_BUSYBOX_CONFIG_FRAGMENT_FILES", external("board/hal/busybox.fragment")],
-    ["BR2_TARGET_GENERIC_HOSTNAME", kconfigString(profile.hostname, at)],
-    ["BR2_TARGET_GENERIC_ISSUE", '""'],
-    ["BR2_TARGET_ENABLE_ROOT_LOGIN", profile.debug ? "y" : "n"],
-    ["BR2_TARGET_GENERIC_GETTY", profile.debug ? "y" : "n"],
-    ...(profile.debug ? ([["BR2_TARGET_GENERIC_GETTY_PORT", '"ttyS0"']] as const) : []),
     ["BR2_TARGET_GENERIC_REMOUNT_ROOTFS_RW", "n"],
   ];
 }
 
-function rootfs(resolved: Resolved): Pairs {
+function hostname({ profile, origins }: Resolved): Lines {
+  return [
+    ["BR2_TARGET_GENERIC_HOSTNAME", kconfigString(profile.hostname, nearestOrigin(origins, "/hostname"))],
+    ["BR2_TARGET_GENERIC_ISSUE", '""'],
+  ];
+}
+
+function login({ profile }: Resolved): Lines {
+  return [
+    ["BR2_TARGET_ENABLE_ROOT_LOGIN", profile.debug ? "y" : "n"],
+    ["BR2_TARGET_GENERIC_GETTY", profile.debug ? "y" : "n"],
+    ...(profile.debug ? ([["BR2_TARGET_GENERIC_GETTY_PORT", '"ttyS0"']] as const) : []),
+  ];
+}
+
+function rootfs(resolved: Resolved): Lines {
   const { layout } = resolved;
-  const common: Pairs = [
+  const common: Lines = [
     ["BR2_ROOTFS_OVERLAY", external("board/hal/overlay")],
     ["BR2_ROOTFS_USERS_TABLES", external("board/hal/users.table")],
     ["BR2_ROOTFS_DEVICE_TABLE", `"system/device_table.txt $(BR2_EXTERNAL_HAL_PATH)/board/hal/permissions.table"`],
@@ -157,6 +178,7 @@ function rootfs(resolved: Resolved): Pairs {
   ];
   if (layout.root.type === "ram") return [...common, ["BR2_TARGET_ROOTFS_CPIO", "y"]];
   const uuid = stableUuid(`${resolved.name}/root filesystem`);
+  const options = `-b 4096 -O ^has_journal,^resize_inode -U ${uuid} -E hash_seed=${uuid},root_owner=0:0`;
   return [
     ...common,
     ["BR2_TARGET_ROOTFS_EXT2", "y"],
@@ -164,12 +186,10 @@ function rootfs(resolved: Resolved): Pairs {
     ["BR2_TARGET_ROOTFS_EXT2_LABEL", '"root"'],
     ["BR2_TARGET_ROOTFS_EXT2_SIZE", `"${parseSize(layout.root.size) / 1024}k"`],
     ["BR2_TARGET_ROOTFS_EXT2_RESBLKS", "0"],
-    // dm-verity has 4 KiB blocks; mke2fs would take smaller ones for a small image.
-    ["BR2_TARGET_ROOTFS_EXT2_MKFS_OPTIONS", `"-b 4096 -O ^has_journal,^resize_inode -U ${uuid} -E hash_seed=${uuid},root_owner=0:0"`],
-    ["BR2_PACKAGE_CRYPTSETUP", "y"],
-    // cryptsetup wants libdevmapper. The rest of lvm2 would look for volumes on whatever disk the host shows.
-    ["BR2_PACKAGE_LVM2_STANDARD_INSTALL", "n"],
-    ...(layout.rw === undefined ? [] : ([["BR2_PACKAGE_E2FSPROGS", "y"]] as const)),
+    ["BR2_TARGET_ROOTFS_EXT2_MKFS_OPTIONS", `"${options}"`, "dm-verity needs blocks of 4 KiB"],
+    ["BR2_PACKAGE_CRYPTSETUP", "y", "opens the verified root and the encrypted partitions"],
+    ["BR2_PACKAGE_LVM2_STANDARD_INSTALL", "n", "cryptsetup needs libdevmapper only, and lvm2 looks for volumes on the host's disk"],
+    ...(layout.rw === undefined ? [] : ([["BR2_PACKAGE_E2FSPROGS", "y", "makes the read-write file system"]] as const)),
     ["BR2_PACKAGE_HOST_CRYPTSETUP", "y"],
     ["BR2_PACKAGE_HOST_E2FSPROGS", "y"],
     ["BR2_PACKAGE_HOST_GENIMAGE", "y"],
@@ -178,7 +198,7 @@ function rootfs(resolved: Resolved): Pairs {
   ];
 }
 
-function kernel(resolved: Resolved): Pairs {
+function kernel(resolved: Resolved): Lines {
   const { version, tarball } = resolved.profile.kernel;
   const at = nearestOrigin(resolved.origins, "/kernel/tarball");
   const fragments = resolved.kernelFragments.map(({ name }) => `$(BR2_EXTERNAL_HAL_PATH)/board/hal/kernel/${name}.config`);

@@ -1,4 +1,4 @@
-/** What the init of the initramfs runs of BusyBox: the applet, and the options of BusyBox's own configuration behind it. */
+/** The BusyBox applets that init of the initramfs runs, with the BusyBox options that each needs. */
 const table: Readonly<Record<string, readonly string[]>> = {
   sh: ["ASH", "ASH_ECHO", "ASH_TEST"],
   cat: ["CAT"],

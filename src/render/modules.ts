@@ -1,6 +1,7 @@
-import type { Resolved } from "../model/resolved.js";
+import type { BackendName, Resolved } from "../model/resolved.js";
+import { rootContents } from "./root-contents.js";
 
-/** Modules that early boot needs before the root is mounted, when the profile asks for them. */
+/** Modules that early boot needs to mount the root, when the profile asks for them. */
 const beforeRoot = new Set([
   "virtio_pci",
   "virtio_mmio",
@@ -16,36 +17,24 @@ const beforeRoot = new Set([
   "ext4",
 ]);
 
-/** What the layout's own encryption needs beside dm-crypt: the cipher, its mode, the authentication, and cryptsetup's way to them. */
+/** The modules of the encrypted partitions: cipher, mode, authentication, and the kernel interface of cryptsetup. */
 const cryptography = ["dm_crypt", "dm_integrity", "aesni_intel", "xts", "authenc", "algif_skcipher", "algif_hash"];
 
-/** The modules of an image in loading order. All are loaded before module loading is locked. */
+/** The modules of an image in loading order. All of them load before the kernel refuses further modules. */
 export interface Modules {
   /** From the initramfs, before the root is mounted. */
   readonly early: readonly string[];
   /** From the verified root. */
   readonly boot: readonly string[];
-  /** From the verified root, of features that the profile lets a backend leave out: where the kernel has them. */
-  readonly optional: readonly string[];
 }
 
-export function modulesOf(resolved: Resolved): Modules {
-  const omittable = new Set(resolved.debianOmitted);
-  const features = (omitted: boolean): string[] =>
-    resolved.features.filter(({ name }) => omittable.has(name) === omitted).flatMap(({ kernel }) => kernel.modules);
-  const needed = new Set(plain([...resolved.profile.kernel.modules, ...features(false)]));
-  const names = plain(resolved.modules).filter((name) => needed.has(name));
-  const optional = plain(features(true)).filter((name) => !needed.has(name));
-  if (resolved.layout.root.type === "ram") return { early: [], boot: names, optional };
-  const encrypted = resolved.layout.rw !== undefined || resolved.layout.swap !== undefined;
+export function modulesOf(resolved: Resolved, backend: BackendName): Modules {
+  const { modules } = rootContents(resolved, backend);
+  const { root, rw, swap } = resolved.layout;
+  if (root.type === "ram") return { early: [], boot: modules };
+  const encrypted = rw !== undefined || swap !== undefined;
   return {
-    early: [...new Set([...names.filter((name) => beforeRoot.has(name)), "dm_verity", ...(encrypted ? cryptography : [])])],
-    boot: names.filter((name) => !beforeRoot.has(name)),
-    optional,
+    early: [...new Set([...modules.filter((name) => beforeRoot.has(name)), "dm_verity", ...(encrypted ? cryptography : [])])],
+    boot: modules.filter((name) => !beforeRoot.has(name)),
   };
-}
-
-/** A module's one name: modprobe takes `-` and `_` alike. */
-function plain(names: readonly string[]): string[] {
-  return [...new Set(names.map((name) => name.replaceAll("-", "_")))];
 }

@@ -1,127 +1,150 @@
-import { rootPackages } from "../backends/debian/packages.js";
-import { formatConfigLine } from "../kconfig/dotconfig.js";
+import { initrdName } from "../bundle/files.js";
 import { HalError } from "../lib/errors.js";
 import { makeValue } from "../lib/escape.js";
-import type { Rendered, RenderedFile, Resolved } from "../model/resolved.js";
+import { nearestOrigin } from "../load/tree.js";
+import type { BackendName, Rendered, Resolved, TreeFile } from "../model/resolved.js";
 import { permissionsView, usersView } from "./accounts.js";
+import { bootView } from "./boot-view.js";
 import { buildrootSymbols } from "./buildroot-symbols.js";
 import { busyboxOptions } from "./busybox.js";
+import { defconfigName, defconfigText } from "./defconfig.js";
+import { fragmentText } from "./kernel-fragments.js";
 import { modulesOf } from "./modules.js";
 import { overlayOf } from "./overlay.js";
-import { rootView } from "./root-view.js";
-import { staticFiles } from "./static.js";
+import { postBuildView } from "./post-build-view.js";
+import { type RootContents, rootContents } from "./root-contents.js";
+import { staticFiles } from "./static-files.js";
 import { fill } from "./templates.js";
-import { bootView, originOf } from "./view.js";
 
-/** One part of the external tree. */
-type Section = (resolved: Resolved) => readonly RenderedFile[];
+/** What a part of the tree is made from. */
+interface Source {
+  readonly resolved: Resolved;
+  readonly contents: RootContents;
+  readonly backend: BackendName;
+  readonly symbols: Rendered["symbols"];
+}
+
+type Section = (source: Source) => readonly TreeFile[];
+
+/** What only Buildroot reads: the external tree around the board directory, and the configuration of kernel and BusyBox. */
+const buildrootSections: readonly Section[] = [staticFiles, readme, defconfig, kernelHash, makeVariables, configuration];
+
+/** The board directory: what the root has, how it boots, and what the images are made of. */
+const boardSections: readonly Section[] = [root, boot, assembly, overlay];
 
 /**
- * The external tree of one image, in the order a reader would look at it:
+ * Renders the tree that a backend builds an image from. The same input always gives the same bytes.
  *
- *     external.desc  Config.in  external.mk  package/     what makes it an external tree
- *     configs/  patches/  local.mk                        what Buildroot is told
- *     board/hal/kernel/  busybox.fragment                 what is compiled in
- *     board/hal/overlay/  *.table  post-build.sh          what the root has
- *     board/hal/init  modules  cmdline                    how it boots
- *     board/hal/post-image.sh  genimage.cfg               what the images are made of
+ *     README  external.desc  Config.in  external.mk  package/     buildroot only: an ordinary external tree
+ *     configs/  patches/  local.mk                                buildroot only: its configuration
+ *     board/hal/kernel/  busybox.fragment                         buildroot only: the configuration of kernel and BusyBox
+ *     board/hal/overlay/  *.table  post-build.sh                  what the root has
+ *     board/hal/init  modules  cmdline                            how it boots
+ *     board/hal/post-image.sh  genimage.cfg                       what the images are made of
+ *
+ * @throws HalError "input" for a value that its language cannot represent, and for an image that the backend cannot make
  */
-const sections: readonly Section[] = [staticFiles, defconfig, kernelHash, makeVariables, kernelFragments, root, boot, assembly, overlayOf];
-
-/**
- * Renders the external tree: the same input always gives the same bytes.
- * @throws HalError "input" for a value that the language it lands in cannot represent
- */
-export function render(resolved: Resolved): Rendered {
+export function render(resolved: Resolved, backend: BackendName): Rendered {
   const { layout } = resolved;
   if (layout.root.type === "ram" && (layout.rw !== undefined || layout.swap !== undefined)) {
     throw new HalError("input", `layout '${layout.name}' keeps the root in RAM and asks for a partition`, {
-      at: originOf(resolved, "/layout"),
+      at: nearestOrigin(resolved.origins, "/layout"),
       remedy: "remove rw and swap, or use root type verity",
     });
   }
-  const files = new Map(sections.flatMap((section) => section(resolved)).map((file) => [file.path, file]));
-  const symbols = resolved.profile.boot === "uki" ? [] : buildrootSymbols(resolved);
-  return { files: [...files.values()].sort((a, b) => (a.path < b.path ? -1 : 1)), symbols };
+  const contents = rootContents(resolved, backend);
+  const symbols = backend === "buildroot" ? buildrootSymbols(resolved) : [];
+  const sections = backend === "buildroot" ? [...buildrootSections, ...boardSections] : boardSections;
+  const files = sections.flatMap((section) => section({ resolved, contents, backend, symbols }));
+  return { files: files.sort((a, b) => (a.path < b.path ? -1 : 1)), symbols };
 }
 
-/** The defconfig of a profile, as `make` takes it. */
-export function defconfigName(profile: string): string {
-  return `hal_${profile.replaceAll("-", "_")}_defconfig`;
+function readme({ resolved }: Source): TreeFile[] {
+  const { name, profile } = resolved;
+  const view = {
+    name,
+    defconfig: defconfigName(name),
+    version: profile.buildroot.version,
+    disk: resolved.layout.root.type === "verity",
+    initrd: initrdName(resolved.layout.root.type, resolved.layout.compression),
+  };
+  return [filled(resolved, "README", view)];
 }
 
-function defconfig(resolved: Resolved): RenderedFile[] {
-  if (resolved.profile.boot === "uki") return [];
-  const lines = buildrootSymbols(resolved).map(formatConfigLine);
-  return [text(`configs/${defconfigName(resolved.name)}`, `${lines.join("\n")}\n`)];
+function defconfig({ resolved, symbols }: Source): TreeFile[] {
+  return [text(`configs/${defconfigName(resolved.name)}`, defconfigText(resolved, symbols))];
 }
 
 /** Buildroot checks a custom kernel's hash only where it finds one (BR2_DOWNLOAD_FORCE_CHECK_HASHES makes that a must). */
-function kernelHash({ profile }: Resolved): RenderedFile[] {
-  const { version, sha256, tarball } = profile.kernel;
+function kernelHash({ resolved }: Source): TreeFile[] {
+  const { version, sha256, tarball } = resolved.profile.kernel;
   if (sha256 === undefined) return [];
   const name = tarball === undefined ? `linux-${version}.tar.xz` : tarball.slice(tarball.lastIndexOf("/") + 1);
   return [text("patches/linux/linux.hash", `sha256  ${sha256}  ${name}\n`)];
 }
 
-/** What the make variables of a package begin with (Buildroot's UPPERCASE, support/misc/utils.mk). */
+/** The beginning of a package's make variables (Buildroot's UPPERCASE, support/misc/utils.mk). */
 export function packageVariable(name: string): string {
   return name.replaceAll(/[^A-Za-z0-9]/g, "_").toUpperCase();
 }
 
-/** BR2_PACKAGE_OVERRIDE_FILE. Buildroot's own SOURCE_DATE_EPOCH would be the date of whatever git repository it lies in. */
-function makeVariables(resolved: Resolved): RenderedFile[] {
-  const { boot, sourceDateEpoch, buildroot } = resolved.profile;
-  if (boot === "uki") return [];
+/** BR2_PACKAGE_OVERRIDE_FILE. Without it, SOURCE_DATE_EPOCH would be the date of the git repository that Buildroot is in. */
+function makeVariables({ resolved }: Source): TreeFile[] {
+  const { sourceDateEpoch, buildroot } = resolved.profile;
   const sources = Object.entries(buildroot.overrides).map(([name, directory]) => {
-    return `${packageVariable(name)}_OVERRIDE_SRCDIR = ${makeValue(directory, originOf(resolved, `/buildroot/overrides/${name}`))}\n`;
+    const at = nearestOrigin(resolved.origins, `/buildroot/overrides/${name}`);
+    return `${packageVariable(name)}_OVERRIDE_SRCDIR = ${makeValue(directory, at)}\n`;
   });
   const rule = "#".repeat(80);
-  const head = `${rule}\n#\n# What Buildroot reads before all packages\n#\n${rule}\n\n`;
+  const head = `${rule}\n#\n# Variables that Buildroot reads before all packages\n#\n${rule}\n\n`;
   return [text("local.mk", `${head}export SOURCE_DATE_EPOCH := ${sourceDateEpoch}\n${sources.join("")}${resolved.localMk}`)];
 }
 
-function kernelFragments(resolved: Resolved): RenderedFile[] {
-  return resolved.kernelFragments.map(({ name, requests }) =>
-    text(`board/hal/kernel/${name}.config`, `${requests.map(formatConfigLine).join("\n")}\n`),
-  );
-}
-
-function root(resolved: Resolved): RenderedFile[] {
+function configuration({ resolved }: Source): TreeFile[] {
   return [
+    ...resolved.kernelFragments.map((fragment) => text(`board/hal/kernel/${fragment.name}.config`, fragmentText(fragment))),
     filled(resolved, "board/hal/busybox.fragment", { busybox: busyboxOptions }),
-    filled(resolved, "board/hal/users.table", usersView(resolved)),
-    filled(resolved, "board/hal/permissions.table", permissionsView(resolved)),
-    text("board/hal/debian/packages", `${rootPackages(resolved).join("\n")}\n`),
-    script(filled(resolved, "board/hal/post-build.sh", rootView(resolved))),
   ];
 }
 
-function boot(resolved: Resolved): RenderedFile[] {
-  const modules = Object.entries(modulesOf(resolved)).flatMap(([when, names]: [string, readonly string[]]) =>
+function root({ resolved, contents, backend }: Source): TreeFile[] {
+  return [
+    filled(resolved, "board/hal/users.table", usersView(contents)),
+    filled(resolved, "board/hal/permissions.table", permissionsView(contents)),
+    script(filled(resolved, "board/hal/post-build.sh", postBuildView(resolved, contents, backend))),
+  ];
+}
+
+function boot({ resolved, backend }: Source): TreeFile[] {
+  const modules = Object.entries(modulesOf(resolved, backend)).flatMap(([when, names]: [string, readonly string[]]) =>
     names.map((name) => `${when} ${name}\n`),
   );
   return [
-    script(filled(resolved, "board/hal/init", bootView(resolved), resolved.layout.root.type)),
+    script(filled(resolved, "board/hal/init", bootView(resolved, backend), resolved.layout.root.type)),
     text("board/hal/modules", modules.join("")),
     text("board/hal/cmdline", `${resolved.cmdline.join(" ")}\n`),
   ];
 }
 
-function assembly(resolved: Resolved): RenderedFile[] {
-  const disk = resolved.partitions.length === 0 ? [] : [filled(resolved, "board/hal/genimage.cfg", bootView(resolved))];
-  return [script(filled(resolved, "board/hal/post-image.sh", bootView(resolved), resolved.layout.root.type)), ...disk];
+function assembly({ resolved, backend }: Source): TreeFile[] {
+  const view = bootView(resolved, backend);
+  const disk = resolved.partitions.length === 0 ? [] : [filled(resolved, "board/hal/genimage.cfg", view)];
+  return [script(filled(resolved, "board/hal/post-image.sh", view, resolved.layout.root.type)), ...disk];
 }
 
-function filled(resolved: Resolved, path: string, view: object, variant?: string): RenderedFile {
+function overlay({ resolved, contents }: Source): TreeFile[] {
+  return overlayOf(resolved, contents);
+}
+
+function filled(resolved: Resolved, path: string, view: object, variant?: string): TreeFile {
   const template = variant === undefined ? path : `${path.replace(/\.sh$/, "")}.${variant}`;
-  return text(path, fill(template, view, originOf(resolved, "")));
+  return text(path, fill(template, view, nearestOrigin(resolved.origins, "")));
 }
 
-function script(file: RenderedFile): RenderedFile {
+function script(file: TreeFile): TreeFile {
   return { ...file, mode: 0o755 };
 }
 
-function text(path: string, content: string): RenderedFile {
+function text(path: string, content: string): TreeFile {
   return { path, content: new TextEncoder().encode(content), mode: 0o644 };
 }

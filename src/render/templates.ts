@@ -1,14 +1,14 @@
 import type { HelperDelegate, TemplateDelegate } from "handlebars";
 import { handlebars, templates } from "../../compiled/templates.js";
 import { HalError, type Location } from "../lib/errors.js";
-import { fstabField, genimageString, kconfigString, makeValue, shellWord, systemdValue, tableField } from "../lib/escape.js";
+import { genimageString, hereDocumentLine, shellWord, tableField } from "../lib/escape.js";
 
 type Escaper = (text: string, at: Location) => string;
 
 /**
- * Fills the template `templates/NAME` (without `.hbs`). Every value goes through the helper of the language it
- * lands in; an unknown variable is a bug and throws.
- * @param at where the values come from, for a value that the language cannot represent
+ * Fills the template `templates/NAME.hbs`. The helper around a variable escapes the value for the language of that place.
+ * An unknown variable is a bug and throws.
+ * @param at where the values come from, for the error about a value that the language cannot represent
  */
 export function fill(name: string, view: object, at: Location): string {
   const language = (escaper: Escaper) => (value: unknown) => new handlebars.SafeString(escaper(String(known(value, name)), at));
@@ -26,33 +26,30 @@ export function fill(name: string, view: object, at: Location): string {
       unless: block(unless),
       shell: language(shellWord),
       genimage: language(genimageString),
-      fstab: language(fstabField),
-      systemd: language(systemdValue),
+      line: language(hereDocumentLine),
       field: language(tableField),
-      make: language(makeValue),
-      kconfig: language(kconfigString),
       comment: language(bareWord),
       number: language(wholeNumber),
     },
   });
 }
 
-/** What both kinds of post-image.sh have, and both kinds of init. */
+/** Parts that both kinds of post-image.sh, or both kinds of init, include. */
 const partials = ["post-image.uki", "post-image.disk", "init.lock"];
 
 function compiled(name: string): TemplateDelegate {
   const template = templates[name];
-  if (template === undefined) throw new Error(`there is no templates/${name}.hbs`);
+  if (template === undefined) throw new Error(`templates/${name}.hbs does not exist`);
   return template;
 }
 
-/** Handlebars takes an unknown variable for an empty one in the place of a helper's argument. */
+/** Handlebars passes an unknown variable to a helper as undefined, without an error. */
 function known(value: unknown, template: string): unknown {
   if (value === undefined || value === null) throw new Error(`templates/${template}.hbs uses a variable that its view does not have`);
   return value;
 }
 
-/** A word inside a comment or a message, and a name that every language takes as it is. */
+/** A word that every language reads as it is, for comments, messages and names. */
 function bareWord(text: string, at: Location): string {
   if (/^[A-Za-z0-9_@%+=:,./-]+$/.test(text)) return text;
   throw new HalError("input", `${JSON.stringify(text)} cannot be used as a name`, { at, remedy: "use letters, digits and _@%+=:,./-" });

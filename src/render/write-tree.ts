@@ -1,20 +1,20 @@
 import { chmod, lstat, mkdir, readFile, readlink, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { Rendered, RenderedFile } from "../model/resolved.js";
+import type { Rendered, TreeFile } from "../model/resolved.js";
 
-/** Names every file that hal has put into a tree: a later rendering removes those that it no longer has, and nothing else. */
+/** The list of files that hal wrote into a tree. The next rendering removes those that it no longer has, and no others. */
 const RECORD = ".hal-rendered";
 
 /**
- * Writes rendered files into a directory. What is already as it should be is not touched: make looks at modification
- * times, and a fragment that is merely newer would configure the kernel again. Files that somebody else put there stay.
+ * Writes rendered files into a directory. A file that is already right keeps its modification time: for a newer fragment,
+ * make would configure the kernel again. Files that hal did not write stay.
  */
 export async function writeTree(rendered: Pick<Rendered, "files">, dir: string): Promise<void> {
   await mkdir(dir, { recursive: true });
   const wanted = new Set(rendered.files.map((file) => file.path));
   const before = await readFile(join(dir, RECORD), "utf8").catch(() => "");
   for (const path of before.split("\n")) {
-    // A name that leads out of the tree was not written by hal.
+    // hal writes no path that leads out of the tree.
     if (path !== "" && !wanted.has(path) && !path.split("/").includes("..")) await rm(join(dir, path), { force: true });
   }
   await writeFile(join(dir, RECORD), [...wanted].map((path) => `${path}\n`).join(""));
@@ -31,7 +31,7 @@ export async function writeTree(rendered: Pick<Rendered, "files">, dir: string):
   }
 }
 
-async function isWritten(file: RenderedFile, path: string): Promise<boolean> {
+async function isWritten(file: TreeFile, path: string): Promise<boolean> {
   const info = await lstat(path).catch(() => undefined);
   if (info === undefined) return false;
   if (file.link !== undefined) return info.isSymbolicLink() && (await readlink(path)) === file.link;

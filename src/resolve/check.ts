@@ -1,5 +1,3 @@
-import { readdir, readlink, stat } from "node:fs/promises";
-import { join, normalize } from "node:path";
 import { HalError, type Location } from "../lib/errors.js";
 import { nearest } from "../lib/nearest.js";
 import { parseSize } from "../lib/size.js";
@@ -8,7 +6,7 @@ import { nearestOrigin } from "../load/tree.js";
 import { platforms } from "../model/platforms/index.js";
 import type { Resolved } from "../model/resolved.js";
 
-type Check = (resolved: Resolved, at: (pointer: string) => Location) => void | Promise<void>;
+type Check = (resolved: Resolved, at: (pointer: string) => Location) => void;
 
 const fail = (message: string, at: Location, remedy?: string): never => {
   throw new HalError("input", message, { at, ...(remedy === undefined ? {} : { remedy }) });
@@ -80,8 +78,10 @@ function checkPlatform({ profile, layout, platform: name }: Resolved, at: (point
 }
 
 /** Refuses systemd units in an image with BusyBox's init, because that ignores them without a message. */
-function checkServices({ profile, units, enable, disable }: Resolved, at: (pointer: string) => Location): void {
+function checkServices({ profile, rootParts, disable }: Resolved, at: (pointer: string) => Location): void {
   if (profile.init === "systemd") return;
+  const units = rootParts.flatMap((part) => part.units);
+  const enable = rootParts.flatMap((part) => part.enable);
   const [unit] = units;
   if (unit !== undefined) fail(`${unit.name} is a systemd unit, and init is ${profile.init}`, unit.at, "set init: systemd");
   for (const [key, [name]] of Object.entries({ enable, disable }))
@@ -149,7 +149,10 @@ function checkLayout({ layout }: Resolved, at: (pointer: string) => Location): v
   }
 }
 
-function checkDuplicates({ files, users, units, profile }: Resolved, at: (pointer: string) => Location): void {
+function checkDuplicates({ rootParts, profile }: Resolved, at: (pointer: string) => Location): void {
+  const files = rootParts.flatMap((part) => part.files);
+  const users = rootParts.flatMap((part) => part.users);
+  const units = rootParts.flatMap((part) => part.units);
   const refuseDuplicates = <T>(
     items: readonly T[],
     key: (item: T) => string | number,
@@ -200,47 +203,13 @@ function checkDuplicates({ files, users, units, profile }: Resolved, at: (pointe
   );
 }
 
-/** Overlays are people's own trees: only what an image can hold, and no link through which a file would land elsewhere. */
-async function overlays(resolved: Resolved, at: (pointer: string) => Location): Promise<void> {
-  for (const overlay of resolved.overlays) {
-    const index = resolved.profile.overlays.indexOf(overlay);
-    const where = at(index < 0 ? "/features" : `/overlays/${index}`);
-    const info = await stat(overlay).catch(() => undefined);
-    if (info === undefined) fail(`overlay ${overlay} does not exist`, where);
-    if (!info?.isDirectory()) fail(`overlay ${overlay} is not a directory`, where);
-    await checkOverlayTree(overlay, "", where);
-  }
-}
-
-async function checkOverlayTree(root: string, inside: string, where: Location): Promise<void> {
-  for (const entry of await readdir(join(root, inside), { withFileTypes: true })) {
-    const path = join(inside, entry.name);
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: a file name may hold anything but these
-    if (/[\u0000-\u001f\u007f]/.test(entry.name)) fail(`overlay file ${JSON.stringify(path)} has a control character in its name`, where);
-    if (entry.isDirectory()) await checkOverlayTree(root, path, where);
-    else if (entry.isSymbolicLink()) {
-      const target = await readlink(join(root, path));
-      const climbs = !target.startsWith("/") && normalize(join(inside, target)).startsWith("..");
-      if (climbs) fail(`overlay link ${path} points to ${target}, out of the tree`, where);
-    } else if (!entry.isFile()) fail(`overlay entry ${path} is neither a file, a directory nor a symbolic link`, where);
-  }
-}
-
-const checks: readonly Check[] = [
-  checkPlatform,
-  checkFeatures,
-  checkServices,
-  checkKernelParameters,
-  checkLayout,
-  checkDuplicates,
-  overlays,
-];
+const checks: readonly Check[] = [checkPlatform, checkFeatures, checkServices, checkKernelParameters, checkLayout, checkDuplicates];
 
 /**
  * Checks that the parts of a profile fit together, which a schema cannot express.
  * @throws HalError "input" for the first contradiction, with its location
  */
-export async function checkSemantics(resolved: Resolved): Promise<void> {
+export function checkSemantics(resolved: Resolved): void {
   const at = (pointer: string): Location => nearestOrigin(resolved.origins, pointer);
-  for (const check of checks) await check(resolved, at);
+  for (const check of checks) check(resolved, at);
 }

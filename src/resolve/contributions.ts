@@ -5,7 +5,8 @@ import { kconfigValue } from "../kconfig/requests.js";
 import { HalError, type Location } from "../lib/errors.js";
 import { nearestOrigin } from "../load/tree.js";
 import type { Feature, Profile } from "../model/generated.js";
-import type { KernelFragment, ResolvedFile, ResolvedUnit, SymbolRequest } from "../model/resolved.js";
+import type { KernelFragment, ResolvedFile, ResolvedUnit, RootPart, SymbolRequest, TreeFile } from "../model/resolved.js";
+import { readOverlay } from "./overlays.js";
 
 /** The profile or feature that adds something to an image, and the location of each of its values. */
 export interface Contribution {
@@ -36,7 +37,8 @@ export async function kernelFragments(
     const name = `${String(index + 1).padStart(2, "0")}-${basename(path)
       .replace(/\.(config|fragment)$/, "")
       .replace(/[^A-Za-z0-9._-]/g, "_")}`;
-    fragments.push({ name, requests: readFragment(text, path).map((line) => ({ ...line, by: `kernel fragment ${basename(path)}` })) });
+    const requests = readFragment(text, path).map((line) => ({ ...line, by: `kernel fragment ${basename(path)}` }));
+    fragments.push({ name, requests, text });
   }
   for (const { feature, from } of parts) {
     const requests = requestsOf(feature.kernel.config, from, "/kernel/config");
@@ -47,7 +49,41 @@ export async function kernelFragments(
   return fragments;
 }
 
-export async function readFiles(files: Profile["files"], from: Contribution, pointer: string): Promise<ResolvedFile[]> {
+/**
+ * What a feature puts into the root.
+ * @param read whether to read the files of its overlays
+ */
+export async function featurePart(feature: Feature, from: Contribution, read: boolean): Promise<RootPart> {
+  const { name, overlays, users, enable } = feature;
+  return {
+    feature: name,
+    overlayFiles: readOverlays(overlays, from, read),
+    files: await readFiles(feature.files, from, "/files"),
+    users,
+    units: await readUnits(feature.units, from, "/units"),
+    enable,
+    modules: feature.kernel.modules,
+  };
+}
+
+/** What the profile itself puts into the root. See featurePart. */
+export async function profilePart(profile: Profile, from: Contribution, read: boolean): Promise<RootPart> {
+  const { overlays, users, services } = profile;
+  return {
+    overlayFiles: readOverlays(overlays, from, read),
+    files: await readFiles(profile.files, from, "/files"),
+    users,
+    units: await readUnits(services.units, from, "/services/units"),
+    enable: services.enable,
+    modules: profile.kernel.modules,
+  };
+}
+
+function readOverlays(overlays: readonly string[], from: Contribution, read: boolean): TreeFile[] {
+  return overlays.flatMap((overlay, index) => readOverlay(overlay, nearestOrigin(from.origins, `/overlays/${index}`), read));
+}
+
+async function readFiles(files: Profile["files"], from: Contribution, pointer: string): Promise<ResolvedFile[]> {
   return Promise.all(
     files.map(async (file, index) => {
       const at = nearestOrigin(from.origins, `${pointer}/${index}/${file.source === undefined ? "path" : "source"}`);
@@ -66,7 +102,7 @@ function refuseOwnership(from: Contribution, pointer: string): void {
   throw new HalError("input", `a symbolic link has no ${key} of its own`, { at, remedy: `remove '${key}'` });
 }
 
-export async function readUnits(units: Profile["services"]["units"], from: Contribution, pointer: string): Promise<ResolvedUnit[]> {
+async function readUnits(units: Profile["services"]["units"], from: Contribution, pointer: string): Promise<ResolvedUnit[]> {
   return Promise.all(
     units.map(async (unit, index) => {
       const at = nearestOrigin(from.origins, `${pointer}/${index}/name`);

@@ -8,7 +8,7 @@ import type { Feature, Layout, Profile } from "../model/generated.js";
 import { platforms } from "../model/platforms/index.js";
 import type { Resolved } from "../model/resolved.js";
 import { checkSemantics } from "./check.js";
-import { type Contribution, kernelFragments, readFiles, readText, readUnits, requestsOf } from "./contributions.js";
+import { type Contribution, featurePart, kernelFragments, profilePart, readText, requestsOf } from "./contributions.js";
 import { checkLaunch, withLaunchDefaults } from "./launch.js";
 import { withLayoutOptions } from "./layout-options.js";
 import { loadWithParents, requireFileName } from "./parents.js";
@@ -18,6 +18,8 @@ import { applySettings } from "./set-options.js";
 export interface ResolveOptions {
   /** Values of `--set`, as `key.path=value`. They override the profile. */
   readonly set?: readonly string[];
+  /** false: check the overlays but leave their files empty. For commands that only need the profile: an overlay can be large. */
+  readonly overlayContents?: boolean;
 }
 
 /**
@@ -67,6 +69,7 @@ export async function resolve(reference: string, options: ResolveOptions = {}): 
     features.push({ feature: complete<Feature>(featureTree, "feature"), file: featureFile, origins: originsOf(featureTree) });
   }
 
+  const read = options.overlayContents ?? true;
   const omitted = new Set(profile.backends.debian.omit);
   const debianFeatures = features.filter(({ feature }) => !omitted.has(feature.name)).map(({ feature }) => feature);
   const own: Contribution = { by: `profile ${profile.name}`, origins };
@@ -86,7 +89,10 @@ export async function resolve(reference: string, options: ResolveOptions = {}): 
     ]),
     kernelFragments: await kernelFragments(profile, parts, own),
     localMk: await readText(profile.buildroot.localMk, at("/buildroot/localMk")),
-    modules: unique([...profile.kernel.modules, ...features.flatMap(({ feature }) => feature.kernel.modules)]),
+    rootParts: [
+      ...(await Promise.all(parts.map(({ feature, from }) => featurePart(feature, from, read)))),
+      await profilePart(profile, own, read),
+    ],
     debianPackages: unique([...profile.debian.packages, ...debianFeatures.flatMap((feature) => feature.debian.packages)]).sort(),
     debianKernel: [profile.debian.kernel, ...debianFeatures.map((feature) => feature.debian.kernel)].includes("generic")
       ? "generic"
@@ -95,22 +101,11 @@ export async function resolve(reference: string, options: ResolveOptions = {}): 
       .map(({ feature }) => feature.name)
       .filter((name) => omitted.has(name))
       .sort(),
-    overlays: [...features.flatMap(({ feature }) => feature.overlays), ...profile.overlays],
-    files: [
-      ...(await Promise.all(parts.map(({ feature, from }) => readFiles(feature.files, from, "/files")))).flat(),
-      ...(await readFiles(profile.files, own, "/files")),
-    ],
-    users: [...features.flatMap(({ feature }) => feature.users), ...profile.users],
-    units: [
-      ...(await Promise.all(parts.map(({ feature, from }) => readUnits(feature.units, from, "/units")))).flat(),
-      ...(await readUnits(profile.services.units, own, "/services/units")),
-    ],
-    enable: unique([...features.flatMap(({ feature }) => feature.enable), ...profile.services.enable]),
     disable: unique(profile.services.disable),
     defaults,
     origins,
   };
-  await checkSemantics(resolved);
+  checkSemantics(resolved);
   checkLaunch(resolved);
   return resolved;
 }

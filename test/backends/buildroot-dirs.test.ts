@@ -280,7 +280,7 @@ describe("the output directory of a real Buildroot", () => {
     const version = await versionOf(buildroot ?? "");
     const tree: BuildrootTree = { dir: buildroot ?? "", version, commit: undefined };
     const resolved = await resolve("dev", { set: [`buildroot.version=${version}`] });
-    const rendered = render(resolved);
+    const rendered = render(resolved, "buildroot");
     const configure = async (work: string): Promise<string> => {
       await writeTree(rendered, join(work, "external"));
       const { dirs } = await withFixedPaths(buildrootDirs(work, join(work, "external"), join(dir, "dl")), signal);

@@ -20,7 +20,7 @@ describe("Buildroot's own check-package", () => {
 
   test.each(["sev-snp", "tdx-ram", "nitro", "dev"])("reports nothing about the tree of %s", async (name) => {
     const tree = directory();
-    await writeTree(render(await resolve(name)), tree);
+    await writeTree(render(await resolve(name), "buildroot"), tree);
     const files = readdirSync(tree, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
       .map((entry) => join(entry.parentPath, entry.name).slice(tree.length + 1));

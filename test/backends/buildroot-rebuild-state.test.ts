@@ -46,7 +46,7 @@ async function stateOf(set: readonly string[], packages = usual, symbols: Readon
   const lines = Object.entries({ BR2_PER_PACKAGE_DIRECTORIES: "y", ...symbols }).map(([symbol, value]) => `${symbol}=${value}\n`);
   const config = readDotConfig(lines.join(""), ".config", "BR2_");
   const tree = { dir, version: "2026.02.3", commit: undefined };
-  const rendered = render(resolved);
+  const rendered = render(resolved, "buildroot");
   const sources = await sourceDigests(rendered);
   return rebuildState({ rendered, tree, buildrootOutput: "/o", config, packages: new Map(packages), sources });
 }

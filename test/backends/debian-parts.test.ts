@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { type Account, addAccounts, parseUsersTable } from "../../src/backends/debian/accounts.js";
 import { snapshotSource, sourcesFor } from "../../src/backends/debian/archive.js";
 import { lacksSecurity, packagesDigest, parseStanzas } from "../../src/backends/debian/lock.js";
-import { permissionCommands } from "../../src/backends/debian/permissions.js";
+import { parsePermissions, permissionLines } from "../../src/backends/debian/permissions.js";
 import { HalError } from "../../src/lib/errors.js";
 import { ensureSpace, errorLines } from "../../src/lib/failures.js";
 
@@ -115,19 +115,9 @@ describe("users table", () => {
 });
 
 describe("permission table", () => {
-  it("becomes commands, the owner first, because chown(2) clears the set-id bits", () => {
-    const table = "/etc/key f 0640 root agent - - - - -\n/var/x d 1777 0 0 - - - - -\n/srv r -1 900 900 - - - - -\n";
-    expect(permissionCommands(table, "t")).toEqual([
-      "chown -h root:agent /etc/key",
-      "chmod 0640 /etc/key",
-      "mkdir -p /var/x",
-      "chown -h 0:0 /var/x",
-      "chmod 1777 /var/x",
-      "chown -R -h 900:900 /srv",
-    ]);
-  });
-  it("is quoted for a shell", () => {
-    expect(permissionCommands("/etc/$(id) f 644 0 0 - - - - -\n", "t")[0]).toBe("chown -h 0:0 '/etc/$(id)'");
+  it("becomes lines of type, mode, owner and path", () => {
+    const table = "# name\n/etc/key f 0640 root agent - - - - -\n/var/x d 1777 0 0 - - - - -\n/srv r -1 900 900 - - - - -\n";
+    expect(permissionLines(parsePermissions(table, "t"))).toBe("f 0640 root:agent /etc/key\nd 1777 0:0 /var/x\nr -1 900:900 /srv\n");
   });
   it.each([
     "/dev/x c 644 0 0 5 1 0 0 -",
@@ -137,7 +127,7 @@ describe("permission table", () => {
     "/etc/x f 644 0;id 0",
     "|xattr cap_net_raw+ep",
   ])("refuses %s", (line) => {
-    const error = caught(() => permissionCommands(`\n${line}\n`, "permissions.table"));
+    const error = caught(() => parsePermissions(`\n${line}\n`, "permissions.table"));
     expect([error.kind, error.at]).toEqual(["input", { file: "permissions.table", line: 2 }]);
   });
 });

@@ -5,7 +5,9 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { cacheAt, entry, sweep } from "../../src/backends/debian/cache.js";
 import { applyOverlay } from "../../src/backends/debian/overlay.js";
+import { wrapper } from "../../src/backends/debian/tools-tree.js";
 import { inNamespace, openLayers } from "../../src/lib/namespace.js";
+import { shellScript } from "../../src/lib/paths.js";
 import { findTool, runCommand } from "../../src/lib/tools.js";
 
 let dir: string;
@@ -59,6 +61,84 @@ describe("overlay", () => {
     }
     expect((await stat(join(root, "etc/new"))).mode & 0o7777).toBe(0o755);
     expect((await stat(join(root, "etc/new/file"))).mode & 0o7777).toBe(0o640);
+  });
+});
+
+describe("permissions", () => {
+  it("are set inside of the tree, the owner first, and paths are no shell words", async () => {
+    const root = await smallRoot();
+    for (const tool of ["chown", "chmod", "mkdir"]) await symlink("busybox", join(root, "bin", tool));
+    for (const name of ["suid", "$(id)", "kept"]) await writeFile(join(root, "data", name), "");
+    await mkdir(join(root, "srv/deep"), { recursive: true });
+    await symlink("/etc/passwd", join(root, "srv/link"));
+    const table = "f 4711 7:8 /data/suid\nf 0600 0:0 /data/$(id)\nd 1777 1:1 /var/made\nr -1 9:9 /srv\n";
+    await writeFile(join(dir, "table"), table);
+    const list = join(root, "data/list");
+    const script = 'sh "$1" "$2" "$3"; cd "$2"; stat -c "%a %u:%g %n" data/suid "$4" var/made srv/deep srv/link >data/list';
+    const args = ["-euc", script, "sh", shellScript("debian/apply-permissions.sh"), root, join(dir, "table"), "data/$(id)"];
+    await runCommand(inNamespace({ tool: "sh", args }));
+    expect(await readFile(list, "utf8")).toBe(
+      "4711 7:8 data/suid\n600 0:0 data/$(id)\n1777 1:1 var/made\n755 9:9 srv/deep\n777 9:9 srv/link\n",
+    );
+  });
+});
+
+describe("a new root tree", () => {
+  /** Runs clean-root.sh inside of a tree, with the programs of this machine. */
+  const clean = async (root: string) => {
+    const programs = 'mount --bind /usr "$1/usr"; mount -o remount,bind,ro "$1/usr"; chroot "$1" /bin/sh -c "$(cat "$2")"';
+    const args = ["-euc", programs, "sh", root, shellScript("debian/clean-root.sh")];
+    return runCommand(inNamespace({ tool: "sh", args }), { allowFailure: true });
+  };
+  const emptyRoot = async (): Promise<string> => {
+    const root = join(dir, "root");
+    for (const part of ["usr", "etc", "proc"]) await mkdir(join(root, part), { recursive: true });
+    for (const name of ["bin", "sbin", "lib", "lib64"]) await symlink(`usr/${name}`, join(root, name));
+    await writeFile(join(root, "etc/passwd"), "root:secret:0:0::/:/bin/sh\ndaemon:x:1:1::/:/bin/sh\n");
+    await writeFile(join(root, "etc/group"), "root:x:0:\nshadow:x:42:\n");
+    await writeFile(join(root, "etc/shadow"), "root:*:::::::\n");
+    return root;
+  };
+
+  it("has shadow passwords, and nothing of the build host", async () => {
+    const root = await emptyRoot();
+    const gone = ["etc/resolv.conf", "etc/.resolv.conf.systemd-resolved.bak", "etc/hostname", "etc/passwd-", "var/log/a/b", "tmp/x"];
+    for (const path of gone) {
+      await mkdir(join(root, path, ".."), { recursive: true });
+      await writeFile(join(root, path), "of the host");
+    }
+    expect(await clean(root)).toMatchObject({ exitCode: 0, stderr: "" });
+    const text = (path: string): Promise<string> => readFile(join(root, path), "utf8");
+    expect(await text("etc/passwd")).toBe("root:x:0:0::/:/bin/sh\ndaemon:x:1:1::/:/bin/sh\n");
+    expect(await text("etc/shadow")).toBe("root:*:::::::\ndaemon:*::0:99999:7:::\n");
+    expect(await text("etc/gshadow")).toBe("root:*::\nshadow:*::\n");
+    expect((await stat(join(root, "etc/shadow"))).mode & 0o7777).toBe(0o640);
+    expect(gone.filter((path) => existsSync(join(root, path)))).toEqual([]);
+    expect(await readdir(join(root, "var/log"))).toEqual([]);
+  });
+
+  it("is never taken for a running system", async () => {
+    const root = await emptyRoot();
+    await mkdir(join(root, "proc/self"));
+    expect(await clean(root)).toMatchObject({ exitCode: 1, stderr: "clean-root.sh: / is a running system\n" });
+    expect(existsSync(join(root, "etc/gshadow"))).toBe(false);
+  });
+});
+
+describe("tools tree", () => {
+  it("has wrappers that name the tree by its path, whatever is in it", async () => {
+    const tree = join(dir, "it's a tree");
+    const tool = { package: "p", path: "bin/true", names: ["true"], interpreter: "bin/python", env: { CONF: "etc/conf" } };
+    const file = join(dir, "wrapper.sh");
+    await writeFile(file, wrapper(tool, tree));
+    await runCommand({ tool: "shellcheck", args: ["--shell=sh", file] });
+    await mkdir(join(tree, "usr/lib/x86_64-linux-gnu"), { recursive: true });
+    const loader = '#!/bin/sh\nprintf "%s\\n" "$CONF" "$@"\n';
+    await writeFile(join(tree, "usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"), loader, { mode: 0o755 });
+    const { stdout } = await runCommand({ tool: "sh", args: [file, "a b"] });
+    const lines = stdout.trimEnd().split("\n");
+    expect(lines.slice(0, 3)).toEqual([`${tree}/etc/conf`, "--inhibit-cache", "--library-path"]);
+    expect(lines.slice(4)).toEqual(["--argv0", file, `${tree}/bin/python`, `${tree}/bin/true`, "a b"]);
   });
 });
 

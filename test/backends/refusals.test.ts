@@ -51,7 +51,7 @@ test.each([
 ] as const)("the %s backend plans its steps with %o, asks no network and writes nothing", async (backend, more, titles) => {
   const resolved = await resolve("dev");
   const options = buildOptions({ backend, out: join(dir, "out"), buildroot: more });
-  const { steps } = await backends[backend].plan({ resolved, rendered: render(resolved), options });
+  const { steps } = await backends[backend].plan({ resolved, rendered: render(resolved, backend), options });
   expect(steps.titles.slice(0, titles.length)).toEqual(titles);
   expect(await readdir(dir)).toEqual([]);
 });

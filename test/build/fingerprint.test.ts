@@ -27,7 +27,7 @@ beforeAll(async () => {
 async function digest(set: readonly string[] = [], more: Partial<BuildOptions> = {}, home = dir): Promise<string> {
   const options = buildOptions({ backend: "buildroot", out: "out", buildroot: { tree: join(home, "buildroot") }, ...more });
   const resolved = await resolve(join(home, "p.yaml"), { set });
-  const request = { resolved, rendered: render(resolved), options };
+  const request = { resolved, rendered: render(resolved, options.backend), options };
   const inputs = await (await buildroot.plan(request)).inputs();
   return inputs === undefined ? "" : (await fingerprint(request, inputs)).digest;
 }

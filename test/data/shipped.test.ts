@@ -42,7 +42,7 @@ test.each(documents)("$kind $name holds its schema, is called like its file, and
 
 describe.each(profiles)("profile %s", (name) => {
   test("resolves and renders", async () => {
-    const rendered = render(await resolve(name));
+    const rendered = render(await resolve(name), "buildroot");
     expect(rendered.files.map((file) => file.path)).toContain(`configs/hal_${name.replaceAll("-", "_")}_defconfig`);
   });
 
@@ -75,8 +75,9 @@ test.each(["sev-snp-ram", "tdx-ram"])("%s has the kernel command line of the in-
 });
 
 test.each(profiles)("%s runs with units that have a way to be started", async (name) => {
-  const { units } = await resolve(name);
-  for (const unit of units.filter(({ enable }) => enable)) expect(unit.content, unit.name).toMatch(/^\[Install\]\n(WantedBy|RequiredBy)=/m);
+  const { rootParts } = await resolve(name);
+  for (const unit of rootParts.flatMap(({ units }) => units).filter(({ enable }) => enable))
+    expect(unit.content, unit.name).toMatch(/^\[Install\]\n(WantedBy|RequiredBy)=/m);
 });
 
 test("every file of a feature and every kernel fragment is used by somebody", async () => {

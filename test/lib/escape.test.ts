@@ -4,11 +4,11 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { HalError } from "../../src/lib/errors.js";
-import { fstabField, genimageString, kconfigString, makeValue, shellWord, systemdValue, tableField } from "../../src/lib/escape.js";
+import { genimageString, hereDocumentLine, kconfigString, makeValue, shellWord, tableField } from "../../src/lib/escape.js";
 import { runCommand } from "../../src/lib/tools.js";
 
 const at = { file: "profile.yaml", line: 3, column: 5 };
-const escapers = { fstabField, genimageString, kconfigString, makeValue, shellWord, systemdValue, tableField };
+const escapers = { genimageString, hereDocumentLine, kconfigString, makeValue, shellWord, tableField };
 const nasty = ["a b", "it's", "100%", "$HOME", "a$b", "`id`", "x;y", "a&&b", "*", "~", "\\n", "a\\b", "<&>", "é", "-n", "!x", "a=b", '"'];
 
 let dir = "";
@@ -57,6 +57,16 @@ describe("what a program reads back is what was given", () => {
     expect(stdout).toBe(words.map(([text]) => `${text}\n`).join(""));
   });
 
+  test("a POSIX shell that reads a here-document line by line", async () => {
+    const lines = accepted(hereDocumentLine, [...nasty, "EOF", ...fc.sample(fc.string(), 300)]);
+    expect(lines.length).toBeGreaterThan(200);
+    const script = join(dir, "lines.sh");
+    const text = lines.map(([, line]) => `${line}\n`).join("");
+    await writeFile(script, `while read -r line; do printf '%s\\n' "$line"; done <<'EOF'\n${text}EOF\n`);
+    const { stdout } = await runCommand({ tool: "sh", args: [script] });
+    expect(stdout).toBe(lines.map(([line]) => `${line}\n`).join(""));
+  });
+
   test("make, for makefiles and for a .config that Buildroot includes", async () => {
     const texts = [...nasty, ...fc.sample(fc.string(), 300)].filter((text) => text !== "");
     const values = accepted(makeValue, texts);
@@ -80,14 +90,12 @@ test("what would be expanded or cut off is refused", () => {
   for (const text of [" a", "a ", "a\\"]) expect(() => makeValue(text, at)).toThrow(HalError);
   expect(() => genimageString(`\${HOME}`, at)).toThrow(/environment/);
   for (const text of ["", "a b", "#x", "a\tb"]) expect(() => tableField(text, at)).toThrow(HalError);
-  expect(() => systemdValue("a\\", at)).toThrow(HalError);
+  for (const text of ["", " a", "a\t", "EOF"]) expect(() => hereDocumentLine(text, at)).toThrow(HalError);
 });
 
 test("each language's own way to write a character", () => {
   expect(kconfigString("a$b", at)).toBe('"a$$b"');
   expect(makeValue("a#$b", at)).toBe("a\\#$$b");
-  expect(fstabField("a b\\c", at)).toBe("a\\040b\\134c");
   expect(genimageString('a"b\\', at)).toBe('"a\\"b\\\\"');
-  expect(systemdValue("50%", at)).toBe("50%%");
   expect(shellWord("it's", at)).toBe(`'it'\\''s'`);
 });

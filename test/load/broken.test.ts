@@ -20,7 +20,7 @@ describe("a broken input gets one located message and leaves no file behind", ()
     const before = (await readdir(dir, { recursive: true })).sort();
     // `render` refuses values that the language of a rendered file cannot represent.
     const error = await resolve(join(dir, "p.yaml"), { set: set ?? [] })
-      .then(render)
+      .then((resolved) => render(resolved, "buildroot"))
       .catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(HalError);
     if (!(error instanceof HalError)) return;

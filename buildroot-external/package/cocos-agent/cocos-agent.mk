@@ -19,10 +19,10 @@ COCOS_AGENT_BUILD_TARGETS = \
 COCOS_AGENT_LDFLAGS = \
 	-X github.com/absmach/supermq.Version=$(COCOS_AGENT_VERSION)
 
-# The archive is the upstream tag and nothing else: its hash can be computed
-# from the git tree alone. What it needs is downloaded beside it, and go.sum,
-# which the hash covers, has the hash of every module. An archive with vendored
-# modules would depend on the Go release that vendored them.
+# The archive contains the upstream tag only, so its hash can be computed from
+# the git tree. The Go modules are downloaded separately: go.sum, which is in
+# the archive, has the hash of every module. An archive with vendored modules
+# would depend on the Go release that vendored them.
 override COCOS_AGENT_DOWNLOAD_POST_PROCESS =
 
 COCOS_AGENT_MODULES = $(COCOS_AGENT_DL_DIR)/modules-$(COCOS_AGENT_VERSION)
@@ -31,7 +31,7 @@ COCOS_AGENT_GO_ENV = \
 	GOFLAGS="-mod=readonly -modcacherw" \
 	GOMODCACHE="$(COCOS_AGENT_MODULES)"
 
-# Also done by "make source", so that a later build can be offline.
+# "make source" does this too, so a later build can be offline.
 define COCOS_AGENT_DOWNLOAD_MODULES
 	$(Q)if [ ! -e $(COCOS_AGENT_MODULES)/.complete ]; then \
 		rm -rf $(@D)/.modules && mkdir -p $(@D)/.modules && \
@@ -47,7 +47,7 @@ define COCOS_AGENT_DOWNLOAD_MODULES
 endef
 COCOS_AGENT_POST_DOWNLOAD_HOOKS += COCOS_AGENT_DOWNLOAD_MODULES
 
-# The download directory may be anybody's: hash what is there once more.
+# Others may write to the download directory: check the modules again.
 define COCOS_AGENT_VERIFY_MODULES
 	cd $(@D); $(HOST_GO_TARGET_ENV) $(COCOS_AGENT_GO_ENV) \
 		$(GO_BIN) mod verify

@@ -11,7 +11,7 @@ WASMEDGE_LICENSE = Apache-2.0
 WASMEDGE_LICENSE_FILES = LICENSE
 WASMEDGE_DEPENDENCIES = spdlog
 
-# Without spdlog found, CMake would download one.
+# Where CMake does not find spdlog, it downloads it.
 WASMEDGE_CONF_OPTS = \
 	-DFETCHCONTENT_FULLY_DISCONNECTED=ON \
 	-DWASMEDGE_BUILD_PLUGINS=OFF \
@@ -20,13 +20,13 @@ WASMEDGE_CONF_OPTS = \
 	-DWASMEDGE_FORCE_DISABLE_LTO=ON \
 	-DWASMEDGE_USE_LLVM=OFF
 
-# The archive has no git history to take the version from.
+# WasmEdge takes its version from git, and the archive has no git history.
 define WASMEDGE_SET_VERSION
 	printf '%s' $(WASMEDGE_VERSION) > $(@D)/VERSION
 endef
 WASMEDGE_POST_EXTRACT_HOOKS += WASMEDGE_SET_VERSION
 
-# A warning of a newer compiler must not stop the build.
+# Warnings of a newer compiler must not stop the build.
 define WASMEDGE_NO_WERROR
 	$(SED) '/^ *-Werror$$/d' $(@D)/cmake/Helper.cmake
 endef

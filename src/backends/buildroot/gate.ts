@@ -7,7 +7,7 @@ import { gate } from "../../kconfig/gate.js";
 import { parseKconfig } from "../../kconfig/parse.js";
 import { buildrootEnvironment, resolveBuildrootConfig } from "../../kconfig/resolve-config.js";
 import type { Rendered, Resolved, SymbolRequest } from "../../model/resolved.js";
-import { defconfigName } from "../../render/render.js";
+import { defconfigName } from "../../render/defconfig.js";
 import { writeTree } from "../../render/write-tree.js";
 import { type BuildrootDirs, buildrootDirs, seenByMake, toRealPaths, withFixedPaths } from "./dirs.js";
 import { makeCommand } from "./environment.js";

@@ -2,7 +2,8 @@ import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { HalError } from "../../lib/errors.js";
-import { cleanEnvironment, runCommand } from "../../lib/tools.js";
+import { shellScript } from "../../lib/paths.js";
+import { cleanEnvironment, runCommand, shellQuote } from "../../lib/tools.js";
 import type { Profile } from "../../model/generated.js";
 import { rollingSuites } from "./lock.js";
 
@@ -73,7 +74,7 @@ async function defaultSources(suite: string, tmp: string): Promise<readonly Sour
     "--mode=root",
     "--variant=custom",
     "--format=null",
-    `--setup-hook=cp "$1/etc/apt/sources.list" "$LIST" && exit 1`,
+    `--setup-hook=sh ${shellQuote(shellScript("debian/default-sources-hook.sh"))} "$1"`,
     suite,
     "/dev/null",
   ];

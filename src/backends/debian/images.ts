@@ -5,6 +5,7 @@ import { BLOCK } from "../../codecs/verity.js";
 import { HalError } from "../../lib/errors.js";
 import { runOrExplain } from "../../lib/failures.js";
 import { inNamespace } from "../../lib/namespace.js";
+import { shellScript } from "../../lib/paths.js";
 import { formatSize, parseSize } from "../../lib/size.js";
 import { runCommand } from "../../lib/tools.js";
 import type { Resolved } from "../../model/resolved.js";
@@ -87,14 +88,10 @@ async function neededBytes(dirs: Dirs, env: Readonly<Record<string, string>>, op
   return Math.ceil((blocks + sizes.length * 512) * 1.05) + 2 ** 20;
 }
 
-/** rootfs.cpio: every file in name order, links and ids renumbered, as the kernel unpacks it (initramfs buffer format, newc). */
-const CPIO = `cd "$1"
-find . -mindepth 1 -print0 | LC_ALL=C sort -z > "$3"
-cpio --null --create --format=newc --reproducible --quiet < "$3" > "$2"`;
-
 async function makeCpio(resolved: Resolved, dirs: Dirs, { log, report, signal }: TreeOptions): Promise<void> {
   report("root archive");
   const env = contractEnvironment(dirs, resolved.profile.sourceDateEpoch);
-  const args = ["-euc", CPIO, "sh", dirs.targetDir, join(dirs.binariesDir, binaries.rootArchive), join(dirs.buildDir, "hal-cpio.list")];
+  const [archive, list] = [join(dirs.binariesDir, binaries.rootArchive), join(dirs.buildDir, "hal-cpio.list")];
+  const args = [shellScript("debian/make-cpio.sh"), dirs.targetDir, archive, list];
   await runOrExplain(inNamespace({ tool: "sh", args, env }, dirs.layers), "cpio", { log, signal });
 }

@@ -57,11 +57,11 @@ function moduleName(file: string): string {
 
 /**
  * The files of modules and of their dependencies (`depends`, and `softdep pre`), relative to the kernel's module
- * directory, sorted. Optional modules that do not exist are left out. A module that is built into the kernel needs no file.
+ * directory, sorted. A module that is built into the kernel needs no file.
  * @throws HalError "input" for a name that is neither a module of this kernel nor built in
  */
 export async function moduleFiles(
-  { early, boot, optional }: Modules,
+  { early, boot }: Modules,
   kernel: Kernel,
   hostDir: string,
   { log, signal }: TreeOptions,
@@ -70,7 +70,7 @@ export async function moduleFiles(
   const builtin = new Set((await readFile(join(kernel.modulesDir, "modules.builtin"), "utf8")).split("\n").map(moduleName));
   const wanted = new Set<string>();
   const names = [...early, ...boot];
-  for (let todo = [...names, ...optional.filter((name) => files.has(moduleName(name)))].map(moduleName); todo.length > 0; ) {
+  for (let todo = names.map(moduleName); todo.length > 0; ) {
     const fresh = [...new Set(todo)].filter((name) => !builtin.has(name) && !wanted.has(name));
     const lacking = fresh.find((name) => !files.has(name));
     if (lacking !== undefined) throw lackingModule(lacking, names, kernel);

@@ -89,6 +89,9 @@ const always: readonly TreeTool[] = [
   },
 ];
 
+/** Enables the units of an image (post-build.sh). */
+const forSystemd: readonly TreeTool[] = [{ package: "systemd", path: "usr/bin/systemctl", names: ["systemctl"] }];
+
 const forUki: readonly TreeTool[] = [
   {
     package: "systemd-ukify",
@@ -100,8 +103,8 @@ const forUki: readonly TreeTool[] = [
 ];
 
 /** The tools in HOST_DIR/bin for an image. */
-export function treeTools(resolved: Resolved): readonly TreeTool[] {
-  return resolved.profile.boot === "uki" ? [...always, ...forUki] : always;
+export function treeTools({ profile }: Resolved): readonly TreeTool[] {
+  return [...always, ...(profile.init === "systemd" ? forSystemd : []), ...(profile.boot === "uki" ? forUki : [])];
 }
 
 /** The packages of the tools tree, sorted, without duplicates. */

@@ -1,29 +1,44 @@
 import { HalError } from "../../lib/errors.js";
-import { shellQuote } from "../../lib/tools.js";
+
+/** One line for apply-permissions.sh. */
+export interface Permission {
+  /** f: a file, d: a directory that is made where it is absent, r: everything below a directory. */
+  readonly type: "f" | "d" | "r";
+  /** Octal, or -1 to leave the mode. */
+  readonly mode: string;
+  /** `user:group`, by name or id. */
+  readonly owner: string;
+  /** Absolute, in the image. */
+  readonly path: string;
+}
 
 /**
- * Shell commands that apply a Buildroot permission table (Buildroot manual, "Makedev syntax documentation") inside the image. Supports the types
- * f, d and r (recursive), but no device nodes: the kernel creates those in /dev.
+ * Reads a Buildroot permission table (Buildroot manual, "Makedev syntax documentation"). Supports the types f, d and r (recursive),
+ * but no device nodes: the kernel creates those in /dev.
  * @param file its path, for errors
  * @throws HalError "input" at a line with invalid or unsupported fields
  */
-export function permissionCommands(table: string, file: string): readonly string[] {
-  const commands: string[] = [];
+export function parsePermissions(table: string, file: string): readonly Permission[] {
+  const permissions: Permission[] = [];
   for (const [index, line] of table.split("\n").entries()) {
     if (line.trim() === "" || line.trimStart().startsWith("#")) continue;
     const [path = "", type = "", mode = "", uid = "", gid = ""] = line.trim().split(/\s+/);
-    const known = /^\/[^\0]*$/.test(path) && !path.split("/").includes("..") && /^[fdr]$/.test(type) && /^([0-7]{3,5}|-1)$/.test(mode);
+    const known = /^\/[^\0]*$/.test(path) && !path.split("/").includes("..") && isType(type) && /^([0-7]{3,5}|-1)$/.test(mode);
     if (!known || !/^[a-z0-9_-]+$/i.test(uid) || !/^[a-z0-9_-]+$/i.test(gid)) {
       throw new HalError("input", "the debian backend supports only lines PATH f|d|r MODE UID GID … in a permission table", {
         at: { file, line: index + 1 },
       });
     }
-    const quoted = shellQuote(path);
-    const recursive = type === "r" ? "-R " : "";
-    if (type === "d") commands.push(`mkdir -p ${quoted}`);
-    commands.push(`chown ${recursive}-h ${uid}:${gid} ${quoted}`);
-    // Mode -1 means: do not change the mode.
-    if (mode !== "-1") commands.push(`chmod ${recursive}${mode} ${quoted}`);
+    permissions.push({ type, mode, owner: `${uid}:${gid}`, path });
   }
-  return commands;
+  return permissions;
+}
+
+function isType(type: string): type is Permission["type"] {
+  return /^[fdr]$/.test(type);
+}
+
+/** The table that apply-permissions.sh reads. */
+export function permissionLines(permissions: readonly Permission[]): string {
+  return permissions.map(({ type, mode, owner, path }) => `${type} ${mode} ${owner} ${path}\n`).join("");
 }

@@ -1,10 +1,12 @@
+import { readFileSync } from "node:fs";
 import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { sha256 } from "../../lib/digest.js";
 import { runOrExplain } from "../../lib/failures.js";
 import { inNamespace } from "../../lib/namespace.js";
-import { cleanEnvironment } from "../../lib/tools.js";
+import { shellScript } from "../../lib/paths.js";
+import { cleanEnvironment, shellQuote } from "../../lib/tools.js";
 import { type Cache, entry } from "./cache.js";
 import { type Lock, type LockedPackage, packagesDigest } from "./lock.js";
 
@@ -13,83 +15,36 @@ export interface TreeOptions {
   readonly log: string;
   readonly report: (text: string) => void;
   readonly signal: AbortSignal;
-  /** Sees to it that the cache has these packages. */
+  /** Downloads the packages that the cache lacks. */
   readonly fetch: (packages: readonly LockedPackage[]) => Promise<void>;
 }
 
-/** Not in a root tree: documentation and translations, under /usr/share. Copyright files stay, as their licences ask. */
-const excluded = ["man", "info", "locale", "lintian", "bash-completion", "zsh"];
-const filters = `${[...excluded, "doc"].map((name) => `path-exclude=/usr/share/${name}/*\n`).join("")}path-include=/usr/share/doc/*/copyright\n`;
+/** dpkg's filters: no documentation and no translations, but the copyright files, as their licences ask. */
+const filters = [
+  ...["man", "info", "locale", "lintian", "bash-completion", "zsh", "doc"].map((name) => `path-exclude=/usr/share/${name}/*\n`),
+  "path-include=/usr/share/doc/*/copyright\n",
+].join("");
 
-/**
- * dpkg's filters go straight into the tree, after the first extraction: given to mmdebstrap, they would start a Python
- * program for each package that it extracts, which doubles the time. What that extraction unpacked is removed instead.
- */
-const extractHook = `set -eu
-printf %s "$FILTERS" > "$1/etc/dpkg/dpkg.cfg.d/hal"
-cd "$1/usr/share"
-rm -rf ${excluded.join(" ")}
-find doc ! -type d ! -name copyright -delete
-find doc -type d -empty -delete`;
-const customizeHook = 'rm "$1/etc/dpkg/dpkg.cfg.d/hal"';
+/** The scripts that make a root tree of packages. */
+const scripts = ["extract-hook.sh", "customize-hook.sh", "finish-root.sh", "clean-root.sh"].map((name) => shellScript(`debian/${name}`));
 
-/**
- * What no image keeps of the root tree: package manager state (the root is read-only), what tells the build host or
- * its clock, and what the kernel and the init system fill at boot.
- */
-const discarded = [
-  "/etc/apt",
-  "/etc/hostname",
-  "/etc/resolv.conf",
-  "/etc/passwd-",
-  "/etc/group-",
-  "/etc/shadow-",
-  "/etc/gshadow-",
-  "/etc/.pwd.lock",
-  "/var/lib/apt",
-  "/var/lib/dpkg/info",
-  "/var/lib/dpkg/status-old",
-  "/var/lib/dpkg/lock",
-  "/var/lib/dpkg/lock-frontend",
-  "/var/lib/dpkg/triggers",
-  "/var/lib/systemd/random-seed",
-];
-const emptied = ["/dev", "/proc", "/sys", "/run", "/tmp", "/var/tmp", "/var/cache", "/var/log"];
-
-/** Shadow passwords for every account (shadow(5)): Debian sets them up with the passwd package, which not every tree has. */
-const SHADOW = `touch /etc/shadow /etc/gshadow
-while IFS=: read -r name _; do
-  grep -q "^$name:" /etc/shadow || echo "$name:*::0:99999:7:::" >> /etc/shadow
-done < /etc/passwd
-while IFS=: read -r name _; do
-  grep -q "^$name:" /etc/gshadow || echo "$name:*::" >> /etc/gshadow
-done < /etc/group
-sed -i "s/^\\([^:]*\\):[^:]*:/\\1:x:/" /etc/passwd /etc/group
-chown 0:shadow /etc/shadow /etc/gshadow
-chmod 0640 /etc/shadow /etc/gshadow`;
-
-/** The cleaning is done by the tree's own programs, the times are set by the host's. */
-const FINISH = `chroot "$1" /bin/sh -euc "$2"
-find "$1" -exec touch --no-dereference --date="@$EPOCH" {} +`;
-
-/** What makes the same tree of the same packages, wherever and whenever. */
-const finish = [
-  SHADOW,
-  `rm -rf ${discarded.join(" ")}`,
-  ...emptied.map((dir) => `mkdir -p ${dir}; find ${dir} -xdev -mindepth 1 -delete`),
-].join("\n");
-
-/** Counts the changes of this file that change its trees. */
+/** The version of this file's recipe: a change that makes other trees counts it up. */
 const RECIPE = 2;
 
-/** What tells root trees apart: their packages, and how they are put together. */
+/** The digest of everything that decides the bytes of a root tree: packages, filters and scripts. */
 export function rootKey(lock: Lock, sourceDateEpoch: number): string {
-  return sha256(`${RECIPE} ${lock.suite} ${sourceDateEpoch} ${packagesDigest(lock.root)} ${filters} ${extractHook} ${finish}`);
+  const recipe = scripts.map((file) => readFileSync(file, "utf8")).join("");
+  return sha256(`${RECIPE} ${lock.suite} ${sourceDateEpoch} ${packagesDigest(lock.root)} ${filters} ${recipe}`);
+}
+
+/** A hook of mmdebstrap, which runs it with the tree as its first argument. */
+function hook(script: string): string {
+  return `sh ${shellQuote(shellScript(`debian/${script}`))} "$1"`;
 }
 
 /**
- * The root tree of a package set, every file with the profile's time, made by mmdebstrap, or taken from the cache. mmdebstrap
- * sees nothing but the locked packages: an archive of their .debs in the cache is its only source.
+ * The root tree of a package set, every file with the profile's time: from the cache, or made by mmdebstrap. Its only source is an
+ * archive of the locked packages, so it can take no others.
  */
 export function rootTree(lock: Lock, requested: readonly string[], sourceDateEpoch: number, options: TreeOptions): Promise<string> {
   const { cache, log, report, signal } = options;
@@ -105,9 +60,9 @@ export function rootTree(lock: Lock, requested: readonly string[], sourceDateEpo
       "--skip=output/dev,check/signed-by,check/qemu",
       `--include=${requested.join(",")}`,
       '--aptopt=APT::Sandbox::User "root"',
-      "--dpkgopt=force-unsafe-io", // the tree is thrown away unless all of it is there
-      `--extract-hook=${extractHook}`,
-      `--customize-hook=${customizeHook}`,
+      "--dpkgopt=force-unsafe-io", // an incomplete tree is thrown away
+      `--extract-hook=${hook("extract-hook.sh")}`,
+      `--customize-hook=${hook("customize-hook.sh")}`,
       lock.suite,
       fresh,
       `deb [trusted=yes] ${pathToFileURL(join(work, "archive")).href.replace(/^file:/, "copy:")} ./`,
@@ -127,15 +82,13 @@ export function rootTree(lock: Lock, requested: readonly string[], sourceDateEpo
       if (step !== undefined) report(`root tree: ${step}`);
     };
     await runOrExplain(inNamespace({ tool: "mmdebstrap", args, env }), "mmdebstrap", { log, onLine, signal });
-    const last = cleanEnvironment({ LC_ALL: "C", EPOCH: String(sourceDateEpoch) });
-    await runOrExplain(inNamespace({ tool: "sh", args: ["-euc", FINISH, "sh", fresh, finish], env: last }), "cleaning the root tree", {
-      log,
-      signal,
-    });
+    const finish = [shellScript("debian/finish-root.sh"), fresh, String(sourceDateEpoch)];
+    const clean = { tool: "sh", args: finish, env: cleanEnvironment({ LC_ALL: "C" }) };
+    await runOrExplain(inNamespace(clean), "cleaning the root tree", { log, signal });
   });
 }
 
-/** A flat archive (sources.list(5): suite `./`) that has exactly the locked packages; apt checks each against its digest. */
+/** A flat archive (sources.list(5): suite `./`) of exactly the locked packages. apt checks the digest of each. */
 async function writeArchive(dir: string, lock: Lock, cache: Cache): Promise<void> {
   await mkdir(dir, { recursive: true });
   await symlink(cache.pool, join(dir, "pool"));

@@ -57,7 +57,7 @@ export async function makeTrees(request: Request, workspace: Workspace, report: 
   const makeHost = async () => {
     const hostDir = await toolsTree(lock, treeTools(resolved), tree);
     const kernel = await kernelTree(lock, tree);
-    return { hostDir, kernel, modules: await moduleFiles(modulesOf(resolved), kernel, hostDir, tree) };
+    return { hostDir, kernel, modules: await moduleFiles(modulesOf(resolved, "debian"), kernel, hostDir, tree) };
   };
   const stopping = <T>(work: Promise<T>): Promise<T> =>
     work.catch((error) => {

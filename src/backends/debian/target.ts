@@ -3,13 +3,13 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { runOrExplain } from "../../lib/failures.js";
 import { inNamespace, type Layers, openLayers, removeTree } from "../../lib/namespace.js";
-import { shellQuote } from "../../lib/tools.js";
+import { shellScript } from "../../lib/paths.js";
 import type { Resolved } from "../../model/resolved.js";
 import { contractEnvironment, type Prepared } from "../backend.js";
 import { type AccountFiles, addAccounts, parseUsersTable } from "./accounts.js";
 import type { Kernel } from "./kernel.js";
 import { applyOverlay } from "./overlay.js";
-import { permissionCommands } from "./permissions.js";
+import { type Permission, parsePermissions, permissionLines } from "./permissions.js";
 import type { TreeOptions } from "./root.js";
 
 type Dirs = Pick<Prepared, "targetDir" | "binariesDir" | "hostDir" | "buildDir" | "layers">;
@@ -25,14 +25,14 @@ export interface TargetInput {
   readonly modules: readonly string[];
 }
 
-/** Emptied at the start of each build. */
+/** A directory that is emptied at the start of each build. */
 function scratchOf({ buildDir }: Dirs): string {
   return join(buildDir, "hal-target");
 }
 
 /**
  * TARGET_DIR: the cached root tree with modules, overlay, post-build.sh, users and permissions applied, in Buildroot's order.
- * @returns what has to be mounted for it to be seen
+ * @returns the layers that must be mounted to see it
  */
 export async function makeTarget(input: TargetInput, options: TreeOptions): Promise<Layers | undefined> {
   const { resolved, dirs, externalTree, kernel } = input;
@@ -40,7 +40,7 @@ export async function makeTarget(input: TargetInput, options: TreeOptions): Prom
   const board = join(externalTree, "board/hal");
   const epoch = resolved.profile.sourceDateEpoch;
   const scratch = scratchOf(dirs);
-  await mkdir(buildDir, { recursive: true }); // stays: post-image.sh keeps in it what it need not make again
+  await mkdir(buildDir, { recursive: true }); // stays: post-image.sh keeps compressed files in it
   for (const dir of [targetDir, binariesDir, scratch]) {
     await removeTree(dir);
     await mkdir(dir, { recursive: true });
@@ -57,19 +57,20 @@ export async function makeTarget(input: TargetInput, options: TreeOptions): Prom
   if (existsSync(overlay)) await runOrExplain(applyOverlay(overlay, targetDir, scratch, layers), "applying the overlay", options);
   const postBuild = join(board, "post-build.sh");
   if (existsSync(postBuild)) await run("post-build.sh", postBuild, [targetDir]);
-  const commands = [
-    ...(await applyUsers(input, join(board, "users.table"), run)),
-    ...(await permissions(join(board, "permissions.table"))),
-  ];
-  if (commands.length > 0) await run("applying users and permissions", "chroot", [targetDir, "/bin/sh", "-euc", commands.join("\n")]);
-  // Those of the cached tree have the time already: to touch them would copy them all.
+  const homes = await applyUsers(input, join(board, "users.table"), run);
+  const table = join(board, "permissions.table");
+  const permissions = [...homes, ...parsePermissions(await readFile(table, "utf8").catch(() => ""), table)];
+  const list = join(scratch, "permissions");
+  await writeFile(list, permissionLines(permissions));
+  await run("applying permissions", "sh", [shellScript("debian/apply-permissions.sh"), targetDir, list]);
+  // Files of the cached tree have this time already. To touch them would copy all of them to the upper layer.
   const changed = ["(", "-newermt", `@${epoch}`, "-o", "!", "-newermt", `@${epoch - 1}`, ")"];
   await run("setting times", "find", [targetDir, ...changed, "-exec", "touch", "--no-dereference", `--date=@${epoch}`, "{}", "+"]);
   options.report(`kernel ${kernel.version}`);
   return layers;
 }
 
-/** Puts the root tree below TARGET_DIR: as a layer where the kernel and the filesystem can, else as a copy. */
+/** Puts the root tree into TARGET_DIR: as a layer where kernel and filesystem have overlayfs, else as a copy. */
 async function layRootTree({ dirs, rootTree }: TargetInput, options: TreeOptions): Promise<Layers | undefined> {
   options.report("root tree");
   const layers = await openLayers({ base: rootTree, changes: join(scratchOf(dirs), "layers"), at: dirs.targetDir }, options);
@@ -81,36 +82,26 @@ async function layRootTree({ dirs, rootTree }: TargetInput, options: TreeOptions
 
 type Run = (what: string, tool: string, args: readonly string[]) => Promise<unknown>;
 
-/** A fresh directory under usr/lib/modules, which Debian's base files make: nothing to follow there yet. */
-const MODULES = `mkdir -p "$3"
-tar --create --directory "$1" --no-recursion --files-from "$2" --owner=0 --group=0 --numeric-owner | tar --extract --directory "$3"
-test "$(find "$3" -type f | wc -l)" -eq "$(wc -l < "$2")"`;
-
 async function installModules({ dirs, kernel, modules }: TargetInput, run: Run): Promise<void> {
   const known = ["modules.builtin", "modules.builtin.modinfo", "modules.order"].filter((name) => existsSync(join(kernel.modulesDir, name)));
   const list = join(scratchOf(dirs), "modules.list");
   await writeFile(list, [...known, ...modules].map((file) => `${file}\n`).join(""));
-  await run("installing kernel modules", "sh", [
-    "-euc",
-    MODULES,
-    "sh",
-    kernel.modulesDir,
-    list,
-    join(dirs.targetDir, "usr/lib/modules", kernel.version),
-  ]);
-  const config = join(scratchOf(dirs), "depmod.d"); // empty: the host's must not be read
+  // A new directory: usr/lib/modules itself comes from Debian's base files, so there is no link to follow.
+  const target = join(dirs.targetDir, "usr/lib/modules", kernel.version);
+  await run("installing kernel modules", "sh", [shellScript("debian/install-modules.sh"), kernel.modulesDir, list, target]);
+  const config = join(scratchOf(dirs), "depmod.d"); // empty, so that depmod does not read the host's configuration
   await mkdir(config);
   await run("depmod", join(dirs.hostDir, "bin/depmod"), ["-b", dirs.targetDir, "-C", config, kernel.version]);
 }
 
-/** Writes the account files; the commands that make the home directories. */
-async function applyUsers({ dirs }: TargetInput, table: string, run: Run): Promise<readonly string[]> {
+/** Writes the account files. Returns the permissions of the home directories. */
+async function applyUsers({ dirs }: TargetInput, table: string, run: Run): Promise<readonly Permission[]> {
   const text = await readFile(table, "utf8").catch(() => "");
   const accounts = parseUsersTable(text, table);
   if (accounts.length === 0) return [];
   const copy = join(scratchOf(dirs), "accounts");
   await mkdir(copy);
-  await run("reading the account files", "sh", ["-euc", READ_ACCOUNTS, "sh", dirs.targetDir, copy]);
+  await run("reading the account files", "sh", [shellScript("debian/read-accounts.sh"), dirs.targetDir, copy]);
   const read = (name: keyof AccountFiles): Promise<string> => readFile(join(copy, name), "utf8");
   const before: AccountFiles = {
     passwd: await read("passwd"),
@@ -119,21 +110,8 @@ async function applyUsers({ dirs }: TargetInput, table: string, run: Run): Promi
     gshadow: await read("gshadow"),
   };
   for (const [name, content] of Object.entries(addAccounts(accounts, before))) await writeFile(join(copy, name), content);
-  await run("writing the account files", "sh", ["-euc", WRITE_ACCOUNTS, "sh", dirs.targetDir, copy]);
-  return accounts
-    .filter(({ home }) => home !== "-" && home !== "/")
-    .flatMap(({ name, home }) => [`mkdir -p ${shellQuote(home)}`, `chown -R -h ${shellQuote(name)}: ${shellQuote(home)}`]);
-}
-
-/** By programs inside the tree, as root of the namespace: the files may be unreadable to the user, or links. */
-const READ_ACCOUNTS = `for name in passwd group shadow gshadow; do
-  chroot "$1" cat "/etc/$name" > "$2/$name"
-done`;
-
-const WRITE_ACCOUNTS = `for name in passwd group shadow gshadow; do
-  chroot "$1" sh -c "cat > /etc/$name" < "$2/$name"
-done`;
-
-async function permissions(table: string): Promise<readonly string[]> {
-  return permissionCommands(await readFile(table, "utf8").catch(() => ""), table);
+  await run("writing the account files", "sh", [shellScript("debian/write-accounts.sh"), dirs.targetDir, copy]);
+  const homes = accounts.filter(({ home }) => home !== "-" && home !== "/");
+  // chown(1) takes the user's own group where none is given.
+  return homes.flatMap(({ name, home }) => (["d", "r"] as const).map((type) => ({ type, mode: "-1", owner: `${name}:`, path: home })));
 }

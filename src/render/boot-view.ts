@@ -1,25 +1,19 @@
 import { createHash } from "node:crypto";
 import { files, initrdName } from "../bundle/files.js";
-import type { Location } from "../lib/errors.js";
 import { guidBytes } from "../lib/guid.js";
 import { parseSize } from "../lib/size.js";
-import { nearestOrigin } from "../load/tree.js";
-import type { Resolved } from "../model/resolved.js";
+import type { BackendName, Resolved } from "../model/resolved.js";
 import { stableUuid } from "../resolve/partitions.js";
 import { applets } from "./busybox.js";
 import { modulesOf } from "./modules.js";
 
-export function originOf(resolved: Resolved, pointer: string): Location {
-  return nearestOrigin(resolved.origins, pointer);
-}
-
-/** What the templates of early boot, assembly and disk are filled with: literal values only. */
-export function bootView(resolved: Resolved): object {
+/** The values of init, post-image.sh and genimage.cfg. */
+export function bootView(resolved: Resolved, backend: BackendName): object {
   const { profile, layout, name } = resolved;
   const bytes = layout.root.type === "verity" ? parseSize(layout.root.size) : 0;
   const rw = layout.root.type === "verity" ? layout.rw : undefined;
   const swap = layout.root.type === "verity" ? layout.swap : undefined;
-  const modules = modulesOf(resolved);
+  const modules = modulesOf(resolved, backend);
   return {
     name,
     hostname: profile.hostname,
@@ -37,7 +31,7 @@ export function bootView(resolved: Resolved): object {
     rw: rw === undefined ? false : { mount: rw.mount, binds: [...rw.binds].sort(), integrity: rw.integrity === "hmac-sha256" },
     swap: swap !== undefined,
     tmpfs: tmpfsOf(resolved),
-    modules: [...modules.boot, ...modules.optional],
+    modules: modules.boot,
     programs: [
       "busybox",
       "veritysetup",
@@ -55,17 +49,17 @@ export function bootView(resolved: Resolved): object {
   };
 }
 
-/** The file that a partition is filled with; the guest itself makes the others. */
+/** The image file of a partition. The guest itself makes the contents of the others. */
 const imageOf = { esp: "esp.vfat", root: files.root, verity: files.hashTree, rw: false, swap: false } as const;
 
 interface TmpfsView {
   readonly path: string;
   readonly options: string;
-  /** The mount point is made at boot, because what it lies in is made at boot too. */
+  /** Whether boot makes the mount point: it is inside of another area. */
   readonly make: boolean;
 }
 
-/** /run first, which systemd then finds mounted; then the layout's areas, outer ones before inner ones. */
+/** /run, which systemd expects to find mounted, and the areas of the layout; outer ones before inner ones. */
 function tmpfsOf(resolved: Resolved): TmpfsView[] {
   const areas = resolved.layout.tmpfs.map(({ path, size, mode, exec, noswap }) => ({
     path,
