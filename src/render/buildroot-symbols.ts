@@ -34,43 +34,46 @@ export function refuseUki({ profile, origins }: Resolved): void {
   });
 }
 
+/** A text of the profile as a Kconfig string; an error names the place of the value at the JSON pointer. */
+type Quote = (text: string, pointer: string) => string;
+
 function impliedSymbols(resolved: Resolved): SymbolRequest[] {
   refuseUki(resolved);
-  const { profile, layout } = resolved;
+  const { profile, layout, origins } = resolved;
+  const quote: Quote = (text, pointer) => kconfigString(text, nearestOrigin(origins, pointer));
   const part = (pointer: string, reason: string, lines: Lines): SymbolRequest[] =>
     lines.map(([symbol, value, why]) => ({
       symbol,
       value,
-      at: nearestOrigin(resolved.origins, pointer),
+      at: nearestOrigin(origins, pointer),
       by: `hal (${reason})`,
       ...(why === undefined ? {} : { why }),
     }));
   return [
-    ...part("/buildroot/toolchain", "toolchain", toolchain(resolved)),
-    ...part("/buildroot", "reproducible builds", build(resolved)),
+    ...part("/buildroot/toolchain", "toolchain", toolchain(resolved, quote)),
+    ...part("/buildroot", "reproducible builds", build(resolved, quote)),
     ...part("/init", `init: ${profile.init}`, init(resolved)),
-    ...part("/hostname", "hostname", hostname(resolved)),
+    ...part("/hostname", "hostname", hostname(resolved, quote)),
     ...part("/debug", `debug: ${profile.debug}`, login(resolved)),
     ...part("/layout", `layout: ${layout.name}`, rootfs(resolved)),
-    ...part("/kernel", "kernel", kernel(resolved)),
+    ...part("/kernel", "kernel", kernel(resolved, quote)),
     ...(profile.ssh ? part("/ssh", "ssh: true", [["BR2_PACKAGE_OPENSSH", "y"]]) : []),
   ];
 }
 
-function build(resolved: Resolved): Lines {
-  const { primarySite } = resolved.profile.buildroot;
-  const at = nearestOrigin(resolved.origins, "/buildroot/primarySite");
+function build({ profile }: Resolved, quote: Quote): Lines {
+  const { primarySite } = profile.buildroot;
   return [
     ["BR2_REPRODUCIBLE", "y"],
     ["BR2_PER_PACKAGE_DIRECTORIES", "y"],
     ["BR2_DOWNLOAD_FORCE_CHECK_HASHES", "y"],
     ["BR2_GLOBAL_PATCH_DIR", external("patches"), "the hash of the kernel's archive"],
-    ...(primarySite === undefined ? [] : ([["BR2_PRIMARY_SITE", kconfigString(primarySite, at)]] as const)),
+    ...(primarySite === undefined ? [] : ([["BR2_PRIMARY_SITE", quote(primarySite, "/buildroot/primarySite")]] as const)),
     ["BR2_PACKAGE_OVERRIDE_FILE", external("local.mk"), "sets SOURCE_DATE_EPOCH"],
   ];
 }
 
-function toolchain(resolved: Resolved): Lines {
+function toolchain(resolved: Resolved, quote: Quote): Lines {
   const chosen = resolved.profile.buildroot.toolchain;
   if (chosen === "internal") {
     return [
@@ -87,19 +90,19 @@ function toolchain(resolved: Resolved): Lines {
       ["BR2_TOOLCHAIN_EXTERNAL_BOOTLIN_X86_64_GLIBC_STABLE", "y"],
     ];
   }
-  const at = nearestOrigin(resolved.origins, "/buildroot/toolchain/external");
   const implied: Lines = [
     ["BR2_TOOLCHAIN_EXTERNAL", "y"],
     ["BR2_TOOLCHAIN_EXTERNAL_CUSTOM", "y"],
     ["BR2_TOOLCHAIN_EXTERNAL_PREINSTALLED", "y"],
-    ["BR2_TOOLCHAIN_EXTERNAL_PATH", kconfigString(chosen.external, at)],
-    ["BR2_TOOLCHAIN_EXTERNAL_CUSTOM_PREFIX", kconfigString(chosen.prefix, at)],
+    ["BR2_TOOLCHAIN_EXTERNAL_PATH", quote(chosen.external, "/buildroot/toolchain/external")],
+    ["BR2_TOOLCHAIN_EXTERNAL_CUSTOM_PREFIX", quote(chosen.prefix, "/buildroot/toolchain/prefix")],
     [`BR2_TOOLCHAIN_EXTERNAL_GCC_${chosen.gcc}`, "y"],
     [`BR2_TOOLCHAIN_EXTERNAL_HEADERS_${chosen.headers.replace(".", "_")}`, "y"],
     ["BR2_TOOLCHAIN_EXTERNAL_CUSTOM_GLIBC", "y"],
     ["BR2_TOOLCHAIN_EXTERNAL_CXX", "y"],
     ["BR2_TOOLCHAIN_EXTERNAL_INET_RPC", "n", "glibc has no RPC since 2.32, and Buildroot assumes it in every glibc"],
   ];
+  const at = nearestOrigin(resolved.origins, "/buildroot/toolchain/config");
   const own = Object.entries(chosen.config).map(([symbol, value]) => [symbol, kconfigValue(value, at)] as const);
   return [...implied.filter(([symbol]) => !(symbol in chosen.config)), ...own];
 }
@@ -151,9 +154,9 @@ function init({ profile }: Resolved): Lines {
   ];
 }
 
-function hostname({ profile, origins }: Resolved): Lines {
+function hostname({ profile }: Resolved, quote: Quote): Lines {
   return [
-    ["BR2_TARGET_GENERIC_HOSTNAME", kconfigString(profile.hostname, nearestOrigin(origins, "/hostname"))],
+    ["BR2_TARGET_GENERIC_HOSTNAME", quote(profile.hostname, "/hostname")],
     ["BR2_TARGET_GENERIC_ISSUE", '""'],
   ];
 }
@@ -198,9 +201,8 @@ function rootfs(resolved: Resolved): Lines {
   ];
 }
 
-function kernel(resolved: Resolved): Lines {
+function kernel(resolved: Resolved, quote: Quote): Lines {
   const { version, tarball } = resolved.profile.kernel;
-  const at = nearestOrigin(resolved.origins, "/kernel/tarball");
   const fragments = resolved.kernelFragments.map(({ name }) => `$(BR2_EXTERNAL_HAL_PATH)/board/hal/kernel/${name}.config`);
   return [
     ["BR2_LINUX_KERNEL", "y"],
@@ -211,7 +213,7 @@ function kernel(resolved: Resolved): Lines {
         ] as const)
       : ([
           ["BR2_LINUX_KERNEL_CUSTOM_TARBALL", "y"],
-          ["BR2_LINUX_KERNEL_CUSTOM_TARBALL_LOCATION", kconfigString(`file://${tarball}`, at)],
+          ["BR2_LINUX_KERNEL_CUSTOM_TARBALL_LOCATION", quote(`file://${tarball}`, "/kernel/tarball")],
         ] as const)),
     ["BR2_LINUX_KERNEL_USE_ARCH_DEFAULT_CONFIG", "y"],
     ["BR2_LINUX_KERNEL_CONFIG_FRAGMENT_FILES", `"${fragments.join(" ")}"`],
