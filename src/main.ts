@@ -53,7 +53,7 @@ function systemError(error: unknown): HalError | undefined {
   if (code === "ENOSPC" || code === "EDQUOT")
     return new HalError("command", "the disk is full", {
       ...at,
-      remedy: "free some space and build again; the previous output is unchanged",
+      remedy: "free some space and build again; the previous image is unchanged",
     });
   const reason = reasons[code] ?? /^[A-Z0-9]+: ([^,]+)/.exec(message)?.[1] ?? code;
   return new HalError(code === "EIO" ? "command" : "input", reason, at);

@@ -60,6 +60,6 @@ export async function runOrExplain(command: Command, what: string, options: Expl
 export function fullDisk(what: string, details: readonly string[]): HalError {
   return new HalError("command", `the disk is full: ${what}`, {
     details,
-    remedy: "free some space, or choose another disk with -o and HAL_CACHE; then build again. The previous output is unchanged",
+    remedy: "free some space, or choose another disk with -o and HAL_CACHE; then build again. The previous image is unchanged",
   });
 }
