@@ -40,7 +40,7 @@ export function readSuperblock(bytes: Uint8Array, file: string): VeritySuperbloc
 /**
  * The hash tree of some data, without its superblock, and its root hash in hex (Linux Documentation/admin-guide/device-mapper/verity.rst,
  * "Hash Tree"; format 1: the salt precedes the block). Like dm-verity, it ignores an incomplete block at the end.
- * @param data the data in chunks of any size, because a root filesystem may be larger than memory
+ * @param data the data in chunks of any size, because a root filesystem may be larger than memory. The chunks may share one buffer
  */
 export async function hashTree(data: AsyncIterable<Buffer>, salt: Uint8Array): Promise<{ readonly root: string; readonly tree: Buffer }> {
   let level = await dataHashes(data, salt);
@@ -60,7 +60,7 @@ async function dataHashes(data: AsyncIterable<Buffer>, salt: Uint8Array): Promis
     const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
     const whole = bytes.length - (bytes.length % BLOCK);
     hashes.push(hashBlocks(bytes.subarray(0, whole), salt));
-    rest = bytes.subarray(whole);
+    rest = Buffer.from(bytes.subarray(whole));
   }
   return Buffer.concat(hashes);
 }

@@ -1,4 +1,3 @@
-import { createReadStream } from "node:fs";
 import { type FileHandle, open, readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { readDiskGpt } from "../bundle/disk.js";
@@ -32,7 +31,7 @@ export async function verifyRoot(dir: string, manifest: Manifest, launch: Launch
   const root = join(dir, files.root);
   const verity = await readFile(join(dir, files.hashTree));
   const { salt, dataBlocks } = readSuperblock(verity, join(dir, files.hashTree));
-  const computed = await hashTree(createReadStream(root, { highWaterMark: CHUNK }), salt);
+  const computed = await hashTree(chunksOf(root), salt);
   const recorded = (await readFile(join(dir, files.rootHash), "utf8")).trimEnd();
   const blocks = BigInt((manifest.artifacts.find(({ name }) => name === files.root)?.size ?? 0) / BLOCK);
   const findings = [
@@ -74,6 +73,20 @@ async function verifyDisk(disk: string, contents: Readonly<Record<string, string
 }
 
 const CHUNK = 4 * 1024 * 1024;
+
+/** The bytes of a file, in chunks that share one buffer. */
+async function* chunksOf(file: string): AsyncGenerator<Buffer> {
+  const handle = await open(file);
+  try {
+    const buffer = Buffer.alloc(CHUNK);
+    for (let position = 0, bytesRead = -1; bytesRead !== 0; position += bytesRead) {
+      ({ bytesRead } = await handle.read(buffer, 0, CHUNK, position));
+      yield buffer.subarray(0, bytesRead);
+    }
+  } finally {
+    await handle.close();
+  }
+}
 
 /** Whether the disk contains the whole file at a byte offset. */
 async function startsWith(disk: FileHandle, start: number, file: string): Promise<boolean> {
