@@ -25,7 +25,7 @@ export interface NotPredicted {
   readonly why: string;
 }
 
-/** The event with which firmware logs an action of its own: its digest is that of a text. */
+/** The event that firmware logs for one of its actions. Its digest is that of a text. */
 function textEvent(text: string): BootEvent {
   const bytes = Buffer.from(text, "latin1");
   return { what: `'${text}'`, digests: digestsOf(bytes), size: bytes.length };

@@ -167,7 +167,7 @@ export function needed<T>(value: T | undefined, option: string, why: string): T 
 export const noFirmware = "it is a digest of the firmware, and none is given (--firmware FILE, or launch.firmware in the profile)";
 
 /** Why nothing is predicted for firmware that does not state its release. */
-export const unknownRelease = "the edk2 release decides what is measured, and the firmware does not tell its own: give --firmware-version";
+export const unknownRelease = "the edk2 release decides what is measured, and the firmware does not state its own: give --firmware-version";
 
 /** The files and settings that direct kernel boot measures, and those that change what it measures. */
 export async function directBoot({ request, kernel, initrd }: RequestFiles, firmwareVersion: string) {

@@ -32,7 +32,7 @@ export class DamagedDisk {
     await this.#with((file) => file.write(bytes, 0, bytes.length, start + offset));
   }
 
-  /** Flips a bit in each block of a partition from `offset` on, unless the blocks around it are all zeros. A guest may use the disk. */
+  /** Flips a bit in each block of a partition from `offset` on, except in chunks of 1 MiB that are all zeros. A guest may use the disk. */
   async flipEverywhere(name: string, offset: number): Promise<void> {
     const { start, size } = await this.partition(name);
     await this.#with(async (file) => {

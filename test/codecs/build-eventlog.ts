@@ -5,7 +5,7 @@ const algorithmIds = { sha1: 4, sha256: 11, sha384: 12, sha512: 13 } as const;
 type Algorithm = keyof typeof algorithmIds;
 const sizes = { sha1: 20, sha256: 32, sha384: 48, sha512: 64 } as const;
 
-/** An event of a log to be built; its digests are those of its data. */
+/** An event for a log. Its digests are those of its data. */
 export interface BuiltEvent {
   readonly index: number;
   readonly type: number;

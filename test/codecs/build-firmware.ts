@@ -1,7 +1,7 @@
 import { guidBytes } from "../../src/lib/guid.js";
 import { u16, u32 } from "./integers.js";
 
-/** A section of the SEV metadata as it stands in the file. */
+/** A section of the SEV metadata, as in the file. */
 export interface RawSevSection {
   readonly gpa: number;
   readonly size: number;
@@ -43,7 +43,7 @@ export const tdvfSections: readonly RawTdvfSection[] = [
   { dataOffset: 0, dataSize: 0, gpa: 0x802000n, size: 0x1000n, type: 2, attributes: 0 },
 ];
 
-/** A small file with OVMF's table and metadata, filled with a pattern; written from edk2's layout, not with hal's reader. */
+/** A small file with OVMF's table and metadata, filled with a pattern. It follows edk2's sources, not hal's reader. */
 export function buildFirmware(plan: FirmwarePlan = {}): Buffer {
   const { size = 0x4000, apResetEip = 0x80b004, hashesTable = 0x806c00, sev = sevSections, tdvf = tdvfSections } = plan;
   const file = Buffer.alloc(size);

@@ -6,7 +6,7 @@ export interface RawHeader {
   readonly body: Buffer;
 }
 
-/** A number as a little-endian field of so many bytes. */
+/** A number as a little-endian field of some bytes. */
 type Field = readonly [size: 1 | 2 | 4 | 8, value: number | bigint];
 
 function fields(...values: readonly Field[]): Buffer {
@@ -19,7 +19,7 @@ function fields(...values: readonly Field[]): Buffer {
   return body;
 }
 
-/** Headers of igvm_defs; `data` counts pages of file data from 1, 0 is none. */
+/** Headers of igvm_defs. `data` is the number of a page of file data, from 1; 0 means no data. */
 export const raw = {
   platform: (mask = 1, type = 2, version = 1): RawHeader => ({ type: 1, body: fields([4, mask], [1, 0], [1, type], [2, version], [8, 0]) }),
   policy: (policy: bigint, mask = 1): RawHeader => ({ type: 0x101, body: fields([8, policy], [4, mask], [4, 0]) }),
@@ -42,10 +42,10 @@ export const raw = {
   }),
 } as const;
 
-/** Where a header keeps the offset of its file data. */
+/** The place of the file data's offset in a header, by type. */
 const dataFields: Readonly<Record<number, number>> = { 769: 12, 770: 12, 772: 12 };
 
-/** An IGVM file of headers and pages of file data; the headers' data numbers become offsets. */
+/** An IGVM file of headers and pages of file data. Page numbers in the headers become offsets. */
 export function buildIgvm(headers: readonly RawHeader[], pages: readonly Uint8Array[] = []): Buffer {
   const padded = (size: number) => Math.ceil(size / 8) * 8;
   const headersSize = headers.reduce((sum, { body }) => sum + 8 + padded(body.length), 0);
@@ -68,7 +68,7 @@ export function buildIgvm(headers: readonly RawHeader[], pages: readonly Uint8Ar
   return withChecksum(Buffer.concat([fixed, ...parts, data]));
 }
 
-/** Sets the checksum over the headers, as far as they lie in the file. */
+/** Sets the checksum over the headers, or over their part inside the file. */
 export function withChecksum(file: Buffer): Buffer {
   const headers = Buffer.from(file.subarray(0, 24 + file.readUInt32LE(12)));
   headers.fill(0, 20, 24);

@@ -1,4 +1,4 @@
-/** One section of an image to be built. */
+/** One section for an image. */
 export interface BuiltSection {
   readonly name: string;
   readonly data: Uint8Array;
@@ -50,7 +50,7 @@ export function buildPe(
   return Buffer.concat([...parts, trailing, certificates]);
 }
 
-/** A PE image with the setup header of a bzImage, which says what release it is of (Linux Documentation/arch/x86/boot.rst). */
+/** A PE image with the setup header of a bzImage, which states the Linux release (Linux Documentation/arch/x86/boot.rst). */
 export function buildLinux(release: string): Buffer {
   const image = buildPe([{ name: ".text", data: Buffer.alloc(4096) }]);
   image.write("HdrS", 0x202);

@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
-test("GNU cpio unpacks the archive as it was meant", async () => {
+test("GNU cpio unpacks an archive", async () => {
   const archive = newc([
     { path: "probe", mode: 0o040750 },
     { path: "probe/odd", mode: 0o100755, content: Buffer.from("five!") },
@@ -28,7 +28,7 @@ test("GNU cpio unpacks the archive as it was meant", async () => {
   expect(archive.length % 4).toBe(0);
 });
 
-test("an archive by GNU cpio is read entry by entry", async () => {
+test("hal reads an archive by GNU cpio entry by entry", async () => {
   await mkdir(join(dir, "tree/etc"), { recursive: true });
   await writeFile(join(dir, "tree/etc/name"), "hal\n");
   const args = ["-o", "--quiet", "-H", "newc"];
@@ -46,13 +46,13 @@ test.each([
   ["a size that is not a number", Buffer.from(archive).fill("x", 54, 55), 0, /newc format/],
   ["no trailer", archive.subarray(0, 112 + 8), 112 + 8, /cpio header: needs 110 bytes/],
   ["content beyond its end", Buffer.from(archive).fill("f", 54, 56), 0xff000000 + 112 + 8, /cpio header: needs 110 bytes/],
-])("an archive with %s is refused", (_, bytes, offset, message) => {
+])("refuses an archive with %s", (_, bytes, offset, message) => {
   expect(() => [...readNewc(bytes, "a.cpio")]).toThrow(
     expect.objectContaining({ kind: "input", message: expect.stringMatching(message), at: { file: "a.cpio", offset } }),
   );
 });
 
-test("an appended archive begins at a multiple of 4, whatever the initrd's length", () => {
+test("an appended archive begins at a multiple of 4 for any length of the initrd", () => {
   const archive = newc([{ path: "a", mode: 0o100644 }]);
   for (const text of ["", "x", "xy", "xyz", "wxyz"]) {
     const initrd = gzipSync(Buffer.from(text));

@@ -132,14 +132,14 @@ describe("EIF files of the vectors", () => {
 });
 
 describe("signatures", () => {
-  test("CBOR by AWS's tool is decoded, and encoded to the same bytes", () => {
+  test("CBOR by AWS's tool is decoded and encoded to the same bytes", () => {
     for (const hex of [vectors.signatureEncoding.pcrInfo, vectors.signatureEncoding.section]) {
       const decoded = decodeCbor(new ByteReader(Buffer.from(hex, "hex"), "cbor"));
       expect(Buffer.from(encode(decoded)).toString("hex")).toBe(hex);
     }
   });
 
-  test("have the same bytes whatever encodes them", () => {
+  test("have the bytes of the frozen vector", () => {
     const { certificate, size, sha256 } = vectors.signatureSection;
     // The number of RFC 6979, appendix A.2.6, as a key in SEC 1 (RFC 5915).
     const number = "6B9D3DAD2E1B8C1C05B19875B6659F4DE23C3B667BF297BA9AA47740787137D896D5724E4C70A825F872C9EA60D2EDF5";
@@ -233,7 +233,7 @@ describe("signatures", () => {
   });
 });
 
-/** The checksum made right again, so that a damaged field is found for what it is. */
+/** Corrects the checksum, so that the reader reaches the damaged field. */
 function repaired(bytes: Buffer): Buffer {
   if (bytes.length >= 548) bytes.writeUInt32BE(crc32(bytes.subarray(548), crc32(bytes.subarray(0, 544))), 544);
   return bytes;
@@ -264,7 +264,7 @@ describe("malformed files", () => {
     expect(() => readEif(bytes, "a.eif")).toThrow("checksum");
   });
 
-  test("mutated ones are refused at an offset, or measured", () => {
+  test("damaged files are refused at an offset, or measured", () => {
     const outcome = fuzz(
       (random) => {
         const bytes = mutate(unsigned, random, random(2) === 0 ? 0 : 544, unsigned.length);
@@ -276,7 +276,7 @@ describe("malformed files", () => {
     expect(outcome.messages.size).toBeGreaterThan(12);
   });
 
-  test("mutated signatures are refused at an offset", () => {
+  test("damaged signatures are refused at an offset", () => {
     const start = readEif(signed, "signed.eif").signature?.offset ?? 0;
     const outcome = fuzz(
       (random) => repaired(mutate(signed, random, start + 12, start + 12 + (random(2) === 0 ? 60 : signed.length))),

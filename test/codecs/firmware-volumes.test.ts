@@ -80,15 +80,15 @@ describe("LZMA", () => {
     expect(() => decode(stream)).toThrow(message);
   });
 
-  // Found by trying: each refers to the byte just before its start.
+  // Found by fuzzing: each refers to the byte before its start.
   test.each([
     ["XQAAAAAUAAAAAAAAAAAxzAp/YEkjA8xMs+tQtPeRrP5q3HYmt4rhPA==", "refers to 2 bytes before byte 1"],
     ["XQAAAAAUAAAAAAAAAAByMsj1Q2/UVqgVTfn/ZVNwxjHlmI4ZC5VPTw==", "refers to 4 bytes before byte 3"],
-  ])("refuses what lies before its start: %s", (stream, message) => {
+  ])("refuses a reference before the start: %s", (stream, message) => {
     expect(() => decode(streamOf(stream))).toThrow(message);
   });
 
-  test("mutated streams are refused at an offset, or unpacked", () => {
+  test("damaged streams are refused at an offset, or unpacked", () => {
     const stream = streamOf(vectors.streams[1]?.stream ?? "");
     const outcome = fuzz((random) => mutate(stream, random, 0, random(2) === 0 ? 20 : stream.length), decode, 5000);
     expect(outcome.refused).toBeGreaterThan(1000);
@@ -102,18 +102,18 @@ describe("OVMF's compressed volumes", () => {
     expect([hash("sha256", pei), hash("sha256", dxe)]).toEqual([vectors.sections.pei, vectors.sections.dxe]);
   });
 
-  test("belong to one whole version", () => {
+  test("belong to exactly one version", () => {
     expect(firmwareEvents(firmware(), "2026.08+ds-2")).toHaveLength(3);
     for (const version of ["2026.08", "08+ds-2", "2026.08+ds-3"])
       expect(() => firmwareEvents(firmware(), version)).toThrow(`does not state the version '${version}'`);
   });
 
-  test("tell the release, where they have one", () => {
+  test("state the release, if they have one", () => {
     expect(firmwareVersionIn(firmware())).toBe("2026.08+ds-2");
     expect(firmwareVersionIn(readFirmware(buildFirmware(), "other.fd"))).toBeUndefined();
   });
 
-  test("mutated firmware is refused at an offset, or unpacked", () => {
+  test("damaged firmware is refused at an offset, or unpacked", () => {
     const outcome = fuzz(
       (random) => {
         const copy = Buffer.from(bytes);
@@ -156,7 +156,7 @@ describe("PCR 0", () => {
     ["the release changes its volumes in memory", firmware(), "2025.02", /with edk2 2026.08 only/],
     ["the release is not known", firmware(), "2026.11", /with edk2 2026.08 only/],
     ["the firmware has another version", firmware(), "2026.08+ds-3", /does not state the version '2026.08\+ds-3'/],
-    ["the firmware is packed otherwise", readFirmware(buildFirmware(), "other.fd"), "2026.08", /no signature _FVH/],
+    ["hal cannot unpack the firmware", readFirmware(buildFirmware(), "other.fd"), "2026.08", /no signature _FVH/],
   ])("has a reason where %s", (_, given, firmwareVersion, why) => {
     const { values, notPredicted } = predictVtpm({ ...boot, firmwareVersion, ...(given === undefined ? {} : { firmware: given }) });
     expect(values.map(({ register }) => register)).not.toContain("pcr0");
@@ -172,12 +172,12 @@ describe("Secure Boot", () => {
     ["has no variable in firmware without it", of(vectors.sections.stream), "absent"],
     ["is off in firmware without keys", of(vectors.secureBoot.stream), "disabled"],
     ["is on with keys", of(vectors.secureBoot.stream, key), "keys"],
-    ["is not known of firmware that is packed otherwise", readFirmware(buildFirmware(), "other.fd"), undefined],
+    ["is not known for firmware that hal cannot unpack", readFirmware(buildFirmware(), "other.fd"), undefined],
   ])("%s", (_, given, expected) => {
     expect(secureBootOf(given)).toBe(expected);
   });
 
-  test("is in PCR 7 as the firmware has it, whatever its release; with keys there is no value", () => {
+  test("is in PCR 7 for each state of the firmware; with keys, PCR 7 has no value", () => {
     const pcr7 = (given?: ReturnType<typeof readFirmware>, firmwareVersion = "2025.02") => {
       const { values, notPredicted } = predictVtpm({ ...boot, firmwareVersion, ...(given === undefined ? {} : { firmware: given }) });
       const value = values.find(({ register, bank }) => register === "pcr7" && bank === "sha256")?.value;
@@ -189,7 +189,7 @@ describe("Secure Boot", () => {
       expect(pcr7(of(vectors.sections.stream), version)).toBe(absent);
       expect(pcr7(of(vectors.secureBoot.stream), version)).toBe(disabled);
       expect(pcr7(of(vectors.secureBoot.stream, key), version)).toMatch(/Secure Boot keys/);
-      expect(pcr7(readFirmware(buildFirmware(), "other.fd"), version)).toMatch(/packed otherwise/);
+      expect(pcr7(readFirmware(buildFirmware(), "other.fd"), version)).toMatch(/cannot unpack/);
       const apart = { ...boot, firmwareVersion: version, firmware: of(vectors.secureBoot.stream), variables: key };
       expect(predictVtpm(apart).values.map(({ register }) => register)).not.toContain("pcr7");
     }
@@ -202,7 +202,7 @@ describe("a real firmware", () => {
     ["OVMF-2025.02-8+deb13u1.fd", "absent"],
     ["OVMF-2026.08+ds-2.fd", "absent"],
     ["OVMF.inteltdx.ms-2026.08+ds-2.fd", "keys"],
-  ])("tells of Secure Boot what a TPM held, or that it has keys: %s", (name, expected) => {
+  ])("has the Secure Boot state that a TPM held, or keys: %s", (name, expected) => {
     expect(secureBootOf(readFirmware(readInput(name), name))).toBe(expected);
   });
 
@@ -210,7 +210,7 @@ describe("a real firmware", () => {
     ["OVMF-2022.11-6+deb12u2.fd", undefined],
     ["OVMF-2025.02-8+deb13u1.fd", "2025.02-8+deb13u1"],
     ["OVMF.inteltdx.ms-2026.08+ds-2.fd", "2026.08+ds-2"],
-  ])("tells its release: %s", (name, version) => {
+  ])("states its release: %s", (name, version) => {
     expect(firmwareVersionIn(readFirmware(readInput(name), name))).toBe(version);
   });
 

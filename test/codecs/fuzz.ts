@@ -4,7 +4,7 @@ import { type Random, seeded } from "./mutate.js";
 
 export const fuzzRuns = 20_000;
 
-/** How the runs of a fuzz test went. */
+/** The results of a fuzz test. */
 interface Outcome {
   readonly accepted: number;
   readonly refused: number;

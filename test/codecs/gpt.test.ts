@@ -28,7 +28,7 @@ const whole = await (async () => {
 })();
 const disk = whole.subarray(0, gptSize);
 
-/** Both checksums made right again, so that a damaged field is found for what it is. */
+/** Corrects both checksums, so that the reader reaches the damaged field. */
 function repaired(bytes: Buffer): Buffer {
   if (bytes.length < gptSize) return bytes;
   const size = Math.min(bytes.readUInt32LE(592), 128) * 128;
@@ -103,7 +103,7 @@ describe("partition tables", () => {
     expect(() => readGpt(bytes, "disk", diskSize)).toThrow("checksum of the entries");
   });
 
-  test("mutated ones are refused at an offset, or measured", () => {
+  test("damaged tables are refused at an offset, or measured", () => {
     const outcome = fuzz(
       (random) => {
         const bytes = mutate(disk, random, 512, 1024 + 256);

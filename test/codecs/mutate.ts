@@ -16,7 +16,7 @@ const interesting = [
   0, 1, 2, 3, 8, 16, 0x7f, 0x80, 0xff, 0xfff, 0x1000, 0x1001, 0xffff, 0x10000, 0x7fffffff, 0x80000000, 0xfffff000, 0xffffffff,
 ];
 
-/** Each changes a few of the bytes in [from, to), or the file's length. */
+/** Each changes some bytes in [from, to), or the length of the file. */
 const mutations: readonly ((bytes: Buffer, random: Random, from: number, to: number) => Buffer)[] = [
   function flipBit(bytes, random, from, to) {
     const at = from + random(to - from);
@@ -61,7 +61,7 @@ const mutations: readonly ((bytes: Buffer, random: Random, from: number, to: num
   },
 ];
 
-/** One to four mutations, aimed at the structures in [from, to). */
+/** Applies one to four mutations, mostly to the structures in [from, to). */
 export function mutate(original: Uint8Array, random: Random, from: number, to: number): Buffer {
   let bytes: Buffer = Buffer.from(original);
   const count = 1 + random(4);

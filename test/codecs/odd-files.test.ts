@@ -7,7 +7,7 @@ import { measureFile } from "../../src/lib/banks.js";
 import { sha256, sha256File } from "../../src/lib/digest.js";
 import { readNamed } from "../../src/measure/request.js";
 
-// What `--initrd <(cat a b)` and a mistyped path hand over: a size of 0 must never be taken for a file without bytes.
+// `--initrd <(cat a b)` passes a pipe, and a wrong path may be a device. Their size is 0, but they are not empty files.
 let dir = "";
 const contents = Buffer.alloc(3 * 1024 * 1024 + 5, "initrd");
 beforeAll(async () => {
@@ -38,7 +38,7 @@ test.each([
     await expect(read(path)).rejects.toMatchObject({ kind: "input", message, at: { file: path } });
 });
 
-test("a file that is too large to be held is refused before it is read", async () => {
+test("a file that is too large for memory is refused before it is read", async () => {
   const file = join(dir, "large");
   await (await open(file, "w")).close();
   await truncate(file, 5 * 2 ** 30);

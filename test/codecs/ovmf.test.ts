@@ -34,7 +34,7 @@ describe("the table at the end of the firmware", () => {
     expect(hashesTableGpa(firmware, 176)).toBe(0x806c00n);
   });
 
-  it("may be missing, and then nothing is known of the firmware", () => {
+  it("may be missing; then the firmware has no entries", () => {
     const firmware = readFirmware(new Uint8Array(4096), "fw.fd");
     expect(firmware.entries.size).toBe(0);
     expect(hashesTableGpa(firmware, 176)).toBeUndefined();

@@ -17,7 +17,7 @@ describe("Authenticode", () => {
   const plain = buildPe(sections);
   const digest = (bytes: Buffer) => authenticode(readPe(bytes, "a.efi")).sha256;
 
-  test("leaves out CheckSum and the certificate table's directory entry", () => {
+  test("skips CheckSum and the directory entry of the certificate table", () => {
     const checksum = optionalOffset + 64;
     const entry = optionalOffset + 112 + 32;
     expect(digest(plain)).toBe(
@@ -25,13 +25,13 @@ describe("Authenticode", () => {
     );
   });
 
-  test("a signature does not change it, other trailing bytes do", () => {
+  test("does not change with a signature, but with other trailing bytes", () => {
     expect(digest(buildPe(sections, Buffer.alloc(24, 7)))).toBe(digest(plain));
     expect(digest(buildPe(sections, Buffer.alloc(24, 7), Buffer.alloc(8, 9)))).toBe(digest(Buffer.concat([plain, Buffer.alloc(8, 9)])));
     expect(digest(Buffer.concat([plain, Buffer.alloc(8, 9)]))).not.toBe(digest(plain));
   });
 
-  test("takes the sections in file order", () => {
+  test("covers the sections in file order", () => {
     const swapped = Buffer.from(plain);
     plain.copy(swapped, tableOffset, tableOffset + 40, tableOffset + 80);
     plain.copy(swapped, tableOffset + 40, tableOffset, tableOffset + 40);
@@ -81,7 +81,7 @@ describe("malformed images", () => {
     expect(() => readPe(bytes, "a.efi")).toThrow(message);
   });
 
-  test("mutated ones are refused at an offset, or have a digest", () => {
+  test("damaged images are refused at an offset, or have a digest", () => {
     const outcome = fuzz(
       (random) => mutate(image, random, 0, tableOffset + 80),
       (bytes) => authenticode(readPe(bytes, "a.efi")),

@@ -8,7 +8,7 @@ import { buildFirmware } from "../codecs/build-firmware.js";
 import { buildIgvm, raw } from "../codecs/build-igvm.js";
 import { buildPe } from "../codecs/build-pe.js";
 
-// Bare files as `hal measure --platform P …` gets them: what does not belong together has no value.
+// Files without an output directory, as for `hal measure --platform P …`. Files that do not belong together have no value.
 let dir = "";
 const at = (name: string): string => join(dir, name);
 beforeAll(async () => {
@@ -56,7 +56,7 @@ describe.each(["sev", "sev-es", "sev-snp"] as const)("%s", (platform) => {
     });
   });
 
-  test("an ELF file is refused: QEMU starts it by itself and hashes nothing of it", async () => {
+  test("an ELF file is refused, because QEMU starts it without hashing it", async () => {
     await writeFile(at("vmlinux"), Buffer.concat([Buffer.from("\x7fELF", "latin1"), Buffer.alloc(4096)]));
     await expect(measure(request(platform, { kernel: at("vmlinux") }))).rejects.toMatchObject({
       kind: "input",
@@ -64,7 +64,7 @@ describe.each(["sev", "sev-es", "sev-snp"] as const)("%s", (platform) => {
     });
   });
 
-  test("a disk that the firmware boots is said to be in no digest", async () => {
+  test("a disk that the firmware boots is listed as not predicted", async () => {
     const disk = request(platform, { boot: "uki-disk", cmdline: "quiet" });
     expect(await valuesOf(disk)).toEqual(await valuesOf(request(platform)));
     expect((await measure(disk)).notPredicted).toMatchObject([{ platform, why: expect.stringContaining("no launch digest covers them") }]);
@@ -72,7 +72,7 @@ describe.each(["sev", "sev-es", "sev-snp"] as const)("%s", (platform) => {
   });
 });
 
-test("sev-snp: a kernel beside an IGVM file is said to be in no digest, unless the vTPM that measures it is asked for, too", async () => {
+test("sev-snp: a kernel beside an IGVM file is listed as not predicted, unless the request includes the vTPM", async () => {
   await writeFile(at("igvm"), buildIgvm([raw.platform(), raw.page(0x1000n, { data: 1 })], [Buffer.alloc(4096, 1)]));
   const parts = { igvm: at("igvm"), kernel: at("kernel") };
   expect((await measure(request("sev-snp", parts))).notPredicted).toContainEqual({
@@ -86,7 +86,7 @@ test("sev-snp: a kernel beside an IGVM file is said to be in no digest, unless t
   expect(both.notPredicted.filter((entry) => entry.platform === "sev-snp")).toEqual([]);
 });
 
-// Node.js hands over U+FFFD for an argument's bytes that are not UTF-8.
+// Node.js replaces bytes of an argument that are not UTF-8 by U+FFFD.
 test.each(["sev", "sev-es", "sev-snp", "tdx", "vtpm", "nitro"] as const)(
   "%s: a command line that was lost on its way is refused",
   async (platform) => {
@@ -104,7 +104,7 @@ test.each(["sev", "sev-es", "sev-snp", "tdx", "vtpm", "nitro"] as const)(
   },
 );
 
-test.each(["tdx", "vtpm"] as const)("%s: a memory that is no machine's was meant in another unit", async (platform) => {
+test.each(["tdx", "vtpm"] as const)("%s: a memory of 2048 bytes is refused, because the unit is missing", async (platform) => {
   const machine = { kernel: at("kernel"), initrds: [at("initrd")], cmdline: "quiet", qemuVersion: "10.0", firmwareVersion: "2025.02" };
   await expect(measure(request(platform, { ...machine, memory: "2048" }))).rejects.toMatchObject({
     kind: "input",
@@ -123,11 +123,11 @@ test("vtpm: without the disk only its partition table is unknown, and --kernel m
   const { values, notPredicted } = await measure({ ...base, kernel: at("uki") });
   expect([...new Set(values.map(({ register }) => register))]).toEqual(["pcr2", "pcr3", "pcr4", "pcr6", "pcr9", "pcr11"]);
   expect(notPredicted).toContainEqual({ platform: "vtpm", register: "pcr5", why: expect.stringContaining("--disk") });
-  expect(notPredicted).toContainEqual({ platform: "vtpm", register: "pcr7", why: expect.stringContaining("packed otherwise") });
+  expect(notPredicted).toContainEqual({ platform: "vtpm", register: "pcr7", why: expect.stringContaining("cannot unpack") });
   expect(await valuesOf({ ...base, uki: at("uki") })).toEqual(await valuesOf({ ...base, kernel: at("uki") }));
 });
 
-test("tdx: what is known of a directly booted kernel does not stand for a unified kernel image", async () => {
+test("tdx: a unified kernel image has no RTMR values", async () => {
   const machine = {
     kernel: at("kernel"),
     initrds: [at("initrd")],

@@ -27,7 +27,7 @@ describe("CPU signatures", () => {
     expect(() => cpuSignature(model)).toThrow(expect.objectContaining({ kind: "input", remedy: expect.stringMatching(remedy) }));
   });
 
-  it("cover every EPYC model of the QEMU that is installed, as it says itself", async () => {
+  it("match every EPYC model that the installed QEMU lists", async () => {
     const help = await runCommand({ tool: qemuTool, args: ["-cpu", "help"] });
     const names = [...help.stdout.matchAll(/^(?:x86)? +(EPYC\S*)/gm)].map(([, name = ""]) => name);
     expect(names.length).toBeGreaterThan(8);
@@ -51,7 +51,7 @@ interface ExpandedModel {
   readonly props: Readonly<Record<string, unknown>>;
 }
 
-/** Asks QEMU over QMP, one model after the other: QEMU drops answers that nobody has read when it quits. */
+/** Asks QEMU over QMP, one model after the other, because QEMU drops unread answers when it quits. */
 async function expandModels(names: readonly string[]): Promise<readonly ExpandedModel[]> {
   const args = ["-accel", "tcg", "-machine", "none", "-display", "none", "-nodefaults", "-qmp", "stdio"];
   const qemu = spawn(qemuTool, args, { stdio: ["pipe", "pipe", "ignore"] });

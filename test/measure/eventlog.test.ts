@@ -34,12 +34,12 @@ describe("replay", () => {
     expect(first).toMatch(/^pcr4 in sha1: the log replays to [0-9a-f]{40}, but the reported value is 1{40}$/);
   });
 
-  test("asks nothing of PCR 10, which IMA logs elsewhere, and knows that 17 to 22 start with ones", () => {
+  test("skips PCR 10, which IMA logs elsewhere, and starts PCR 17 to 22 with ones", () => {
     const given = [10, 16, 17, 22, 23].map((index) => ({ register: `pcr${index}`, bank: "sha256" as const, value: "ff".repeat(32) }));
     expect(registerMismatches(log, given).map((line) => line.slice(0, 5))).toEqual(["pcr16", "pcr23"]);
   });
 
-  test("leaves out EV_NO_ACTION, and starts PCR 0 with the locality that one of them names", () => {
+  test("skips EV_NO_ACTION, and starts PCR 0 with the logged locality", () => {
     const locality: BuiltEvent = { index: 0, type: 3, data: Buffer.concat([Buffer.from("StartupLocality\0"), Buffer.from([3])]) };
     const event = text(0, "first");
     const started = readEventLog(buildEventLog([locality, event]), "log", "tpm");
@@ -49,7 +49,7 @@ describe("replay", () => {
     expect(replay(started, "sha256").get("pcr0")).toBe(hash("sha256", Buffer.concat([start, hash("sha256", "first", "buffer")])));
   });
 
-  test("of a TD names RTMRs and stops at the unused rest", () => {
+  test("of a TD names RTMRs and stops at the unused bytes", () => {
     for (const filler of [0xff, 0]) {
       const ccel = Buffer.concat([buildEventLog([text(1, "a"), text(2, "b"), text(0, "c")], ["sha384"]), Buffer.alloc(100, filler)]);
       expect([...replay(readEventLog(ccel, "ccel", "ccel"), "sha384").keys()]).toEqual(["rtmr0", "rtmr1"]);
@@ -109,7 +109,7 @@ describe("malformed logs", () => {
     expect(() => readEventLog(copy, "log", "tpm")).toThrow(message);
   });
 
-  test.each(["tpm", "ccel"] as const)("mutated ones are refused at an offset, or replayed: %s", (kind) => {
+  test.each(["tpm", "ccel"] as const)("damaged logs are refused at an offset, or replayed: %s", (kind) => {
     // A TD counts registers from 0 to 4.
     const original =
       kind === "tpm" ? bytes : Buffer.concat([buildEventLog([0, 1, 2, 3, 4].map((index) => text(index, "x"))), Buffer.alloc(64, 0xff)]);

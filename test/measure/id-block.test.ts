@@ -6,7 +6,7 @@ const key = (namedCurve = "P-384") => generateKeyPairSync("ec", { namedCurve }).
 const launchDigest = createHash("sha384").update("launch").digest("hex");
 const policy = 0x30000n;
 
-/** R and S of an SNP signature as DER, for a verifier that knows nothing of SNP. */
+/** R and S of an SNP signature in DER, for a verifier that does not know SNP. */
 function der(signature: Uint8Array): Buffer {
   const integer = (littleEndian: Uint8Array) => {
     const value = BigInt(`0x${Buffer.from(littleEndian).reverse().toString("hex")}`).toString(16);
@@ -48,7 +48,7 @@ describe("the signed ID block", () => {
     expect([block.readUInt32LE(80), block.readUInt32LE(84), block.readBigUInt64LE(88)]).toEqual([1, 7, policy]);
   });
 
-  it("comes with ID_AUTH, whose signatures verify", () => {
+  it("has an ID_AUTH whose signatures verify", () => {
     expect(auth.length).toBe(4096);
     expect([auth.readUInt32LE(0), auth.readUInt32LE(4)]).toEqual([1, 1]);
     const idStructure = auth.subarray(0x240, 0x240 + 1028);
@@ -84,7 +84,7 @@ describe("the signed ID block", () => {
     expect(signed.authorKeyDigest).toBe(digest(auth.subarray(0x880, 0x880 + 1028)));
   });
 
-  it("goes without an author key", () => {
+  it("needs no author key", () => {
     const alone = signIdBlock({ launchDigest, policy, idKey });
     const bytes = Buffer.from(alone.idAuth, "base64");
     expect(alone).not.toHaveProperty("authorKeyDigest");

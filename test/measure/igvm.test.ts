@@ -40,7 +40,7 @@ const directives = [
 ];
 const whole = buildIgvm([...platforms, raw.policy(0x30000n), ...directives], pages);
 
-/** The launch digest of pages spelled out as [PAGE_TYPE, gpa, contents if measured]. */
+/** The launch digest of pages, each as [PAGE_TYPE, gpa, contents if measured]. */
 type Launched = readonly [type: number, gpa: number | bigint, contents?: Uint8Array | undefined];
 
 function digestOf(launched: readonly Launched[]): string {
@@ -74,7 +74,7 @@ describe("the SNP launch digest of an IGVM file", () => {
       [2, vmsaGpa, vmsa],
     ]);
 
-  it("is that of the pages for the SNP platform, in file order", () => {
+  it("covers the pages for the SNP platform, in file order", () => {
     expect(igvmSnpLaunchDigest(igvm, { nativeZero: false }).digest).toBe(launched(zeros(1, page(0))));
     expect(igvmSnpLaunchDigest(igvm, { nativeZero: true }).digest).toBe(launched(zeros(3)));
   });
@@ -99,7 +99,7 @@ describe("the SNP launch digest of an IGVM file", () => {
     expect(zeroSteps[1]?.digest).toBe(createHash("sha384").update(Buffer.alloc(0x200000)).digest("hex"));
   });
 
-  it("keeps pages apart that follow each other in the file but not in memory, and the other way round", () => {
+  it("does not join pages that are adjacent only in the file or only in memory", () => {
     const file = readIgvm(
       buildIgvm([raw.platform(), raw.page(0n, { data: 1 }), raw.page(0x5000n, { data: 2 }), raw.page(0x6000n, { data: 1 })], pages),
       "file.igvm",
@@ -115,7 +115,7 @@ describe("the SNP launch digest of an IGVM file", () => {
     );
   });
 
-  it("comes with what the file says of it: policy, ID block", () => {
+  it("comes with the policy and the ID block of the file", () => {
     expect(igvm.policies).toEqual([{ mask: 1, policy: 0x30000n }]);
     expect(igvmSnpLaunchDigest(igvm, { nativeZero: true })).not.toHaveProperty("idBlockDigest");
     const signed = readIgvm(buildIgvm([...platforms, raw.idBlock(Buffer.alloc(48, 0xab), 1)]), "file.igvm");
@@ -130,7 +130,7 @@ describe("the SNP launch digest of an IGVM file", () => {
     ["a VMSA elsewhere", [raw.vpContext(0x1000n, 3)], ["a VMSA at 0x1000"]],
     ["a VMSA before other memory", [raw.vpContext(vmsaGpa, 3), raw.page(0n)], ["a VMSA before other memory"]],
     ["another CR0", [raw.vpContext(vmsaGpa, 1)], ["a VMSA with another CR0"]],
-  ])("says what QEMU and KVM do otherwise: %s", (_, headers, objections) => {
+  ])("lists what QEMU and KVM measure differently: %s", (_, headers, objections) => {
     const { kvmObjections } = igvmSnpLaunchDigest(readIgvm(buildIgvm([raw.platform(), ...headers], pages), "f"), { nativeZero: true });
     expect(kvmObjections).toEqual(objections);
   });
@@ -230,7 +230,7 @@ describe("the IGVM reader", () => {
     );
   });
 
-  it("skips an unknown header that declares itself ignorable", () => {
+  it("skips an unknown header that is marked as ignorable", () => {
     const igvm = readIgvm(one({ type: 0x80000999, body: Buffer.alloc(5) }), "file.igvm");
     expect(igvm.directives).toEqual([]);
   });
@@ -241,7 +241,7 @@ describe("the IGVM reader", () => {
       (random) => {
         const bytes = mutate(whole, random, 0, headersEnd);
         if (random(10) === 0 || bytes.length < 24) return bytes;
-        // Most files get the length and the checksum of what they became, or nothing behind those checks would be reached.
+        // Most files get a correct length and checksum, so that the reader reaches the other checks.
         if (random(10) > 0) bytes.writeUInt32LE(bytes.length, 16);
         return withChecksum(bytes);
       },

@@ -9,7 +9,7 @@ import { parseVersion } from "../../src/lib/versions.js";
 import { kernelAsLoaded } from "../../src/measure/vtpm/qemu-kernel.js";
 import { u16, u32 } from "../codecs/integers.js";
 
-// What the installed QEMU itself hands to firmware: the setup part of a kernel, read through fw_cfg (QEMU docs/specs/fw_cfg) over qtest.
+// The setup part of a kernel that the installed QEMU passes to firmware, read through fw_cfg (QEMU docs/specs/fw_cfg) over qtest.
 const qemu = "qemu-system-x86_64";
 const selector = { setupSize: 0x17, setup: 0x18 } as const;
 const MiB = 2 ** 20;
@@ -23,7 +23,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
-/** The bytes of fw_cfg's setup part in a machine that never runs. */
+/** The setup part in fw_cfg of a machine that does not run. */
 async function setupOf(args: readonly string[]): Promise<Buffer> {
   const child = spawn(qemu, ["-S", "-accel", "tcg", "-display", "none", "-nodefaults", "-qtest", "stdio", "-qtest-log", "none", ...args], {
     stdio: ["pipe", "pipe", "ignore"],
@@ -50,7 +50,7 @@ async function setupOf(args: readonly string[]): Promise<Buffer> {
   }
 }
 
-/** A file that QEMU takes for a kernel; pattern where it does not look. */
+/** A file that QEMU accepts as a kernel, with a pattern in the bytes that it ignores. */
 function kernel({ magic = "HdrS", protocol = 0x20f, xloadflags = 2, initrdMax = 0x7fffffff } = {}): Buffer {
   const bytes = Buffer.alloc(8192);
   for (let at = 0; at < bytes.length; at++) bytes[at] = (at * 7 + (at >> 8)) & 0xff;

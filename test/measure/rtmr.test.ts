@@ -30,7 +30,7 @@ test.each([
   ["2024.11", "6.9.0 ", []],
   ["2022.11-6+deb12u2", "6.8.0-45-generic ", ["rtmr1 of edk2 2022.11-6+deb12u2", "rtmr2 of Linux 6.8"]],
   ["2024.08", "no release", ["rtmr1 of edk2 2024.08"]],
-])("what edk2 %s and Linux %s are known to do otherwise is said beside the values", (firmwareVersion, release, expected) => {
+])("lists what edk2 %s and Linux %s measure differently", (firmwareVersion, release, expected) => {
   const boot = {
     kernel: { file: "k", bytes: buildLinux(release) },
     cmdline: "quiet",

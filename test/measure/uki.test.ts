@@ -31,7 +31,7 @@ describe("unified kernel images", () => {
     expect(stubEvents(readUki(image, "u.efi")).map(({ digests }) => digests.sha256)).toEqual(expected);
   });
 
-  test("a section is measured as it lies in memory", () => {
+  test("a section is measured as it is in memory", () => {
     const longer = readUki(replaced(".osrel", { virtualSize: 4000 }), "u.efi");
     const event = stubEvents(longer).find(({ what }) => what === "section .osrel");
     expect(event?.digests.sha384).toBe(hash("sha384", Buffer.concat([Buffer.from("ID=hal\n")], 4000)));
@@ -41,7 +41,7 @@ describe("unified kernel images", () => {
   const madeWith = (version: string, ...more: readonly BuiltSection[]) =>
     buildPe([...sections.slice(1), { name: ".sdmagic", data: Buffer.from(`#### LoaderInfo: systemd-stub ${version} ####\0`) }, ...more]);
 
-  test("the initrd is padded and followed by an archive of what the stub passes on, or alone and as it is", () => {
+  test("the initrd is padded and followed by an archive of /.extra, or alone and unchanged", () => {
     const initrd = stubInitrd(readUki(image, "u.efi"));
     const without = stubInitrd(readUki(buildPe(sections.filter(({ name }) => name !== ".osrel")), "u.efi"));
     expect(without).toMatchObject({ size: 6, digests: { sha256: hash("sha256", "initrd") } });
@@ -62,7 +62,7 @@ describe("unified kernel images", () => {
     expect(stubInitrd(readUki(image, "u.efi"))).toMatchObject({ size: expected.length, digests: { sha256: hash("sha256", expected) } });
   });
 
-  test("the stub before 257 passes no os-release on", () => {
+  test("the stub before 257 passes no os-release", () => {
     expect(stubInitrd(readUki(madeWith("252.39-1~deb12u1"), "u.efi"))?.size).toBe(6);
   });
 
@@ -72,7 +72,7 @@ describe("unified kernel images", () => {
     ["254.26-1", [".uname", ".sbat"]],
     ["256", [".ucode", ".uname", ".sbat"]],
     ["257.13-1~deb13u1", [".ucode", ".uname", ".sbat"]],
-  ])("systemd-stub %s measures and passes on the sections that it knows", (version, known) => {
+  ])("systemd-stub %s measures and passes the sections that it knows", (version, known) => {
     const more = [".uname", ".sbat", ".ucode"].map((name) => ({ name, data: Buffer.from("1234") }));
     const uki = readUki(madeWith(version, ...more), "u.efi");
     const measured = stubEvents(uki).flatMap(({ what }) => /^section (.*)/.exec(what)?.[1] ?? []);
@@ -85,7 +85,7 @@ describe("unified kernel images", () => {
     expect(readUki(image, "u.efi").cmdline).toBe("quiet");
   });
 
-  test("PCR 4 has the two images around the call, in the order of how they were started", () => {
+  test("PCR 4 has the two images in the order of their start", () => {
     const what = (boot: Parameters<typeof predictVtpm>[0]) =>
       predictVtpm(boot)
         .values.find(({ register }) => register === "pcr4")
@@ -99,7 +99,7 @@ describe("unified kernel images", () => {
     ]);
   });
 
-  test.each(["7.2.15", "8.0.5", "8.2.8", "9.0", "9.1.2", "9.2.0", "6.2"])("QEMU %s writes into one that it starts", (qemuVersion) => {
+  test.each(["7.2.15", "8.0.5", "8.2.8", "9.0", "9.1.2", "9.2.0", "6.2"])("QEMU %s changes the image that it starts", (qemuVersion) => {
     const boot = { boot: "uki-kernel", uki: { file: "u.efi", bytes: image }, firmwareVersion: "2025.02", qemuVersion } as const;
     expect(() => predictVtpm(boot)).toThrow(`QEMU ${qemuVersion} writes into such a file`);
     expect(predictVtpm({ ...boot, guest: "sev" }).values.length).toBeGreaterThan(20);
@@ -138,12 +138,12 @@ describe("unified kernel images", () => {
     expect(() => readUki(bytes, "u.efi")).toThrow(message);
   });
 
-  test("mutated ones are refused at an offset, or measured", () => {
+  test("damaged images are refused at an offset, or measured", () => {
     const small = buildPe(sections);
     const outcome = fuzz(
       (random) => {
         const bytes = mutate(small, random, random(2) === 0 ? peOffset : optionalOffset, tableOffset + 5 * 40);
-        // A section is zeros up to its virtual size: small ones keep the run short.
+        // Sections have zeros up to their virtual size; small sizes keep the run short.
         for (let at = tableOffset; at + 40 < bytes.length && at < tableOffset + 200; at += 40)
           bytes.writeUInt32LE(bytes.readUInt32LE(at + 8) % 65536, at + 8);
         return bytes;

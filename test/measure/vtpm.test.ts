@@ -28,7 +28,7 @@ describe("PCRs of real boots", () => {
     expect(predicted).toEqual(pcrs);
   });
 
-  test("Authenticode of the kernel that QEMU has patched for 1 GiB", () => {
+  test("Authenticode of the kernel that QEMU changes for 1 GiB", () => {
     const bytes = readInput("vmlinuz-6.1.0-56-cloud-amd64");
     const loaded = kernelAsLoaded(bytes, "k61", load({ initrdSize: readInput("initrd-busybox.cpio.gz").length }));
     expect(authenticode(readPe(loaded, "k61")).sha256).toBe(vectors.patchedK61);
@@ -47,7 +47,7 @@ function load(changes: Partial<Parameters<typeof kernelAsLoaded>[2]> = {}): Para
   };
 }
 
-/** The parts of a bzImage that QEMU looks at. */
+/** The parts of a bzImage that QEMU reads. */
 function setupHeader(): Buffer {
   const bytes = Buffer.alloc(4096);
   bytes.write("HdrS", 0x202);
@@ -92,7 +92,7 @@ describe("QEMU's changes to the setup header", () => {
     expect(kernelAsLoaded(bytes, "k", load(changes))).toBe(bytes);
   });
 
-  test("for a TDX guest up to QEMU 10.1, whatever the firmware", () => {
+  test("for a TDX guest up to QEMU 10.1, with any firmware", () => {
     const bytes = setupHeader();
     const loaded = (qemuVersion: string) =>
       kernelAsLoaded(bytes, "k", load({ guest: "tdx", qemuVersion: parseVersion(qemuVersion, "QEMU version") }));
@@ -100,7 +100,7 @@ describe("QEMU's changes to the setup header", () => {
     expect(loaded("10.2")).toBe(bytes);
   });
 
-  test("none in a file without setup header, which older ones write into", () => {
+  test("none in a file without setup header, which older releases change", () => {
     const bytes = setupHeader().fill(0, 0x202, 0x206);
     expect(kernelAsLoaded(bytes, "k", load())).toBe(bytes);
     const version = parseVersion("9.0.2", "QEMU version");
@@ -136,7 +136,7 @@ describe("what is not predicted", () => {
     firmwareVersion: "2022.11",
   };
 
-  test("has a reason, and no value beside it", () => {
+  test("has a reason and no value", () => {
     for (const optionRoms of [false, true]) {
       const { values, notPredicted } = predictVtpm({ ...boot, optionRoms });
       const both = values.filter(({ register }) => notPredicted.some((other) => other.register === register));

@@ -95,7 +95,7 @@ function joinData(a: Uint8Array | undefined, b: Uint8Array | undefined): Uint8Ar
   return new Uint8Array(a.buffer, a.byteOffset, a.length + b.length);
 }
 
-/** KVM makes the VMSA of the first vCPU and measures it last, at an address of its own (COCONUT-SVSM igvmmeasure --check-kvm). */
+/** KVM makes the VMSA of the first vCPU and measures it last, at a fixed address (COCONUT-SVSM igvmmeasure --check-kvm). */
 function kvmObjections(directives: readonly IgvmDirective[]): readonly string[] {
   const contexts = directives.filter((directive) => directive.kind === "vpContext");
   const last = directives.findLastIndex(({ kind }) => kind !== "vpContext");

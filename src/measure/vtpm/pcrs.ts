@@ -89,7 +89,7 @@ export function predictVtpm(boot: VtpmBoot): { readonly values: readonly Registe
         ? [{ register: "pcr7", why: "holds the firmware's Secure Boot keys, and whose signature each image has" }]
         : []),
       ...(secureBoot === undefined
-        ? [{ register: "pcr7", why: "holds what the firmware makes of Secure Boot, and it is packed otherwise than OVMF" }]
+        ? [{ register: "pcr7", why: "holds the Secure Boot state of the firmware, and hal cannot unpack this firmware" }]
         : []),
       ...(oldLinux ? [{ register: "pcr9", why: `what Linux ${release.text} measures is not known; since 6.1 it is` }] : []),
       ...notPredicted,
