@@ -8,7 +8,6 @@ import type { Manifest } from "../model/generated.js";
 import type { Described } from "./describe.js";
 import { digestAll } from "./digests.js";
 import { fingerprint } from "./fingerprint.js";
-import { sbom } from "./sbom.js";
 
 /** Writes the bill of materials, and the manifest, which lists every other file. */
 export async function writeManifest({ prepared, dir, images }: Described, request: BuildRequest): Promise<Manifest> {
@@ -34,6 +33,7 @@ export async function writeManifest({ prepared, dir, images }: Described, reques
     },
     packages: prepared.packages.map((entry) => ({ ...entry })),
   };
+  const { sbom } = await import("./sbom.js"); // hundreds of modules, and a dry run needs none of them
   await writeFile(join(dir, files.sbom), sbom(content));
   const manifest: Manifest = { ...content, artifacts: await digestAll(dir, images) };
   await writeDocument(dir, "manifest", manifest);
