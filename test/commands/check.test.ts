@@ -16,7 +16,7 @@ async function hal(...args: readonly string[]): Promise<string> {
 }
 
 const uki = ["--set", "boot=uki"] as const;
-const refusal = { kind: "input", message: "the buildroot backend cannot make a unified kernel image yet" };
+const refusal = { kind: "input", message: "the buildroot backend cannot make a unified kernel image" };
 
 test("a profile is checked against the backend that builds it", async () => {
   await expect(hal("check", "tdx", ...uki)).rejects.toMatchObject(refusal);
