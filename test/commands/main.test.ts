@@ -57,23 +57,6 @@ describe("the process", () => {
     expect(stderr).toMatch(/nosuch: there is no profile.*sev-snpp: there is no profile/s);
   });
 
-  test("a profile that Buildroot cannot make has no Buildroot tree", async () => {
-    const uki = ["--set", "boot=uki", "--set", "launch.firmware.package=ovmf"];
-    const refusal = {
-      exitCode: 2,
-      stderr: "--set boot: the buildroot backend cannot make a unified kernel image\n  use boot: direct, or --backend debian",
-    };
-    expect(await hal("render", "dev", "-o", "uki", ...uki)).toMatchObject(refusal);
-    expect(existsSync(join(dir, "uki"))).toBe(false);
-    expect(await hal("check", "dev", ...uki)).toMatchObject(refusal);
-    expect(await hal("check", "dev", "--backend", "debian", ...uki)).toMatchObject({
-      exitCode: 0,
-      stdout: expect.stringMatching(/^ok {2}dev /),
-    });
-    const both = await hal("check", "dev", "--backend", "debian", "--buildroot", ".");
-    expect(both).toMatchObject({ exitCode: 2, stderr: expect.stringMatching(/--buildroot is the buildroot backend's/) });
-  });
-
   test("a reader that stops early does not change the exit code", async () => {
     expect((await shell('"$@" verify . | true; echo ${PIPESTATUS[0]}')).stdout).toBe("5");
     expect((await shell('"$@" verify . 2> >(true) >/dev/null; echo $?')).stdout).toBe("5");

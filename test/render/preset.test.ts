@@ -1,7 +1,10 @@
+import { existsSync } from "node:fs";
 import { chmod, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import { describe, expect, test } from "vitest";
+import { inNamespace } from "../../src/lib/namespace.js";
+import { runCommand } from "../../src/lib/tools.js";
 import { render } from "../../src/render/render.js";
 import { resolve } from "../../src/resolve/resolve.js";
 import { profile, workspace } from "../load/workspace.js";
@@ -45,6 +48,21 @@ test("the masks of post-build.sh stay when Buildroot presets all units", async (
     "multi-user.target.wants/nitro-ready.service",
     "multi-user.target.wants/of-a-package.service",
   ]);
+});
+
+test("post-build.sh never takes the running machine for a root tree", async () => {
+  const { root, board } = await smallRoot(render(await resolve("nitro"), "buildroot"), systemd);
+  await execa("cp", [join(board, "post-build.sh"), root]);
+  for (const name of ["sbin", "lib", "lib64"]) await execa("ln", ["-sfn", `usr/${name}`, join(root, name)]);
+  // Inside of the small root, whose `/` may be lost, with the programs of this machine.
+  const programs = 'mount --bind /usr "$1/usr"; mount -o remount,bind,ro "$1/usr"; chroot "$1" /bin/sh /post-build.sh "$2"';
+  for (const argument of ["/", "/etc/..", ""]) {
+    const command = inNamespace({ tool: "sh", args: ["-euc", programs, "sh", root, argument] });
+    const { exitCode, stderr } = await runCommand(command, { allowFailure: true });
+    expect(exitCode, argument).not.toBe(0);
+    expect(stderr).toMatch(argument === "" ? /parameter not set or null/ : /is this machine's own root/);
+  }
+  expect(existsSync(join(root, "etc/hostname"))).toBe(false);
 });
 
 describe("units are enabled as `systemctl --root enable` does", () => {
