@@ -42,6 +42,8 @@ export async function measure(dir: string | undefined, options: Options): Promis
   if (options.diff !== undefined) return printDifferences(dir, options.diff, options);
   const given = requestedValues(options);
   const request = dir === undefined ? requestForFiles(given) : replaceValues(await requestForDirectory(dir, options.platform), given);
+  if (request.platforms.length === 0)
+    throw new HalError("input", "hal predicts no register of the image's platform", { at: { file: dir ?? "" } });
   refuseIgnoredParts(request, given);
   const prediction = await predict(request);
   const measurements = toMeasurements(prediction);

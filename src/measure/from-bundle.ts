@@ -14,7 +14,7 @@ const defaults = { qemuVersion: "10.0", firmwareVersion: "2025.02" } as const;
 /**
  * Returns the request that measures an output directory as its launch.json starts it.
  * @param only measures only this source of registers; without it, all sources of the platform
- * @throws HalError "input" if launch.json is missing or invalid, or if nothing is measured on its platform
+ * @throws HalError "input" if launch.json is missing or invalid
  */
 export async function requestOf(dir: string, only?: MeasuredPlatform): Promise<MeasureRequest> {
   return launchRequest(await readLaunch(dir), resolve(dir), only);
@@ -24,7 +24,6 @@ export async function requestOf(dir: string, only?: MeasuredPlatform): Promise<M
  * Returns the request that measures an image as its launch metadata starts it.
  * @param base the folder of launch.json, which relative paths start from
  * @param only measures only this source of registers; without it, all sources of the platform
- * @throws HalError "input" if nothing is measured on the platform
  */
 export function launchRequest(launch: Launch, base: string, only?: MeasuredPlatform): MeasureRequest {
   const file = (path: string | undefined): string | undefined => (path === undefined ? undefined : resolve(base, path));
@@ -55,7 +54,6 @@ export function launchRequest(launch: Launch, base: string, only?: MeasuredPlatf
     memory: launch.memory.size,
     qemuVersion: defaults.qemuVersion,
   };
-  if (wanted.length === 0) throw new HalError("input", `nothing is measured on platform ${launch.platform}`);
   return {
     ...(Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined)) as Partial<MeasureRequest>),
     platforms: wanted,
