@@ -2,7 +2,6 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { readLaunch } from "../bundle/documents.js";
 import { files } from "../bundle/files.js";
-import { HalError } from "../lib/errors.js";
 import type { Launch } from "../model/generated.js";
 import { platforms } from "../model/platforms/index.js";
 import type { MeasuredPlatform } from "../model/platforms/platform.js";
