@@ -24,7 +24,7 @@ import { fingerprint } from "./fingerprint.js";
 import { findFirmware, firmwareToFetch, refuseFetch } from "./firmware.js";
 import { writeManifest } from "./manifest.js";
 import { measureImage } from "./measure.js";
-import { publish, stage } from "./publish.js";
+import { publish, refuseTarget, stage } from "./publish.js";
 import { refuseUnreleasable } from "./release.js";
 
 /** The build of one image, before it runs. */
@@ -120,6 +120,7 @@ async function stepsOf(
     .add({ title: "Write SBOM and manifest", run: (described) => writeManifest(described, request) })
     .add({
       title: `Publish ${join(options.out, resolved.name)}`,
+      refusals: [() => refuseTarget(options.out, resolved.name)],
       run: async (manifest) => {
         await publish(options.out, resolved.name);
         return manifest;

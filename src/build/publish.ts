@@ -1,8 +1,9 @@
 import { existsSync } from "node:fs";
-import { copyFile, mkdir, rename, rm } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { copyFile, mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
 import type { Workspace } from "../backends/backend.js";
 import { files } from "../bundle/files.js";
+import { HalError } from "../lib/errors.js";
 import { lock } from "./lock.js";
 
 /** The directories and files of one image's builds, on the filesystem of its image directory. */
@@ -44,6 +45,27 @@ export async function stage(outDir: string, name: string): Promise<Staging> {
       await unlock();
     },
   };
+}
+
+/**
+ * Refuses a place for the image directory whose files a build would delete, or that cannot be a directory.
+ * @throws HalError "input"
+ */
+export async function refuseTarget(outDir: string, name: string): Promise<void> {
+  const { target } = pathsOf(outDir, name);
+  const remedy = "give another directory with --out";
+  let here = resolve(outDir);
+  while (!existsSync(here)) here = dirname(here);
+  if (!(await stat(here)).isDirectory()) throw new HalError("input", `${here} is not a directory`, { at: { file: outDir }, remedy });
+  const found: readonly string[] | undefined = await readdir(target).catch((error: NodeJS.ErrnoException) =>
+    error.code === "ENOENT" ? [] : undefined,
+  );
+  if (found === undefined) throw new HalError("input", "is not a directory that hal can read", { at: { file: target }, remedy });
+  if (found.length === 0 || found.includes(files.manifest)) return;
+  throw new HalError("input", "contains files that hal did not write, and a build replaces the whole directory", {
+    at: { file: target },
+    remedy: `move the files away, or ${remedy}`,
+  });
 }
 
 /** Replaces the image directory by the staging directory: the old one is renamed away, the new one is renamed in. */

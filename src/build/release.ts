@@ -14,7 +14,11 @@ export function refuseUnreleasable(resolved: Resolved, options: BuildOptions): v
   if (resolved.profile.debug)
     throw new HalError("check", "a debug image cannot be released: its console and login are enabled", at === undefined ? {} : { at });
   const { name, unreleasable, unmeasuredDisk } = platforms[resolved.platform];
-  if (unreleasable !== undefined) throw new HalError("check", `an image for platform ${name} cannot be released: ${unreleasable}`);
+  if (unreleasable !== undefined)
+    throw new HalError("check", `an image for platform ${name} cannot be released: ${unreleasable}`, {
+      at: nearestOrigin(resolved.origins, "/platform"),
+      remedy: "set platform to the TEE of the hardware",
+    });
   const { boot, launch } = resolved.profile;
   const remedy = boot === "uki" ? unmeasuredDisk(launch) : undefined;
   if (remedy !== undefined)
@@ -24,6 +28,7 @@ export function refuseUnreleasable(resolved: Resolved, options: BuildOptions): v
     });
   if (options.backend === "debian" && resolved.debianOmitted.length > 0) {
     throw new HalError("check", `the debian backend leaves out ${resolved.debianOmitted.join(", ")}`, {
+      at: nearestOrigin(resolved.origins, "/backends/debian/omit"),
       remedy: "release with the buildroot backend",
     });
   }

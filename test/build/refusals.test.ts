@@ -22,6 +22,8 @@ const files = {
   "buildroot/Makefile": "export BR2_VERSION := 2026.02.3\n",
   "old-buildroot/Makefile": "export BR2_VERSION := 2025.02.1\n",
   "no-buildroot": "dir:",
+  "taken/dev/letter": "mine\n",
+  "a-file": "mine\n",
 };
 
 let dir = "";
@@ -51,6 +53,8 @@ async function refusal(words: readonly string[]): Promise<HalError> {
 function nothingWritten(): void {
   expect(readdirSync(join(dir, "out"))).toEqual([]);
   expect(existsSync(join(dir, "cache"))).toBe(false);
+  expect(readdirSync(join(dir, "taken"))).toEqual(["dev"]);
+  expect(readdirSync(join(dir, "taken/dev"))).toEqual(["letter"]);
 }
 
 const debian = ["-b", "debian"] as const;
@@ -95,6 +99,13 @@ test.each<readonly [what: string, words: readonly string[], kind: ErrorKind, mes
   ["--allow-version with the debian backend", ["-p", "dev", ...debian, "--allow-version"], "input", /^--allow-version is/],
   ["an unknown key", ["-p", "dev", ...debian, "--set", "nosuch=1"], "input", /nosuch/],
   ["--offline without a recorded package set", ["-p", "dev", ...debian, "--offline"], "command", /no package set is recorded for dev/],
+  [
+    "a directory with other files in the place of the image",
+    ["-p", "dev", ...debian, "-o", "@/taken"],
+    "input",
+    /files that hal did not write/,
+  ],
+  ["--out below a file", ["-p", "dev", ...debian, "-o", "@/a-file/out"], "input", /a-file is not a directory/],
   ["the second of two profiles", ["-p", "dev", "-p", "@/overridden/p.yaml"], "input", /no-such-directory does not exist/],
 ])("%s is refused by hal build and by its dry run alike, and nothing is written", async (_what, words, kind, message) => {
   const [planned, built] = [await refusal([...words, "--dry-run"]), await refusal(words)];
@@ -118,9 +129,9 @@ const without = [
 const mmdebstrap = await findTool("mmdebstrap");
 const [unshare = "", ...masked] = [...without, mmdebstrap ?? "", process.execPath, ...words];
 const { exitCode: maskable } = await execa(unshare, [...masked, "--version"], { reject: false });
-if (maskable !== 0) console.log("skipped: a missing host tool, because this machine permits no mounts or has no mmdebstrap");
 
-test.skipIf(maskable !== 0)("a missing host tool is refused by hal build and by its dry run alike, and nothing is written", async () => {
+test("a missing host tool is refused by hal build and by its dry run alike, and nothing is written", async ({ skip }) => {
+  skip(maskable !== 0, "this machine permits no mounts, or has no mmdebstrap");
   const hal = (...more: readonly string[]) =>
     execa(unshare, [...masked, "build", "-p", "dev", ...debian, "-o", join(dir, "out"), ...more], { reject: false, stdin: "ignore" });
   const [planned, built] = [await hal("--dry-run"), await hal()];
