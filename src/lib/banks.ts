@@ -9,7 +9,7 @@ export const banks = Object.keys(bankSizes) as readonly Bank[];
 /** A digest for each bank, hex. */
 export type BankDigests = Readonly<Record<Bank, string>>;
 
-/** Size and digests of a file: enough to measure it, so that a large initrd is read once and never held in memory. */
+/** Size and digests of a file. Measuring needs nothing else, so a large initrd is read once and never kept in memory. */
 export interface MeasuredFile {
   /** Bytes. */
   readonly size: number;

@@ -13,7 +13,7 @@ export interface NamedBytes {
 export class ByteReader {
   readonly bytes: Uint8Array;
   readonly file: string;
-  /** Offset of `bytes[0]` in the file, so that errors in a slice name the file's own offsets. */
+  /** Offset of `bytes[0]` in the file. Errors in a slice add it, so they report offsets in the file. */
   readonly base: number;
   readonly #view: DataView;
 
@@ -28,7 +28,7 @@ export class ByteReader {
     return this.bytes.byteLength;
   }
 
-  /** The kind "input" error at an offset; `structure` is what was being read. */
+  /** The kind "input" error at an offset. `structure` is the name of the structure that was being read. */
   error(offset: number, structure: string, what: string): HalError {
     return new HalError("input", `${structure}: ${what}`, { at: { file: this.file, offset: this.base + Math.max(0, offset) } });
   }

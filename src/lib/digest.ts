@@ -83,7 +83,7 @@ function hashZeros(hash: Hash, bytes: number): void {
 
 /** The ranges of a sparse file with data, in order, from filefrag (e2fsprogs; FIEMAP); undefined when filefrag cannot list them. */
 async function dataRanges(path: string, size: number): Promise<{ start: number; end: number }[] | undefined> {
-  const { findTool, runCommand } = await import("./tools.js"); // late: few callers have a sparse file
+  const { findTool, runCommand } = await import("./tools.js"); // imported late, because few callers read a sparse file
   if ((await findTool("filefrag")) === undefined) return undefined;
   const { exitCode, stdout } = await runCommand({ tool: "filefrag", args: ["-e", `-b${BLOCK_BYTES}`, path] }, { allowFailure: true });
   if (exitCode !== 0 || !stdout.includes("logical_offset")) return undefined;

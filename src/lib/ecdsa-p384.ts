@@ -8,6 +8,7 @@ import { p384 } from "@noble/curves/nist.js";
  */
 export function signP384(data: Uint8Array, key: KeyObject): Buffer {
   const { d = "" } = key.export({ format: "jwk" });
-  // lowS is Bitcoin's rule against a second valid signature. RFC 6979, OpenSSL and the SEV firmware do not have it.
+  // lowS is a rule of Bitcoin that excludes a second valid signature. RFC 6979, OpenSSL and the SEV firmware do not
+  // apply it.
   return Buffer.from(p384.sign(data, Buffer.from(d, "base64url"), { prehash: true, lowS: false }));
 }

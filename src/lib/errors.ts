@@ -16,7 +16,7 @@ export const exitCodes = {
 
 export type ErrorKind = keyof typeof exitCodes;
 
-/** A place in a text file (line and column count from 1) or in a binary file (byte offset). */
+/** A place in a text file (line and column, counted from 1) or in a binary file (byte offset). */
 export interface Location {
   readonly file: string;
   readonly line?: number;

@@ -1,8 +1,8 @@
 import { HalError, type Location } from "./errors.js";
 
 /**
- * One escaper for each language that hal writes. Each returns text that the language reads back as exactly the given text.
- * A text that the language cannot represent is an error at the place where it was written.
+ * One escaper for each language that hal writes. A parser of the language reads the result back as exactly the given
+ * text. An escaper throws an error at the text's location if the language cannot represent the text.
  */
 
 /** Text as a Kconfig string of a Buildroot .config, quotes included. */
@@ -33,7 +33,7 @@ export function hereDocumentLine(text: string, at: Location): string {
   return oneLine(text, "a line of a here-document", at);
 }
 
-/** Text as a double-quoted string of libconfuse, which genimage reads its configuration with. */
+/** Text as a double-quoted string of libconfuse, the parser of genimage's configuration. */
 export function genimageString(text: string, at: Location): string {
   refuse(text, /\$\{/, "a genimage configuration (it would be read from the environment)", at);
   return `"${oneLine(text, "a genimage configuration", at).replace(/["\\]/g, (c) => `\\${c}`)}"`;
@@ -45,9 +45,9 @@ export function tableField(text: string, at: Location): string {
   return oneLine(text, "a field of a Buildroot table", at);
 }
 
-/** The same text. Refuses characters that no line of any language can hold. */
+/** Returns the text unchanged. Refuses characters that a line cannot contain in any of the languages. */
 function oneLine(text: string, language: string, at: Location): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: newline, NUL and their like are what must not pass
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: refuses newline, NUL and other control characters
   refuse(text, /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/, language, at);
   refuse(text, /\p{Surrogate}/u, language, at);
   return text;
@@ -58,7 +58,7 @@ function refuse(text: string, pattern: RegExp, language: string, at: Location): 
   if (found === undefined) return;
   throw new HalError(
     "input",
-    `${JSON.stringify(text)} cannot be written in ${language}: it has ${found === "" ? "nothing in it" : JSON.stringify(found)}`,
+    `${JSON.stringify(text)} cannot be written in ${language}: it ${found === "" ? "is empty" : `contains ${JSON.stringify(found)}`}`,
     {
       at,
       remedy: "choose another value",

@@ -6,7 +6,7 @@ import { type Command, type RunOptions, type RunResult, runCommand } from "./too
 const noSpace = /No space left on device|Disk quota exceeded|don't have enough free space|write error.*ENOSPC/i;
 const errorWords = /^E: |^W: Failed|^Err:|error|fail|cannot|No such|No space|unable/i;
 
-/** The lines of a command's output that report an error, at most ten; its last ten lines when no line does. */
+/** The lines of a command's output that report an error, at most ten. Without such a line, the last ten lines. */
 export function errorLines(output: string): readonly string[] {
   const lines = output.split(/[\r\n]+/).filter((line) => line.trim() !== "");
   const found = [...new Set(lines.filter((line) => errorWords.test(line)))];
@@ -31,7 +31,7 @@ function remedyOf({ remedy, log }: ExplainOptions): { remedy?: string } {
  */
 export async function ensureSpace(dir: string, bytes: number, what: string): Promise<void> {
   const { bavail, bsize } = await statfs(dir);
-  if (bavail * bsize < bytes) throw fullDisk(what, [`${dir}: needs ${formatSize(bytes)}, has ${formatSize(bavail * bsize)} free`]);
+  if (bavail * bsize < bytes) throw fullDisk(what, [`${dir}: ${formatSize(bytes)} needed, ${formatSize(bavail * bsize)} free`]);
 }
 
 /**

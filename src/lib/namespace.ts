@@ -4,12 +4,12 @@ import { shellScript } from "./paths.js";
 import type { Command, RunOptions } from "./tools.js";
 import { runCommand } from "./tools.js";
 
-/** Root needs no user namespace. A user becomes root of one, and gets the ids of /etc/subuid and /etc/subgid. */
+/** Root needs no user namespace. Another user becomes root in a new one, with the ids of /etc/subuid and /etc/subgid. */
 export const isRoot = process.getuid?.() === 0;
 
-/** A tree that is another one with changes over it (overlayfs): no change reaches `base`. */
+/** An overlayfs tree: `base` with a layer of changes above it. The changes do not modify `base`. */
 export interface Layers {
-  /** Only ever read. */
+  /** Never written. */
   readonly base: string;
   /** An empty directory, on the filesystem of the build. */
   readonly changes: string;
@@ -18,8 +18,8 @@ export interface Layers {
 }
 
 /**
- * The command, run as root of a mount and process namespace of its own: its mounts end with it, and all its processes end when
- * hal ends, even by `kill -9` (prctl(2), PR_SET_PDEATHSIG). The umask is always 022.
+ * The command, run as root in a new mount and process namespace. Its mounts end with it. All its processes end when hal
+ * ends, even after `kill -9` (prctl(2), PR_SET_PDEATHSIG). The umask is always 022.
  * @param layers mounted first, for this command alone
  */
 export function inNamespace(command: Command, layers?: Layers): Command {
@@ -43,9 +43,9 @@ export interface BindMount {
 }
 
 /**
- * The command in a root of its own that has everything of this machine's root, and the bind mounts. It ends when hal ends. A user
- * stays that user, without privileges. System V IPC is separate too: fakeroot chooses its queues by time and process id, which
- * two namespaces can have in common.
+ * The command in a new root, which contains this machine's root and the bind mounts. It ends when hal ends. It runs as
+ * the same user, without privileges. Its System V IPC is separate too: fakeroot chooses its queues by time and process
+ * id, and these can be equal in two namespaces.
  * @param root an empty directory, the mount point of the new root for this command alone
  */
 export function withBindMounts(command: Command, mounts: readonly BindMount[], root: string): Command {
@@ -56,7 +56,10 @@ export function withBindMounts(command: Command, mounts: readonly BindMount[], r
   return unshared([...user, "--ipc"], "run-in-own-root.sh", [root, cwd, ...pairs, "--", ...drop], rest);
 }
 
-/** Makes the directories of layers and tries them. Returns undefined where the kernel or the filesystem of `changes` has no overlayfs. */
+/**
+ * Makes the directories of layers and tries to mount them. Returns undefined if the kernel or the filesystem of
+ * `changes` does not support overlayfs.
+ */
 export async function openLayers(layers: Layers, options: Pick<RunOptions, "log" | "signal"> = {}): Promise<Layers | undefined> {
   for (const name of ["base", "upper", "work"]) {
     await mkdir(join(layers.changes, name), { recursive: true });

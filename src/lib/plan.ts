@@ -1,7 +1,7 @@
-/** What a step is doing right now, and how many seconds the whole step still takes where the work knows. */
+/** Reports the current action of a step, and the seconds until the step ends if they can be estimated. */
 export type Report = (text: string, secondsLeft?: number) => void;
 
-/** Throws a HalError for what would make a step fail. A refusal writes nothing and asks no network. */
+/** Throws a HalError if the step would fail. A refusal writes no file and uses no network. */
 export type Refusal = () => void | Promise<void>;
 
 /** One step of a plan, as data. */
@@ -9,21 +9,21 @@ export interface Step<In, Out> {
   readonly title: string;
   /** Checked for all steps of a plan before the first one runs. */
   readonly refusals?: readonly Refusal[];
-  /** Takes what the step before returned. */
+  /** Its input is the result of the previous step. */
   readonly run: (input: In, report: Report) => Promise<Out>;
-  /** What is shown after the title of a finished step. */
+  /** The text after the title of a finished step. */
   readonly result?: (output: Out) => string;
   /** The work itself reports the time left, so the time of the last run is not shown. */
   readonly reportsTimeLeft?: boolean;
 }
 
 /**
- * Steps in order, each taking what the one before returns. A dry run prints the titles and checks the refusals; a real
- * run checks the same refusals and then runs the same steps (`runPlan`).
+ * Steps in order. The input of each step is the result of the previous one. A dry run prints the titles and checks the
+ * refusals; a real run checks the same refusals and then runs the same steps (`runPlan`).
  */
 export class Plan<In, Out> {
   readonly steps: readonly Step<unknown, unknown>[];
-  /** For the compiler only: which plans fit behind each other. */
+  /** For the compiler only: the types decide which plans can follow each other. */
   declare protected readonly types: (input: In) => Out;
 
   private constructor(steps: readonly Step<unknown, unknown>[]) {

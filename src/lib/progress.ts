@@ -8,18 +8,18 @@ import type { Plan } from "./plan.js";
  */
 const SIGNALS = { registerSignalListeners: false } as const;
 
-/** Without a terminal every report is a line that stays, so reports are printed this far apart. */
+/** The time between two reports without a terminal, where every report is a new line. */
 const QUIET_MS = 5000;
 
-/** Seconds that each step took last time, by title: the estimate of the time left. */
+/** The duration of each step in its last run, in seconds, by title. It gives the estimate of the time left. */
 type Times = Record<string, number>;
 
 /**
  * Runs the steps of a plan in order and shows them on stderr: a live list on a terminal, plain lines when stderr is
  * not a terminal or `CI=true`.
- * @param input what the first step takes
- * @param timesFile remembers how long each step took
- * @returns what the last step returns
+ * @param input the input of the first step
+ * @param timesFile stores the duration of each step
+ * @returns the result of the last step
  */
 export async function runPlan<In, Out>(plan: Plan<In, Out>, input: In, timesFile: string): Promise<Out> {
   const times = await readTimes(timesFile);
@@ -58,8 +58,8 @@ export async function runPlan<In, Out>(plan: Plan<In, Out>, input: In, timesFile
     ? new Listr(tasks, { renderer: "default", rendererOptions: { logger, collapseErrors: false, showErrorMessage: false }, ...SIGNALS })
     : new Listr(tasks, { renderer: "simple", rendererOptions: { logger }, ...SIGNALS });
   await list.run();
-  await writeFile(timesFile, `${JSON.stringify(times)}\n`).catch(() => {}); // the next run does without the estimate
-  return value as Out; // the types of Plan hold: each step takes what the one before returns
+  await writeFile(timesFile, `${JSON.stringify(times)}\n`).catch(() => {}); // the next run then shows no estimate
+  return value as Out; // the types of Plan ensure that each step accepts the result of the previous one
 }
 
 async function readTimes(file: string): Promise<Times> {

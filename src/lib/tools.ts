@@ -91,7 +91,7 @@ export function missingTool(tool: string): HalError {
 export async function runCommand(command: Command, options: RunOptions = {}): Promise<RunResult> {
   const tool = await findTool(command.tool);
   if (tool === undefined) throw missingTool(command.tool);
-  const { execa } = await import("execa"); // late: many commands run no tool
+  const { execa } = await import("execa"); // imported late, because many commands run no tool
   const child = execa(tool, [...command.args], {
     ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
     env: command.env ?? cleanEnvironment(),
@@ -115,7 +115,7 @@ export async function runCommand(command: Command, options: RunOptions = {}): Pr
     const log = createWriteStream(options.log, { flags: "a" });
     log.on("error", () => {}); // on a full disk, the command itself reports the error
     log.write(`+ ${formatCommand(command)}\n`);
-    // Not with pipe(): a log that cannot be written would stop the child's output.
+    // pipe() would stop the child's output if the log cannot be written.
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => log.write(chunk));
     child.finally(() => log.end()).catch(() => {});
   }
