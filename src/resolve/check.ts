@@ -77,7 +77,7 @@ function checkPlatform({ profile, layout, platform: name }: Resolved, at: (point
   if (profile.boot === "uki") fail(`platform ${name} boots an enclave image, not a unified kernel image`, at("/boot"), "set boot: direct");
 }
 
-/** Refuses systemd units in an image with BusyBox's init, because that ignores them without a message. */
+/** Refuses systemd units in an image with BusyBox's init, because BusyBox ignores them without a message. */
 function checkServices({ profile, rootParts, disable }: Resolved, at: (pointer: string) => Location): void {
   if (profile.init === "systemd") return;
   const units = rootParts.flatMap((part) => part.units);
@@ -105,7 +105,7 @@ function checkKernelParameters({ profile, layout, cmdline }: Resolved, at: (poin
     if ((word.match(/"/g)?.length ?? 0) % 2 !== 0) fail(`kernel parameter ${word} has an unbalanced quote`, where);
     if (/[`$\\']/.test(word))
       fail(
-        `kernel parameter ${word} contains a character that not every launcher passes on safely`,
+        `kernel parameter ${word} contains a character that some launchers do not pass on safely`,
         where,
         "remove single quotes, backslashes, dollar signs and backticks",
       );

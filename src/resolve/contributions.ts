@@ -50,7 +50,7 @@ export async function kernelFragments(
 }
 
 /**
- * What a feature puts into the root.
+ * The files, users, units and modules that a feature adds to the root.
  * @param read whether to read the files of its overlays
  */
 export async function featurePart(feature: Feature, from: Contribution, read: boolean): Promise<RootPart> {
@@ -66,7 +66,7 @@ export async function featurePart(feature: Feature, from: Contribution, read: bo
   };
 }
 
-/** What the profile itself puts into the root. See featurePart. */
+/** The same parts that the profile itself adds to the root. See featurePart. */
 export async function profilePart(profile: Profile, from: Contribution, read: boolean): Promise<RootPart> {
   const { overlays, users, services } = profile;
   return {

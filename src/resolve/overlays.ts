@@ -4,10 +4,10 @@ import { HalError, type Location } from "../lib/errors.js";
 import type { TreeFile } from "../model/resolved.js";
 
 /**
- * The files and symbolic links of an overlay, in name order. Modes become 0644 or 0755 (`files` has other modes),
- * because a git checkout has no others.
+ * The files and symbolic links of an overlay, in name order. Modes become 0644 or 0755, because a git checkout keeps no
+ * others. `files` can set other modes.
  * @param where the place that names the overlay
- * @param read false for a caller that does not need the contents, which are then empty
+ * @param read false leaves the contents empty, for a caller that does not need them
  * @throws HalError "input" for an entry that an image cannot hold, a link that leads out of the tree, or an unreadable file
  */
 export function readOverlay(overlay: string, where: Location, read = true): TreeFile[] {
@@ -33,7 +33,7 @@ function* filesBelow(overlay: string, directory: string, read: boolean, refuse: 
     const path = posix.join(directory, name);
     const file = join(overlay, path);
     const info = lstatSync(file);
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: a file name may hold anything but these
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: refuses control characters in a file name
     if (/[\u0000-\u001f\u007f]/.test(name)) refuse(`file ${JSON.stringify(path)} has a control character in its name`);
     if (info.isDirectory()) yield* filesBelow(overlay, path, read, refuse);
     else if (info.isSymbolicLink()) {

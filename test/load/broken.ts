@@ -139,7 +139,7 @@ export const broken: readonly Broken[] = [
   one("newline in a kernel parameter", 'kernel: {cmdline: ["a\\nb"]}', /not allowed/),
   one("space in a kernel parameter", 'kernel: {cmdline: ["quiet init=/bin/sh"]}', /not allowed/),
   one("unbalanced quote in a kernel parameter", "kernel: {cmdline: ['a=\"b']}", /unbalanced/),
-  one("shell in a kernel parameter", "kernel: {cmdline: ['a=$(id)']}", /passes on safely/),
+  one("shell in a kernel parameter", "kernel: {cmdline: ['a=$(id)']}", /do not pass on safely/),
   one("init on the command line", "kernel: {cmdline: ['init=/bin/sh']}", /only hal can set/),
   one("root hash on the command line", "kernel: {cmdline: ['roothash=00']}", /only hal can set/),
   one("console without debug", "kernel: {cmdline: ['console=ttyS0']}", /debug: true/),
