@@ -8,8 +8,9 @@ import type { Report } from "../lib/plan.js";
 import { digestBeside } from "./digests.js";
 
 /**
- * Runs the rendered post-image.sh as Buildroot's make does: it makes hash tree, initramfs and disk image from the root
- * filesystem image in BINARIES_DIR. It runs as root of a namespace, because files of TARGET_DIR belong to other users.
+ * Runs the rendered post-image.sh as Buildroot's make does. The script makes hash tree, initramfs and disk image from
+ * the root filesystem image in BINARIES_DIR. It runs as root of a namespace, because other users own files of
+ * TARGET_DIR.
  * @param sourceDateEpoch seconds since 1970
  * @returns the input with the digest of the root, which is computed meanwhile
  */

@@ -49,8 +49,8 @@ export interface BuildResult {
 }
 
 /**
- * Plans the build of one image and checks every refusal of its steps. It writes nothing and asks no network, so a dry run
- * is a plan that does not run.
+ * Plans the build of one image and checks every refusal of its steps. It writes nothing and uses no network. A dry run
+ * makes this plan and does not run it.
  * @throws HalError for everything that hal build refuses before its first step
  */
 export async function planBuild(resolved: Resolved, options: BuildOptions): Promise<BuildPlan> {
@@ -150,7 +150,7 @@ async function upToDate(request: BuildRequest, inputs: () => Promise<BackendInpu
 }
 
 /**
- * Runs a plan: everything happens in a staging directory beside the image directory, and the last step publishes it.
+ * Runs a plan. All steps write to a staging directory beside the image directory. The last step publishes it.
  * @returns the image, or where the build stopped as `--until` or `--shell` asks
  */
 export async function build({ profile, out, upToDate, steps }: BuildPlan): Promise<BuildResult | Stopped> {

@@ -16,7 +16,7 @@ export interface Collected {
 }
 
 /**
- * Takes the artifacts out of BINARIES_DIR and puts the firmware beside them, so the measured file is the launched file.
+ * Moves the artifacts out of BINARIES_DIR and copies the firmware to them, so the measured file is the launched file.
  * @param keep copies the artifacts and leaves them in place: Buildroot's next, partial build needs them
  */
 export async function collect(prepared: Prepared, firmware: FirmwareFile | undefined, keep: boolean): Promise<Collected> {

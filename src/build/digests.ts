@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { isUnlisted } from "../bundle/files.js";
 import { digestFile, type FileDigest } from "../lib/digest.js";
 
-/** Digests a file while other work reads it. Returns nothing when the file does not exist or the work has written to it. */
+/** Digests a file while `work` reads it. Returns no digest if the file does not exist or `work` has changed it. */
 export async function digestBeside(work: Promise<void>, dir: string, name: string): Promise<readonly FileDigest[]> {
   const file = join(dir, name);
   const before = await stat(file, { bigint: true }).catch(() => undefined);

@@ -69,7 +69,7 @@ export async function addEif(collected: Collected, resolved: Resolved, signer: E
   return collected;
 }
 
-/** Compresses with the backend's own gzip where it has one: the output differs between versions of a compressor. */
+/** Compresses with the backend's gzip if there is one, because the output differs between versions of a compressor. */
 async function compress(file: string, bytes: Uint8Array, hostDir: string): Promise<Uint8Array> {
   await writeFile(file, bytes);
   const own = join(hostDir, "bin/gzip");
@@ -84,9 +84,9 @@ export interface SignerOptions {
 }
 
 /**
- * Reads the signer of enclave images from two PEM files: an EC P-384 key and its certificate. The date changes no byte, so
- * an old image can be built again.
- * @throws HalError "input" for a file that is not such a key or certificate, and for two that do not belong together
+ * Reads the signer of enclave images from two PEM files: an EC P-384 key and its certificate. The current date does not
+ * change the result, so an old image can be built again.
+ * @throws HalError "input" for a file that is not such a key or certificate, and for a key and a certificate that do not match
  */
 export async function readSigner(
   keyFile: string,

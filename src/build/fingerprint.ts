@@ -3,7 +3,7 @@ import { canonicalJson, sha256 } from "../lib/digest.js";
 import { version } from "../lib/version.js";
 import { firmwareFile } from "./firmware.js";
 
-/** A digest over everything that decides the bytes of an image, and its largest part, the rendered tree, in detail. */
+/** A digest over all inputs that decide the bytes of an image. The rendered tree is also listed file by file. */
 export interface Fingerprint {
   readonly digest: string;
   /** SHA-256 over the rendered external tree. */
@@ -13,14 +13,15 @@ export interface Fingerprint {
 }
 
 /**
- * Digests everything that decides the bytes of an image: no time, nothing of the environment, and no path of this machine
- * except those that the profile hands to Buildroot (overrides, a toolchain) or to the launcher (shares, firmware of the host).
+ * Digests all inputs that decide the bytes of an image. Excludes the time, the environment, and paths of this machine.
+ * Exceptions are the profile's paths for Buildroot (overrides, a toolchain) and for the launcher (shares, firmware of
+ * the host).
  */
 export async function fingerprint({ resolved, rendered, options }: BuildRequest, inputs: BackendInputs): Promise<Fingerprint> {
   const { backend, eifSigner } = options;
   const { launch } = resolved.profile;
   const firmware = await firmwareFile(resolved);
-  // The image directory gets a copy of the firmware, so the path of the original decides nothing.
+  // The image directory contains a copy of the firmware, so the original path changes no byte of the image.
   const withoutPaths = { ...launch, igvm: undefined, firmware: { ...launch.firmware, path: undefined, vars: undefined } };
   const files = rendered.files.map(
     (file) => [file.path, file.link === undefined ? sha256(file.content) : sha256(`link ${file.link}`)] as const,

@@ -139,7 +139,7 @@ async function fetchFirmware(resolved: Resolved, wanted: PackagedFirmware, { off
 /** apt's messages for a suite, a package or a version that the archive does not have. */
 const unknownToApt = /^E: (Version '.*' for '.*' was not found|Unable to locate package |The repository '.*' does not have a Release file)/;
 
-/** Reports a suite, package or version that does not exist as the profile's mistake. Every other error stays as it is. */
+/** Reports a missing suite, package or version as an error in the profile. Throws every other error unchanged. */
 async function explainApt(
   error: unknown,
   { origins }: Resolved,

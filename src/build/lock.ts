@@ -29,7 +29,7 @@ export function lock(file: string, what: string): Promise<() => Promise<void>> {
       .then(async ({ exitCode, stderr }) => {
         if (exitCode === 0) return; // released
         if (exitCode !== LOCKED) throw new HalError("command", `${what} cannot be locked`, { details: [stderr.trim()] });
-        const holder = (await readFile(file, "utf8")).trim() || "unknown"; // it has the lock and has not written its name yet
+        const holder = (await readFile(file, "utf8")).trim() || "unknown"; // the process holds the lock, but has not written its id yet
         throw new HalError("command", `${what} is being built by process ${holder}`, { remedy: "wait for it, or stop it" });
       })
       .catch(reject);

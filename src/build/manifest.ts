@@ -33,7 +33,7 @@ export async function writeManifest({ prepared, dir, images }: Described, reques
     },
     packages: prepared.packages.map((entry) => ({ ...entry })),
   };
-  const { sbom } = await import("./sbom.js"); // hundreds of modules, and a dry run needs none of them
+  const { sbom } = await import("./sbom.js"); // imported late: it loads hundreds of modules, and a dry run needs none of them
   await writeFile(join(dir, files.sbom), sbom(content));
   const manifest: Manifest = { ...content, artifacts: await digestAll(dir, images) };
   await writeDocument(dir, "manifest", manifest);

@@ -8,18 +8,18 @@ import { lock } from "./lock.js";
 
 /** The directories and files of one image's builds, on the filesystem of its image directory. */
 function pathsOf(outDir: string, name: string) {
-  const out = resolve(outDir); // children run in directories of their own
+  const out = resolve(outDir); // child processes run in other directories
   const at = (kind: string): string => join(out, ".hal", `${name}.${kind}`);
   return { target: join(out, name), staging: at("new"), old: at("old"), workDir: at("work"), log: at("log"), lockFile: at("lock") };
 }
 
-/** A workspace that belongs to this process until it is released. */
+/** A workspace that this process has locked until it is released. */
 export interface Staging extends Workspace {
   release(): Promise<void>;
 }
 
 /**
- * Prepares to build `out/<name>`: locks it and clears what a killed build left.
+ * Prepares to build `out/<name>`: locks it and removes the files of a killed build.
  * @throws HalError "command" when another build of it is running
  */
 export async function stage(outDir: string, name: string): Promise<Staging> {

@@ -5,7 +5,7 @@ import { platforms } from "../model/platforms/index.js";
 import type { Resolved } from "../model/resolved.js";
 
 /**
- * With `--release`, refuses an image that only its developer may trust.
+ * With `--release`, refuses an image that is for development only.
  * @throws HalError "check"
  */
 export function refuseUnreleasable(resolved: Resolved, options: BuildOptions): void {
@@ -22,7 +22,7 @@ export function refuseUnreleasable(resolved: Resolved, options: BuildOptions): v
   const { boot, launch } = resolved.profile;
   const remedy = boot === "uki" ? unmeasuredDisk(launch) : undefined;
   if (remedy !== undefined)
-    throw new HalError("check", `on platform ${name} nothing measures what the firmware boots from a disk`, {
+    throw new HalError("check", `on platform ${name} no register measures the program that the firmware boots from a disk`, {
       at: nearestOrigin(resolved.origins, "/boot"),
       remedy,
     });

@@ -2,8 +2,8 @@ import * as CDX from "@cyclonedx/cyclonedx-library";
 import type { Manifest } from "../model/generated.js";
 
 /**
- * The bill of materials of an image: CycloneDX 1.6 JSON, every package with version, digest and package URL. It has no
- * serial number, and its time is the image's, so the same image has the same file.
+ * The bill of materials of an image: CycloneDX 1.6 JSON, every package with version, digest and package URL. It
+ * contains no serial number, and its time is the time of the image. So the same image gives the same file.
  */
 export function sbom(manifest: Omit<Manifest, "artifacts">): string {
   const bom = new CDX.Models.Bom();

@@ -9,8 +9,8 @@ const options = buildOptions({ backend: "debian", out: tmpdir(), offline: true, 
 test.each([
   ["sev-snp", ["debug=true"], /debug image/],
   ["dev", [], /platform none/],
-  ["sev-snp", ["boot=uki"], /nothing measures what the firmware boots/],
-  ["sev", ["boot=uki"], /nothing measures what the firmware boots/],
+  ["sev-snp", ["boot=uki"], /no register measures the program that the firmware boots/],
+  ["sev", ["boot=uki"], /no register measures the program that the firmware boots/],
   ["sev-snp", [], /leaves out agent, p9/],
 ])("a release of %s %s is refused", async (profile, set, message) => {
   await expect(planBuild(await resolve(profile, { set }), options)).rejects.toMatchObject({
