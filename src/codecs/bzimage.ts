@@ -19,7 +19,7 @@ export const setupHeader = {
 
 const headerMagic = 0x53726448; // "HdrS"
 
-/** Whether a file has a setup header. A kind "input" error for a file that ends before it. */
+/** Whether a file has a setup header. Throws a kind "input" error for a file that ends before it. */
 export function hasSetupHeader(reader: ByteReader): boolean {
   return reader.u32(setupHeader.magic, "setup header") === headerMagic;
 }

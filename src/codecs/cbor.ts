@@ -20,13 +20,13 @@ const strict: DecodeOptions = {
 
 /**
  * Decodes one value that fills the reader. Accepts integers, byte and text strings, arrays, and maps with text or integer keys, all of
- * definite length and in the shortest form. A kind "input" error at the start of the reader for anything else.
+ * definite length and in the shortest form. Throws a kind "input" error at the start of the reader for anything else.
  */
 export function decodeCbor(reader: ByteReader): Cbor {
   const { buffer, byteOffset, length } = reader.bytes;
   let value: unknown;
   try {
-    // A plain view: cbor2 returns parts of it, and it would encode a Buffer as JSON.
+    // A plain Uint8Array: cbor2 returns parts of it, and would encode a part of a Buffer as JSON.
     value = decode(new Uint8Array(buffer, byteOffset, length), strict);
   } catch (error) {
     throw reader.error(0, "CBOR", `cannot be decoded: ${error instanceof Error ? error.message : String(error)}`);

@@ -1,11 +1,11 @@
 import { HalError } from "../lib/errors.js";
 
 /**
- * The bytes of a kernel command line. A kind "input" error for a text that contains a NUL, which would end it, or that is not UTF-8.
+ * The bytes of a kernel command line. Throws a kind "input" error for a text that contains a NUL, which would end it, or that is not UTF-8.
  * Node.js replaces bytes of an argument that are not UTF-8 by U+FFFD.
  */
 export function cmdlineBytes(cmdline: string): Buffer {
-  if (cmdline.includes("\0")) throw new HalError("input", "command line: a NUL would cut it short");
+  if (cmdline.includes("\0")) throw new HalError("input", "command line: it contains a NUL, which would end it");
   if (/\ufffd|\p{Surrogate}/u.test(cmdline)) throw new HalError("input", "command line: it is not UTF-8");
   return Buffer.from(cmdline, "utf8");
 }

@@ -46,7 +46,7 @@ function aligned(size: number): number {
   return Math.ceil(size / 4) * 4;
 }
 
-/** The entries of an archive in the format "newc", the trailer included. A kind "input" error for another format or an early end. */
+/** The entries of an archive in the format "newc", the trailer included. Throws a kind "input" error for another format or an early end. */
 export function* readNewc(archive: Uint8Array, file: string): Generator<ArchiveEntry> {
   const reader = new ByteReader(archive, file);
   for (let offset = 0, path = ""; path !== trailerPath; ) {

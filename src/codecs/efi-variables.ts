@@ -14,8 +14,9 @@ const nonVolatileBootAndRuntime = 7;
 const systemdGuid = guidBytes("8cf2644b-4b0b-428f-9387-6d876050dc67");
 
 /**
- * A copy of an OVMF file in which the empty variable store holds the variable SystemdOptions. systemd reads it as kernel parameters of its
- * own (systemd(1), "Kernel command line"). A kind "input" error for a file without an empty store.
+ * A copy of an OVMF file in which the empty variable store holds the variable SystemdOptions. systemd reads it as
+ * additional kernel parameters (systemd(1), "Kernel command line"). Throws a kind "input" error for a file without an empty
+ * store.
  * @param file the name of the file, for errors
  */
 export function withSystemdOptions(firmware: Buffer, options: string, file: string): Buffer {

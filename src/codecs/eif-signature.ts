@@ -21,9 +21,9 @@ export interface EifSignature {
 }
 
 /**
- * The contents of a signature section: an array of one map with the certificate and a COSE_Sign1 (RFC 9052, 4.2) over PCR 0, untagged. Both
- * are arrays of integers, because AWS's tool serializes bytes so (aws-nitro-enclaves-image-format, src/utils/eif_signer.rs). The same
- * PCR 0, key and certificate give the same bytes.
+ * The contents of a signature section: an array of one map with the certificate and a COSE_Sign1 (RFC 9052, 4.2) over
+ * PCR 0, untagged. Both are arrays of integers, because AWS's tool serializes bytes in this way
+ * (aws-nitro-enclaves-image-format, src/utils/eif_signer.rs). The same PCR 0, key and certificate give the same bytes.
  * @param pcr0 hex
  * @throws HalError "input" as `signingKey` does
  */
@@ -52,9 +52,9 @@ function toBeSigned(payload: Uint8Array): Uint8Array {
 }
 
 /**
- * Reads and verifies the signature of an EIF; undefined for an unsigned one. A kind "input" error at the offset of the section for a
- * signature that is malformed, that its own certificate does not verify, or that signs another register. Whether to trust the certificate
- * is the caller's decision.
+ * Reads and verifies the signature of an EIF; undefined for an unsigned one. Throws a kind "input" error at the offset
+ * of the section if the signature is malformed, does not match its certificate, or signs another register. The caller
+ * decides whether to trust the certificate.
  */
 export function readEifSignature(eif: Eif): EifSignature | undefined {
   const { reader, signature: section } = eif;
@@ -103,7 +103,7 @@ function verifies(pem: string, payload: Uint8Array, value: Uint8Array): boolean 
     const key = new X509Certificate(pem).publicKey;
     return key.asymmetricKeyType === "ec" && verify("sha384", toBeSigned(payload), { key, dsaEncoding: "ieee-p1363" }, value);
   } catch {
-    // OpenSSL has many errors for a certificate that it cannot use; all mean the same here.
+    // OpenSSL reports many errors for an unusable certificate. All of them mean the same here.
     return false;
   }
 }

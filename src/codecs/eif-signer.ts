@@ -10,12 +10,12 @@ export interface EifSigner {
 
 /**
  * The key of a signer.
- * @throws HalError "input" for a key or certificate that cannot be read, another curve, or two that do not belong together
+ * @throws HalError "input" for a key or certificate that cannot be read, another curve, or a key and certificate that do not match
  */
 export function signingKey({ certificate, key: pem }: EifSigner): KeyObject {
   const key = readKey(pem);
   if (!readCertificate(certificate).checkPrivateKey(key)) {
-    throw new HalError("input", "signing key: it does not belong to the signing certificate");
+    throw new HalError("input", "signing key: it does not match the signing certificate");
   }
   return key;
 }

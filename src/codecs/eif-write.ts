@@ -26,7 +26,10 @@ export interface EifMetadata {
   readonly kernelVersion: string;
 }
 
-/** The values that AWS's tool writes, 1 GiB and 2 CPUs. nitro-cli ignores them: its options decide what an enclave gets. */
+/**
+ * The values that AWS's tool writes, 1 GiB and 2 CPUs. nitro-cli ignores them: its options set the memory and CPUs of
+ * an enclave.
+ */
 const defaults = { memory: 1n << 30n, cpus: 2n } as const;
 
 /** 9999-12-31T23:59:59Z, in seconds. */

@@ -114,7 +114,7 @@ function readSections(reader: ByteReader): EifSection[] {
         throw reader.error(
           offset === 0n ? sizeField : offsetField,
           "EIF header",
-          `states a place for section ${index}, but has ${count} sections`,
+          `contains an offset or size for section ${index}, but the number of sections is ${count}`,
         );
       continue;
     }

@@ -19,7 +19,7 @@ export interface LoggedEvent {
   /** `pcr4`, `rtmr1`, `mrtd`. */
   readonly register: string;
   readonly type: number;
-  /** In words: the name of the type, and the data if it is text. */
+  /** A description: the name of the type, and the data if it is text. */
   readonly what: string;
   readonly digests: Readonly<Partial<Record<Bank, string>>>;
   /** False for EV_NO_ACTION, which extends no register. */
@@ -38,7 +38,7 @@ export interface EventLog {
 /**
  * Reads a crypto-agile event log (TCG PC Client Platform Firmware Profile 10.2, TCG_PCR_EVENT2; 10.4.5.1, Spec ID Event). The log of a TD
  * may end with unused bytes, all 0xff or all 0x00 (UEFI Specification 38.4; ACPI, table CCEL).
- * A kind "input" error at the offset of anything malformed.
+ * Throws a kind "input" error at the offset of anything malformed.
  */
 export function readEventLog(bytes: Uint8Array, file: string, kind: EventLogKind): EventLog {
   const reader = new ByteReader(bytes, file);

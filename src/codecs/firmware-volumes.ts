@@ -27,7 +27,7 @@ const unpacked = new WeakMap<Firmware, UnpackedVolumes>();
 
 /**
  * Unpacks the two compressed volumes of OVMF (Platform Initialization Specification, volume 3: firmware volumes, files and sections; edk2
- * OvmfPkg/Sec, DecompressMemFvs). A kind "input" error for firmware with another structure.
+ * OvmfPkg/Sec, DecompressMemFvs). Throws a kind "input" error for firmware with another structure.
  */
 export function unpackVolumes(firmware: Firmware): UnpackedVolumes {
   const volumes = unpacked.get(firmware) ?? findVolumes(firmware);
@@ -83,7 +83,10 @@ function unpack(volume: ByteReader, fileAt: number): UnpackedVolumes {
   return { pei, dxe };
 }
 
-/** The volumes in a list of sections. Sections start at multiples of 4 bytes. One of 16 MB or more has its size after its header. */
+/**
+ * The volumes in a list of sections. Sections start at multiples of 4 bytes. A section of 16 MB or more stores its size
+ * after its header.
+ */
 function* volumeSections(reader: ByteReader): Generator<Uint8Array> {
   const structure = "firmware section";
   for (let offset = 0; offset + 4 <= reader.length; ) {
@@ -103,8 +106,8 @@ function u24(reader: ByteReader, offset: number, structure: string): number {
 }
 
 /**
- * The edk2 release that OVMF states as text in its PEI volume, `2025.02-8+deb13u1`. Undefined for firmware without such a text (Debian's
- * before 2023 have an empty one), and for firmware whose volumes cannot be unpacked.
+ * The edk2 release that OVMF states as text in its PEI volume, `2025.02-8+deb13u1`. Undefined for firmware without such
+ * a text, and for firmware whose volumes cannot be unpacked. Debian's firmware before 2023 contains an empty text.
  */
 export function firmwareVersionIn(firmware: Firmware): string | undefined {
   const volumes = volumesIn(firmware);
@@ -130,7 +133,7 @@ const secureBootDriver = guidBytes("f0e6a44f-7195-41c3-ac64-54f202cd0a21");
 const platformKey = Buffer.concat([guidBytes("8be4df61-93ca-11d2-aa0d-00e098032b8c"), Buffer.from("PK\0", "utf16le")]);
 
 /**
- * What firmware does about Secure Boot:
+ * The state of Secure Boot in firmware:
  * - `keys`: it has keys, and Secure Boot is on;
  * - `disabled`: it has no keys and sets the variable SecureBoot to 0;
  * - `absent`: it has no Secure Boot and sets no such variable.

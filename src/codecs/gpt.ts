@@ -48,7 +48,7 @@ interface UsableBlocks {
 /**
  * Reads the primary GPT from the first `gptSize` bytes of a disk with 512-byte blocks (UEFI Specification 2.10, 5.3). Verifies the
  * signature, both checksums, and that partitions are inside the usable blocks and do not overlap.
- * A kind "input" error at the offset of the field that is wrong.
+ * Throws a kind "input" error at the offset of the field that is wrong.
  * @param diskSize bytes of the whole disk
  */
 export function readGpt(bytes: Uint8Array, file: string, diskSize: number): Gpt {
@@ -128,9 +128,9 @@ export interface DiskWrite {
 }
 
 /**
- * Changes entries of a table and returns both of its copies with right checksums. The backup is where UEFI Specification 2.10, 5.3.1 puts
- * it: the header in the last block, the entries before it.
- * @param change gets a function that returns the entry of a partition of this table, 128 bytes, to be changed in place
+ * Changes entries of a table and returns both of its copies with right checksums. The backup header is in the last
+ * block, and its entries are before it (UEFI Specification 2.10, 5.3.1).
+ * @param change edits entries in place; its argument is a function that returns the 128-byte entry of a partition
  */
 export function editGpt(gpt: Gpt, change: (entry: (partition: GptPartition) => Buffer) => void): readonly DiskWrite[] {
   const { reader, partitions, diskSize } = gpt;
@@ -138,7 +138,7 @@ export function editGpt(gpt: Gpt, change: (entry: (partition: GptPartition) => B
   const entries = Buffer.from(reader.slice(entriesOffset, count * entrySize, "GPT entries"));
   change((partition) => {
     const used = gpt.entries[partitions.indexOf(partition)];
-    if (used === undefined) throw new RangeError(`partition ${partition.name} is not of this table`);
+    if (used === undefined) throw new RangeError(`partition ${partition.name} is not in this table`);
     const start = used.byteOffset - reader.bytes.byteOffset - entriesOffset;
     return entries.subarray(start, start + entrySize);
   });

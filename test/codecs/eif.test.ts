@@ -228,7 +228,7 @@ describe("signatures", () => {
     const p256 = signer("prime256v1");
     const second = { ...p384, key: execFileSync("openssl", ["ecparam", "-name", "secp384r1", "-genkey", "-noout"], { encoding: "utf8" }) };
     await expect(eifOf(contents, p256)).rejects.toThrow("not an EC key on P-384");
-    await expect(eifOf(contents, second)).rejects.toThrow("does not belong");
+    await expect(eifOf(contents, second)).rejects.toThrow("does not match");
     await expect(eifOf(contents, { ...p384, certificate: "x" })).rejects.toThrow("not an X.509 certificate");
   });
 });
@@ -244,7 +244,7 @@ describe("malformed files", () => {
     ["magic", (bytes) => bytes.write(".elf"), ".eif"],
     ["version", (bytes) => bytes.writeUInt16BE(3, 4), "version 3"],
     ["flags", (bytes) => bytes.writeUInt16BE(2, 6), "unknown flags"],
-    ["no sections", (bytes) => bytes.writeUInt16BE(0, 26), "has 0 sections"],
+    ["no sections", (bytes) => bytes.writeUInt16BE(0, 26), "the number of sections is 0"],
     ["too many sections", (bytes) => bytes.writeUInt16BE(33, 26), "33 sections"],
     ["section in the header", (bytes) => bytes.writeUInt32BE(0, 32), "previous part ends"],
     ["two at one place", (bytes) => bytes.writeUInt32BE(548, 40), "previous part ends"],
