@@ -62,7 +62,7 @@ export function parseUsersTable(text: string, file: string): readonly Account[] 
   return accounts;
 }
 
-/** The ids, first and last, that -1 and -2 choose from (Buildroot support/scripts/mkusers). */
+/** The first and last id of the ranges for -1 and -2 (Buildroot support/scripts/mkusers). */
 const AUTOMATIC: Readonly<Record<number, readonly [number, number]>> = { [-1]: [100, 999], [-2]: [1000, 1999] };
 
 type Row = string[];
@@ -78,7 +78,7 @@ function text(table: readonly Row[]): string {
   return table.map((row) => `${row.join(":")}\n`).join("");
 }
 
-/** The wanted id; for -1 and -2 the first free one in the table. */
+/** The requested id; for -1 and -2 the first free one in the table. */
 function number(wanted: number, table: readonly Row[], at: Location): number {
   const range = AUTOMATIC[wanted];
   if (range === undefined) return wanted;

@@ -52,7 +52,7 @@ async function hostSources(suite: string): Promise<readonly Source[]> {
 /**
  * The archives of a suite, taken from those of the host.
  * @param codename the host's Debian release
- * @param printed what the host's `apt-get update --print-uris` prints
+ * @param printed the output of the host's `apt-get update --print-uris`
  */
 export function sourcesFor(suite: string, codename: string, printed: string): readonly Source[] {
   const rolling = rollingSuites.includes(suite);
@@ -86,7 +86,7 @@ async function defaultSources(suite: string, tmp: string): Promise<readonly Sour
     suite: release,
   }));
   if (found.length > 0) return found;
-  throw new HalError("input", `mmdebstrap knows no archive for the suite '${suite}'`, { remedy: "set debian.mirror" });
+  throw new HalError("input", `mmdebstrap lists no archive for the suite '${suite}'`, { remedy: "set debian.mirror" });
 }
 
 /** The archive at the time of a snapshot, by the Snapshots field of its signed Release file; undefined without such a field. */
@@ -97,7 +97,7 @@ export function snapshotSource(source: Source, release: string, snapshot: string
     : { uri: template.replaceAll("@SNAPSHOTID@", snapshot).replace(/\/$/, ""), suite: source.suite };
 }
 
-/** Makes a private apt. Of the host's apt it reads the Acquire settings (proxy, certificates), and it writes nothing. */
+/** Makes a private apt. It reads the Acquire settings of the host's apt (proxy, certificates), and writes none of its files. */
 export async function makeApt(dir: string, sources: readonly Source[], isSnapshot: boolean): Promise<Apt> {
   if (/["\n\\]/.test(dir))
     throw new HalError("input", `apt cannot use a cache directory with this name: ${dir}`, {

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, readlink, rename, stat, writeFile } 
 import { dirname, join } from "node:path";
 import { removeTree } from "../../lib/namespace.js";
 
-/** The debian backend's parts of the cache; entries are named by a digest of what they are made from. */
+/** The debian backend's parts of the cache; the name of an entry is a digest of its inputs. */
 export interface Cache {
   /** Private apt state, one for each set of sources. */
   readonly apt: string;

@@ -22,8 +22,9 @@ export async function makeImages(resolved: Resolved, dirs: Dirs, kernelImage: st
 }
 
 /**
- * rootfs.ext4: a function of the tree, the size and the profile's root partition id. mke2fs (1.47.1 and later, of the
- * tools tree) takes all times from SOURCE_DATE_EPOCH. No journal: nothing ever writes to it.
+ * Makes rootfs.ext4. Its bytes depend only on the tree, the size and the profile's root partition id. mke2fs (1.47.1
+ * and later, of the tools tree) takes all times from SOURCE_DATE_EPOCH. It contains no journal, because nothing writes
+ * to it later.
  * @throws HalError "input" when the tree does not fit
  */
 async function makeExt4(resolved: Resolved, dirs: Dirs, options: TreeOptions): Promise<void> {
@@ -76,7 +77,7 @@ function tooSmall(resolved: Resolved, needed: number, size: number): HalError {
   );
 }
 
-/** Room that a tree takes in ext4, generously: its blocks, 256 bytes for each inode and as many again spare, and a twentieth for metadata. */
+/** An upper estimate of a tree's size in ext4: its blocks, 512 bytes for each inode (256 and a reserve), and 5 % for metadata. */
 async function neededBytes(dirs: Dirs, env: Readonly<Record<string, string>>, options: TreeOptions): Promise<number> {
   const { stdout } = await runOrExplain(
     inNamespace({ tool: "find", args: [dirs.targetDir, "-printf", "%s\\n"], env }, dirs.layers),

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { sha256 } from "../../lib/digest.js";
 
-/** One binary package, exactly. */
+/** One binary package, with its exact version and digest. */
 export interface LockedPackage {
   readonly name: string;
   readonly version: string;

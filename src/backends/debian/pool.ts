@@ -42,8 +42,8 @@ export function refuseDownload(packages: readonly LockedPackage[]): never {
 }
 
 /**
- * Downloads the packages that the cache lacks. apt checks each file against its signed index. The pool names each file by
- * its own digest, so a file other than the locked one is never found under the locked digest.
+ * Downloads the packages that the cache lacks. apt checks each file against its signed index. The pool names each file
+ * by its own digest, so a lookup by the locked digest never finds another file.
  */
 export async function download(packages: readonly LockedPackage[], options: DownloadOptions): Promise<void> {
   const { cache, log, report, signal } = options;

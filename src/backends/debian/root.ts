@@ -19,7 +19,7 @@ export interface TreeOptions {
   readonly fetch: (packages: readonly LockedPackage[]) => Promise<void>;
 }
 
-/** dpkg's filters: no documentation and no translations, but the copyright files, as their licences ask. */
+/** dpkg's filters exclude documentation and translations. They keep the copyright files, which the licences require. */
 const filters = [
   ...["man", "info", "locale", "lintian", "bash-completion", "zsh", "doc"].map((name) => `path-exclude=/usr/share/${name}/*\n`),
   "path-include=/usr/share/doc/*/copyright\n",
@@ -28,7 +28,7 @@ const filters = [
 /** The scripts that make a root tree of packages. */
 const scripts = ["extract-hook.sh", "customize-hook.sh", "finish-root.sh", "clean-root.sh"].map((name) => shellScript(`debian/${name}`));
 
-/** The version of this file's recipe: a change that makes other trees counts it up. */
+/** The version of the recipe in this file. Increase it with every change that makes other trees. */
 const RECIPE = 2;
 
 /** The digest of everything that decides the bytes of a root tree: packages, filters and scripts. */
@@ -43,8 +43,8 @@ function hook(script: string): string {
 }
 
 /**
- * The root tree of a package set, every file with the profile's time: from the cache, or made by mmdebstrap. Its only source is an
- * archive of the locked packages, so it can take no others.
+ * Returns the root tree of a package set from the cache, or makes it with mmdebstrap. Every file has the profile's
+ * time. mmdebstrap reads only an archive of the locked packages, so it cannot install others.
  */
 export function rootTree(lock: Lock, requested: readonly string[], sourceDateEpoch: number, options: TreeOptions): Promise<string> {
   const { cache, log, report, signal } = options;

@@ -18,7 +18,7 @@ export interface SolveOptions {
   readonly signal: AbortSignal;
 }
 
-/** An index may be this old when a package set is solved, so the profiles of one command get the same versions. */
+/** The maximum age of an index that is used again, so that the profiles of one command get the same versions. */
 const INDEX_AGE_MS = 6 * 60 * 60 * 1000;
 
 /** Disk space for a suite's index, compressed and in apt's own format. */
@@ -29,7 +29,7 @@ const UPDATE_TIMEOUT_MS = 10 * 60 * 1000;
 /** Debian's essential packages, which every root tree contains (Debian policy 3.8). */
 const ESSENTIAL = "?and(?architecture(amd64),?essential)";
 
-/** What decides a package set. The digest of it names the record. */
+/** The inputs that decide a package set. Their digest is the name of the record. */
 function requestOf(resolved: Resolved): Readonly<Record<string, unknown>> {
   const { suite, snapshot, mirror } = resolved.profile.debian;
   return {
@@ -115,7 +115,7 @@ async function snapshotSources(resolved: Resolved, apt: Apt, snapshot: string): 
   );
   if (pinned.every((source) => source !== undefined)) return pinned;
   const at = resolved.origins.get("/debian/snapshot");
-  throw new HalError("input", "this archive names no address of its snapshots", {
+  throw new HalError("input", "the signed index of this archive contains no address of snapshots", {
     ...(at === undefined ? {} : { at }),
     remedy: "set debian.mirror to the address of a snapshot service, with @SNAPSHOTID@ for the time stamp",
   });
@@ -189,7 +189,7 @@ async function show(apt: Apt, names: readonly string[], options: SolveOptions): 
   return parseStanzas(stdout);
 }
 
-/** The packages that contain a kernel and its modules: only these dependencies of the meta package, and not its other ones. */
+/** The packages that contain a kernel and its modules: the other dependencies of the metapackage are left out. */
 async function kernelPackages(apt: Apt, meta: string, options: SolveOptions): Promise<readonly LockedPackage[]> {
   const found = new Map<string, LockedPackage>();
   const todo = [meta];

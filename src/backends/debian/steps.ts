@@ -35,7 +35,7 @@ export interface Trees {
   readonly modules: readonly string[];
 }
 
-/** What decides the bytes of an image beyond the rendered tree. */
+/** The inputs that decide the bytes of an image, besides the rendered tree. */
 export function inputsOf(lock: Lock, { profile }: Resolved): BackendInputs {
   return {
     suite: lock.suite,
@@ -46,7 +46,7 @@ export function inputsOf(lock: Lock, { profile }: Resolved): BackendInputs {
   };
 }
 
-/** Makes the root tree, and beside it tools and kernel, or takes them from the cache. Missing packages are downloaded. */
+/** Makes the root tree and, in parallel, tools and kernel, or takes them from the cache. Missing packages are downloaded. */
 export async function makeTrees(request: Request, workspace: Workspace, report: Report): Promise<Trees> {
   const { resolved, options, cache } = request;
   await sweep(cache);
@@ -65,7 +65,7 @@ export async function makeTrees(request: Request, workspace: Workspace, report: 
       throw error;
     });
   const both = [stopping(rootTree(lock, rootPackages(resolved), resolved.profile.sourceDateEpoch, tree)), stopping(makeHost())] as const;
-  await Promise.allSettled(both); // an error is reported when nothing is being written any more
+  await Promise.allSettled(both); // report an error only after all writing has ended
   const [rootDir, host] = await firstFailure(both);
   return { workspace, lock, rootDir, ...host };
 }
@@ -82,7 +82,7 @@ function treeOptions({ resolved, options, cache }: Request, { log }: Workspace, 
   return { cache, log, report, signal, fetch };
 }
 
-/** All results, or the error that came first. An interruption by that first error counts only when there is no other. */
+/** All results, or the error that came first. An interruption counts only when there is no other error. */
 async function firstFailure<A, B>(works: readonly [Promise<A>, Promise<B>]): Promise<[A, B]> {
   const errors = (await Promise.allSettled(works)).flatMap((result) => (result.status === "rejected" ? [result.reason as unknown] : []));
   const cause = errors.find((error) => !(error instanceof HalError && error.kind === "interrupted")) ?? errors[0];
@@ -123,7 +123,7 @@ async function buildDirFor(builds: string, hostDir: string): Promise<string> {
   return join(builds, name);
 }
 
-/** The packages in the image; the tools only shape it. */
+/** The packages in the image. Packages of the tools tree are not in it. */
 function packagesOf(lock: Lock): readonly BuiltPackage[] {
   const row = ({ name, version, sha256, source }: LockedPackage): BuiltPackage => ({ name, version, sha256, source });
   return [...lock.root, ...lock.kernel].map(row).sort((a, b) => (a.name < b.name ? -1 : 1));

@@ -40,7 +40,7 @@ export async function makeTarget(input: TargetInput, options: TreeOptions): Prom
   const board = join(externalTree, "board/hal");
   const epoch = resolved.profile.sourceDateEpoch;
   const scratch = scratchOf(dirs);
-  await mkdir(buildDir, { recursive: true }); // stays: post-image.sh keeps compressed files in it
+  await mkdir(buildDir, { recursive: true }); // kept between builds: post-image.sh stores compressed files in it
   for (const dir of [targetDir, binariesDir, scratch]) {
     await removeTree(dir);
     await mkdir(dir, { recursive: true });
@@ -70,7 +70,7 @@ export async function makeTarget(input: TargetInput, options: TreeOptions): Prom
   return layers;
 }
 
-/** Puts the root tree into TARGET_DIR: as a layer where kernel and filesystem have overlayfs, else as a copy. */
+/** Puts the root tree into TARGET_DIR: as a layer if kernel and filesystem support overlayfs, else as a copy. */
 async function layRootTree({ dirs, rootTree }: TargetInput, options: TreeOptions): Promise<Layers | undefined> {
   options.report("root tree");
   const layers = await openLayers({ base: rootTree, changes: join(scratchOf(dirs), "layers"), at: dirs.targetDir }, options);
@@ -112,6 +112,6 @@ async function applyUsers({ dirs }: TargetInput, table: string, run: Run): Promi
   for (const [name, content] of Object.entries(addAccounts(accounts, before))) await writeFile(join(copy, name), content);
   await run("writing the account files", "sh", [shellScript("debian/write-accounts.sh"), dirs.targetDir, copy]);
   const homes = accounts.filter(({ home }) => home !== "-" && home !== "/");
-  // chown(1) takes the user's own group where none is given.
+  // Without a group, chown(1) uses the user's own group.
   return homes.flatMap(({ name, home }) => (["d", "r"] as const).map((type) => ({ type, mode: "-1", owner: `${name}:`, path: home })));
 }

@@ -45,7 +45,7 @@ export function toolsTree(lock: Lock, tools: readonly TreeTool[], options: TreeO
   });
 }
 
-/** Unpacks packages into a directory, without running anything of them. */
+/** Unpacks packages into a directory, without running their scripts. */
 export async function unpack(debs: readonly string[], dir: string, { log, signal }: TreeOptions): Promise<void> {
   const args = [shellScript("debian/unpack-packages.sh"), dir, ...debs];
   await runOrExplain(inNamespace({ tool: "sh", args }), "unpacking packages", { log, signal });
