@@ -13,7 +13,7 @@ export interface BuildrootDirs {
   readonly external: string;
   /** BR2_DL_DIR, shared by all builds. */
   readonly downloads: string;
-  /** The mount point of make's own root, in which make sees all of these at fixed paths; without it, at their real paths. */
+  /** The mount point of make's own root, with all of these directories at fixed paths. Without it, make uses the real paths. */
   readonly root?: string;
 }
 
@@ -30,9 +30,9 @@ export function buildrootDirs(
 }
 
 /**
- * Packages record the paths that they were built in, and these records must be equal on every machine and for every
- * user. So make sees all directories of a build below this path. One example is libtool's run path: Buildroot removes
- * it from a program, but the file keeps space for it, as long as the path was.
+ * Built files contain the paths of the build, and must be equal on every machine and for every user. So all directories
+ * of a build are mounted below this path for make. One example is libtool's run path: Buildroot removes it from a
+ * program, but the file keeps a gap of the path's length.
  */
 export const FIXED_ROOT = "/hal-build";
 
@@ -82,10 +82,10 @@ export const WITHOUT_FIXED_PATHS = "programs that keep the build directory's pat
 
 /** Explains the paths that make itself prints. */
 export function noteFixedPath({ root, buildrootOutput }: BuildrootDirs): void {
-  if (root !== undefined) note(`make sees ${buildrootOutput} as ${FIXED_PATHS.buildrootOutput}`);
+  if (root !== undefined) note(`for make, ${buildrootOutput} is mounted at ${FIXED_PATHS.buildrootOutput}`);
 }
 
-/** A command that sees some directories at other paths than their real ones. */
+/** A command with some directories mounted at other paths. */
 export interface BoundCommand extends Command {
   readonly mounts: readonly BindMount[];
 }

@@ -39,7 +39,7 @@ export function makeCommand(
   return boundCommand(make, tree, dirs);
 }
 
-/** Nothing of the caller's environment: Buildroot passes its whole environment to every package and every hook. */
+/** Excludes the caller's environment, because Buildroot passes its whole environment to every package and every hook. */
 function makeEnvironment(tree: BuildrootTree, dirs: BuildrootDirs, offline = false): Record<string, string> {
   const env = cleanEnvironment({ BR2_DL_DIR: seenByMake(tree, dirs).downloads });
   delete env.TMPDIR;

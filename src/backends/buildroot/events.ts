@@ -51,7 +51,7 @@ export function parseBuildLine(line: string): BuildEvent | undefined {
   const match = /^>>> (\S*) (\S*) (.+)$/.exec(text);
   if (match === null) return undefined;
   const [, name = "", version = "", rest = ""] = match;
-  // A package without a version prints two spaces; a step of no package prints two empty words.
+  // A package without a version prints two spaces; a step without a package prints two empty words.
   const step = rest.trim();
   return { package: name === "" ? undefined : name, version: version === "" ? undefined : version, step, phase: phaseOf(step) };
 }

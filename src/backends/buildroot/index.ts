@@ -11,7 +11,7 @@ import { configure, makeImages, makeStage, type Request, removeStale, stopAfterC
 /**
  * Kernel and root tree from source.
  *
- *   clone ─▶ configure ─▶ gate ─▶ what must be rebuilt ─▶ toolchain ─▶ kernel's configuration ─▶ gate ─▶ make ─▶ images
+ *   clone ─▶ configure ─▶ gate ─▶ stale packages ─▶ toolchain ─▶ kernel's configuration ─▶ gate ─▶ make ─▶ images
  */
 export const buildroot: Backend = { plan, assembles: true };
 

@@ -2,8 +2,8 @@ import { join, relative } from "node:path";
 import { runCommand } from "../../lib/tools.js";
 
 /**
- * Finds files of the image that contain the path of Buildroot's output directory. As a run path it points nowhere in
- * the guest; and a path of this machine makes other bytes than a path of another.
+ * Finds files of the image that contain the path of Buildroot's output directory. Used as a run path, this path
+ * does not exist in the guest. Files that contain it differ between machines.
  * @param buildrootOutput Buildroot's `O=`
  * @param seen the same directory as make saw it
  * @returns paths in the image, sorted

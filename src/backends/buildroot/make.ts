@@ -77,7 +77,7 @@ export async function runMake(command: BoundCommand, { log, report, verbose, sig
   });
 }
 
-/** Keeps each error beside the lines that it belongs to: two pipes would mix them in any order. */
+/** Joins stderr with stdout. With two pipes, an error could be separated from the lines around it. */
 function inOneStream({ tool, args, ...rest }: Command): Command {
   return { ...rest, tool: "sh", args: ["-c", 'exec "$0" "$@" 2>&1', tool, ...args] };
 }

@@ -140,7 +140,7 @@ export async function treeDigest(dir: string): Promise<string> {
 /** Increased when the fields of the record change; older records then count as unreadable, which means a clean build. */
 const FORMAT = 2;
 
-/** The state as JSON. The record calls `buildrootOutput` by its older name `output`. */
+/** The state as JSON. The record contains `buildrootOutput` under its older name `output`. */
 export function serializeState({ buildrootOutput: output, ...state }: RebuildState): string {
   const record = { format: FORMAT, output, ...state };
   return `${JSON.stringify(record, (_, value: unknown) => (value instanceof Map ? { map: [...value] } : value))}\n`;

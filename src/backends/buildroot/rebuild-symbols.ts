@@ -1,4 +1,4 @@
-/** What must be rebuilt when a Buildroot symbol changes. */
+/** The part of a build that must be rebuilt when a Buildroot symbol changes. */
 export type SymbolEffect = "nothing" | "images" | "configuration" | "package" | "everything";
 
 /** The effect of a symbol by the start of its name; the first match counts. A symbol without a row affects everything. */

@@ -49,8 +49,8 @@ export interface RebuildStep {
 const FOUNDATION = /^(?:linux-headers|glibc|musl|uclibc|host-binutils|host-gcc-(?:initial|final)|toolchain(?:-.+)?|skeleton(?:-.+)?)$/;
 
 /**
- * What must be rebuilt so that an output directory built from `old` contains what `now` requests. Buildroot itself does
- * not track this (manual, "Understanding when a full rebuild is necessary").
+ * The make targets to rebuild so that an output directory built from `old` contains what `now` requests. Buildroot
+ * itself does not track this (manual, "Understanding when a full rebuild is necessary").
  * @param old undefined when nothing has been built yet
  * @returns make targets in order; empty when nothing changed
  */
@@ -132,17 +132,17 @@ function withNewConfiguration(old: RebuildState, now: RebuildState): ReadonlyMap
 }
 
 /**
- * Packages that are only configured again. All others are built from scratch, or files that they no longer install
- * would stay: BusyBox and its applets, for example.
+ * Packages that are only configured again. All others are built from scratch. Otherwise, files that they no longer
+ * install would stay, such as BusyBox's applets.
  */
 function reconfiguredPackages(old: RebuildState, now: RebuildState): ReadonlyMap<string, string> {
   return new Map([...withNewConfiguration(old, now)].filter(([name]) => name === INCREMENTAL));
 }
 
 /**
- * Packages to build from scratch, with the reason: changed packages first, then all that depend on one. Even a
- * dependency for order alone counts: each package's target tree starts as a copy of its dependencies' trees, and at
- * finalization the copy in the package whose name sorts last wins.
+ * Packages to build from scratch, with the reason: changed packages first, then all that depend on one. A dependency
+ * that only sets the order counts too: each package's target tree starts as a copy of its dependencies' trees. At
+ * finalization, Buildroot keeps the copy in the package whose name sorts last.
  */
 function rebuiltPackages(old: RebuildState, now: RebuildState, reconfigured: readonly string[]): ReadonlyMap<string, string> {
   const again = new Map<string, string>();

@@ -46,7 +46,7 @@ export async function ownTree(resolved: Resolved, path: string, allowVersion = f
   const dir = resolvePath(path);
   const found = await versionOf(dir);
   if (found !== version && !allowVersion) {
-    throw new HalError("input", `is Buildroot ${found}, and profile '${resolved.name}' wants ${version}`, {
+    throw new HalError("input", `is Buildroot ${found}, and profile '${resolved.name}' requires ${version}`, {
       at: { file: dir },
       remedy: `--set buildroot.version=${found}, or --allow-version`,
     });

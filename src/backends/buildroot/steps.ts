@@ -25,7 +25,7 @@ export interface Request extends BuildRequest {
   readonly inputs: () => Promise<BackendInputs>;
 }
 
-/** A configured build directory, and what its next build compares with. */
+/** A configured build directory, and the states that a build compares. */
 export interface Configured {
   readonly workspace: Workspace;
   readonly tree: BuildrootTree;
@@ -45,7 +45,7 @@ export interface Tracked extends Configured {
   readonly tracker: Tracker;
 }
 
-/** Records what the build directory was made from. */
+/** Records the inputs of the build directory. */
 function recordFile({ workDir }: Workspace): string {
   return join(workDir, "buildroot-inputs.json");
 }
@@ -72,13 +72,13 @@ export async function configure(request: Request, workspace: Workspace, report: 
 
 /** Ends a build with `--until configure` or `--shell`: the user continues by hand. */
 export async function stopAfterConfigure({ workspace, tree, dirs, state, untouched }: Configured, shell: boolean): Promise<Stopped> {
-  // Whatever the user builds by hand in an empty directory is built from this configuration.
+  // In an empty directory, everything that the user builds by hand comes from this configuration.
   if (untouched) await writeFile(recordFile(workspace), serializeState(state));
   if (shell) noteFixedPath(dirs);
   return { stage: "configure", directory: dirs.buildrootOutput, ...(shell ? { shell: shellCommand(tree, dirs) } : {}) };
 }
 
-/** The directory contains a build, and no record of what it was made from. */
+/** The directory contains a build, but no record of its inputs. */
 const unknownState: readonly RebuildStep[] = [
   { target: "clean", reason: "hal does not know what the build directory was made from" },
   { target: "all", reason: "a clean build" },
@@ -88,7 +88,7 @@ const unknownState: readonly RebuildStep[] = [
 export async function removeStale(request: Request, configured: Configured, report: Report): Promise<Tracked> {
   const { workspace, dirs, packages, state, last, untouched } = configured;
   const steps = last === undefined && !untouched ? unknownState : planRebuild(last, state);
-  // Printed in full before any of it starts: without a terminal, reports are thinned out.
+  // Print the whole list first, because without a terminal some reports are left out.
   if (steps.length > 0) note(`To rebuild:\n${steps.map((step) => `  ${step.target}: ${step.reason}`).join("\n")}`);
   await applyRebuild(steps, state, dirs.buildrootOutput, (targets) => make(request, configured, targets, report));
   // Written before make runs: if this build fails, Buildroot's own stamps show the next one which packages are complete.
@@ -141,7 +141,7 @@ function make(
   return runMake(makeCommand(tree, dirs, targets, { jobs, offline }), { log, report, verbose, signal, tracker });
 }
 
-/** Runs make after the kernel's configuration has passed its gate, and keeps the durations whatever happens. */
+/** Runs make after the kernel's configuration has passed its gate, and saves the durations even when it fails. */
 async function makeGated(request: Request, tracked: Tracked, report: Report, targets: readonly string[]): Promise<void> {
   const { dirs, packages, tracker } = tracked;
   note(workLeft(tracker.incomplete().length, packages.size, tracker.left()));
@@ -186,7 +186,7 @@ export async function makeImages(request: Request, tracked: Tracked, report: Rep
   };
 }
 
-/** A run path into the build directory leads nowhere in the guest, and the path differs between machines. */
+/** A run path into the build directory does not exist in the guest, and it differs between machines. */
 async function noteLeaks({ buildrootOutput }: BuildrootDirs, seen: string): Promise<void> {
   const leaks = await filesNamingBuild(buildrootOutput, seen);
   if (leaks.length === 0) return;

@@ -18,7 +18,7 @@ const STEP_PHASES: Readonly<Record<string, Phase>> = { "actual-download": "downl
 
 export interface PhaseTime {
   readonly seconds: number;
-  /** Its part of the whole build: of each second in which n steps ran at once, one n-th. */
+  /** Its share of the build's time: a second in which n steps run in parallel counts as 1/n for each of them. */
   readonly share: number;
 }
 
@@ -84,7 +84,7 @@ function sharesOf(ran: readonly Interval[]): ReadonlyMap<Interval, number> {
 export interface Remaining {
   readonly name: string;
   readonly phases: readonly Phase[];
-  /** Seconds since each of them started, for those that have. */
+  /** For each phase that has started, the seconds since its start. */
   readonly running: Readonly<Partial<Record<Phase, number>>>;
 }
 

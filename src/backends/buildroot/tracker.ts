@@ -116,7 +116,7 @@ export class Tracker {
     await writeFile(this.#file, `${JSON.stringify(this.#last)}\n`);
   }
 
-  /** The build is complete: the time after the packages is known too. */
+  /** Records a complete build, including the time after the packages. */
   async finished(): Promise<void> {
     if (this.#finishing !== undefined) this.#last = { ...this.#last, finish: now() - this.#finishing };
     await this.save();
@@ -149,7 +149,7 @@ export class Tracker {
   }
 }
 
-/** Seconds of a clock that only goes forward. */
+/** Seconds of a monotonic clock. */
 function now(): number {
   return performance.now() / 1000;
 }
