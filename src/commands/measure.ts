@@ -33,9 +33,9 @@ interface Options {
 }
 
 /**
- * `hal measure`: predicts the registers that the hardware will report. It measures an output directory, or files that options name.
- * Options can also replace values of the directory. With `--diff`, the command compares two output directories instead.
- * Modules that read an output directory also load the schemas. hal imports them only for a directory, to start faster for files.
+ * `hal measure`: predicts the registers that the hardware will report. It measures an image directory, or files that options name.
+ * Options can also replace values of the directory. With `--diff`, the command compares two image directories instead.
+ * Modules that read an image directory also load the schemas. hal imports them only for a directory, to start faster for files.
  * @throws HalError "input" for missing or contradictory options, and for files that cannot be measured
  */
 export async function measure(dir: string | undefined, options: Options): Promise<void> {
@@ -60,7 +60,7 @@ export async function measure(dir: string | undefined, options: Options): Promis
 
 async function printDifferences(dir: string | undefined, other: string, options: Options): Promise<void> {
   const remedy = "run: hal measure OUT/A --diff OUT/B";
-  if (dir === undefined) throw new HalError("input", "--diff needs two output directories", { remedy });
+  if (dir === undefined) throw new HalError("input", "--diff needs two image directories", { remedy });
   if (options.explain || Object.keys(requestedValues(options)).length > 0)
     throw new HalError("input", "--diff compares two measurements.json files, and only --json can be used with it", { remedy });
   const differences = await (await import("../measure/diff.js")).diffOutputs(dir, other);
@@ -81,7 +81,7 @@ async function requestForDirectory(dir: string, platform: MeasuredPlatform | und
 }
 
 /**
- * Replaces values of an output directory by those of the options. A firmware file from the options also removes the release and
+ * Replaces values of an image directory by those of the options. A firmware file from the options also removes the release and
  * the variables of the directory's firmware. With `--boot uki-kernel`, the unified kernel image contains its command line, so the
  * command line of the directory is removed.
  */
@@ -165,7 +165,7 @@ function parseVcpus(text: string): number[] {
 function requestForFiles(given: Partial<MeasureRequest>): MeasureRequest {
   const [platform] = given.platforms ?? [];
   if (!platform)
-    throw new HalError("input", "hal measure needs an output directory, or --platform and files", {
+    throw new HalError("input", "hal measure needs an image directory, or --platform and files", {
       remedy: "for example: hal measure out/sev-snp, or hal measure --platform sev-snp --firmware OVMF.fd --vcpus 4 --cpu-model EPYC-v4",
     });
   const { measuresVcpus, kernelHeader } = measuredPlatforms[platform];

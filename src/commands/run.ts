@@ -17,7 +17,7 @@ interface Options {
 }
 
 /**
- * Starts the image of an output directory on this terminal, or prints the command; `--json` prints launch.json.
+ * Starts the image of an image directory on this terminal, or prints the command; `--json` prints launch.json.
  * @throws HalError "command" when QEMU or nitro-cli fails, "input" for options that do not fit together
  */
 export async function run(dir: string, options: Options): Promise<void> {

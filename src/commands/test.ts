@@ -29,7 +29,7 @@ interface Options {
 }
 
 /**
- * Boots the image of an output directory and checks its promises.
+ * Boots the image of an image directory and checks its promises.
  * @throws HalError "check" when a check fails, "input" for options that do not fit together
  */
 export async function test(dir: string, options: Options): Promise<void> {

@@ -16,7 +16,7 @@ interface Options {
 }
 
 /**
- * Recomputes every claim of an output directory, or compares an event log with the prediction.
+ * Recomputes every claim of an image directory, or compares an event log with the prediction.
  * @throws HalError "check" when a claim is false, "input" for a directory without a manifest
  */
 export async function verify(dir: string, options: Options): Promise<void> {

@@ -1,3 +1,4 @@
+import { files } from "../bundle/files.js";
 import { HalError } from "../lib/errors.js";
 import type { Launch } from "../model/generated.js";
 import { platforms } from "../model/platforms/index.js";
@@ -120,7 +121,7 @@ function comments(launch: Launch): string[] {
       : []),
     ...(dropped.length === 0 ? [] : [`# The manager has no setting for: ${dropped.join(", ")}`]),
     ...(launch.boot === "disk"
-      ? [`# First run this once in the image's folder: qemu-img convert -f raw -O qcow2 disk.img ${DISK_IMAGE}`]
+      ? [`# First run this once in the image's folder: qemu-img convert -f raw -O qcow2 ${files.disk} ${DISK_IMAGE}`]
       : []),
   ];
 }

@@ -29,7 +29,7 @@ export interface DescribeOptions {
 /**
  * Returns launch.json: everything that a launcher needs to start the image, and the reference measurements that belong to it.
  * The function refuses no setting, because `resolve` already checked them all.
- * @param artifacts name, size in bytes and SHA-256 of every file of the output directory
+ * @param artifacts name, size in bytes and SHA-256 of every file of the image directory
  * @param cmdline the complete kernel command line, with `roothash=` if the root is verified
  * @throws HalError "input" if the artifacts lack a file that the image boots, or if an enclave has too little memory for its EIF
  */
@@ -53,7 +53,7 @@ export function describeLaunch(
   const boot = platform.starts === "enclave" ? "enclave" : profile.boot === "uki" ? "disk" : "direct";
   const required = <T>(value: T | undefined, name: string): T => {
     if (value === undefined)
-      throw new HalError("input", `profile '${resolved.name}' boots ${name}, and the output directory has no such file`);
+      throw new HalError("input", `profile '${resolved.name}' boots ${name}, and the image directory has no such file`);
     return value;
   };
   const firmware = firmwareOf(resolved, options);

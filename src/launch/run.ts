@@ -41,7 +41,7 @@ export interface RunImageResult {
 }
 
 /**
- * Starts the image of an output directory on this terminal, in QEMU or with nitro-cli. With `print`, returns the command instead.
+ * Starts the image of an image directory on this terminal, in QEMU or with nitro-cli. With `print`, returns the command instead.
  * @throws HalError "input" if launch.json is missing, if a share is unknown or has no directory, or if a TEE has no KVM;
  * "tool" if QEMU or nitro-cli is missing
  */

@@ -3,7 +3,7 @@ import { files, isUki } from "../bundle/files.js";
 import { shortDigests } from "../lib/terminal.js";
 import type { Launch, Manifest, Measurements } from "../model/generated.js";
 
-/** A register that differs between two output directories, and the reasons. */
+/** A register that differs between two image directories, and the reasons. */
 export interface Difference {
   readonly platform: string;
   readonly register: string;
@@ -27,7 +27,7 @@ async function readSide(dir: string): Promise<Side> {
 }
 
 /**
- * Compares the measurements of two output directories. For each register that differs, it names the artifact, package or setting
+ * Compares the measurements of two image directories. For each register that differs, it names the artifact, package or setting
  * that caused the difference.
  * @throws HalError "input" for a directory without valid manifest.json, launch.json and measurements.json
  */

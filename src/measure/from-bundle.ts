@@ -11,7 +11,7 @@ import type { MeasureRequest } from "./request.js";
 const defaults = { qemuVersion: "10.0", firmwareVersion: "2025.02" } as const;
 
 /**
- * Returns the request that measures an output directory as its launch.json starts it.
+ * Returns the request that measures an image directory as its launch.json starts it.
  * @param only measures only this source of registers; without it, all sources of the platform
  * @throws HalError "input" if launch.json is missing or invalid
  */

@@ -16,7 +16,7 @@ export interface ImagePromises {
   readonly ports: readonly number[];
 }
 
-/** An output directory to test. */
+/** An image directory to test. */
 export interface ImageUnderTest {
   readonly dir: string;
   readonly manifest: Manifest;
@@ -28,8 +28,8 @@ export interface ImageUnderTest {
 }
 
 /**
- * Reads an output directory.
- * @throws HalError "input" when it is not an output directory, or when QEMU cannot boot its kernel and initrd
+ * Reads an image directory.
+ * @throws HalError "input" when it is not an image directory, or when QEMU cannot boot its kernel and initrd
  */
 export async function readImage(dir: string): Promise<ImageUnderTest> {
   const manifest = await readManifest(dir);

@@ -30,7 +30,7 @@ export function refuseUki({ profile, origins }: Resolved): void {
   if (profile.boot !== "uki") return;
   throw new HalError("input", "the buildroot backend cannot make a unified kernel image", {
     at: nearestOrigin(origins, "/boot"),
-    remedy: "use boot: direct, or --backend debian",
+    remedy: "use boot: direct, or build with --backend debian",
   });
 }
 

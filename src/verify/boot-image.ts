@@ -11,7 +11,7 @@ import type { Finding } from "./finding.js";
 import { sameBytes } from "./root.js";
 
 /**
- * Checks that a unified kernel image or an enclave image contains exactly the kernel, initrd and command line that the output directory
+ * Checks that a unified kernel image or an enclave image contains exactly the kernel, initrd and command line that the image directory
  * also has as separate files, so that inspecting those is enough. Returns nothing for an image that has neither.
  */
 export async function verifyBootImage(dir: string, manifest: Manifest, launch: Launch): Promise<Finding[]> {

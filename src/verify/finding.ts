@@ -1,4 +1,4 @@
-/** One claim of an output directory, and whether it is true. */
+/** One claim of an image directory, and whether it is true. */
 export interface Finding {
   readonly what: string;
   readonly ok: boolean;

@@ -13,7 +13,7 @@ import type { Finding } from "./finding.js";
 import { verifyRoot } from "./root.js";
 
 /**
- * Recomputes every claim of an output directory: digests, launch metadata, root hash, measurements. A claim fails if a file for its
+ * Recomputes every claim of an image directory: digests, launch metadata, root hash, measurements. A claim fails if a file for its
  * computation is missing or invalid.
  * @throws HalError "input" for a directory without a manifest
  */

@@ -144,10 +144,10 @@ describe("launch.json", () => {
   test("names the missing artifact", async () => {
     const [resolved, nitro] = [await resolve("dev"), await resolve("nitro")];
     expect(() => describeLaunch(resolved, artifacts.hardened.slice(1), "")).toThrow(
-      /boots bzImage, and the output directory has no such file/,
+      /boots bzImage, and the image directory has no such file/,
     );
     expect(() => describeLaunch(resolved, artifacts.hardened.slice(0, 2), "")).toThrow(
-      /boots an initrd, and the output directory has no such file/,
+      /boots an initrd, and the image directory has no such file/,
     );
     expect(() => describeLaunch(nitro, artifacts.hardened, "")).toThrow(/boots an EIF/);
   });

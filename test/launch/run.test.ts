@@ -26,7 +26,7 @@ const options = (more: Partial<RunImageOptions> = {}): RunImageOptions => ({
 });
 
 describe("hal run", () => {
-  test("--print returns the command with the paths of the output directory", async () => {
+  test("--print returns the command with the paths of the image directory", async () => {
     const { text } = await runImage(dir, options({ shares: { env_share: "/env" } }));
     expect(text).toContain(`-kernel ${dir}/bzImage`);
     expect(text).toContain("path=/env");

@@ -8,7 +8,7 @@ import { buildFirmware } from "../codecs/build-firmware.js";
 import { buildIgvm, raw } from "../codecs/build-igvm.js";
 import { buildPe } from "../codecs/build-pe.js";
 
-// Files without an output directory, as for `hal measure --platform P …`. Files that do not belong together have no value.
+// Files without an image directory, as for `hal measure --platform P …`. Files that do not belong together have no value.
 let dir = "";
 const at = (name: string): string => join(dir, name);
 beforeAll(async () => {

@@ -24,7 +24,7 @@ test("the scratch directory is next to the image, or in the temporary directory 
   expect(dirname(await withScratchDir(at("image"), async (path) => path))).toBe(dir);
 });
 
-test("an incomplete output directory is refused with the name of the missing file", async () => {
+test("an incomplete image directory is refused with the name of the missing file", async () => {
   const lacks = async (file: string) =>
     expect(readImage(dir)).rejects.toMatchObject({ kind: "input", at: { file: at(file) }, remedy: expect.any(String) });
   await lacks("manifest.json");

@@ -10,7 +10,7 @@ import { prove } from "../../src/prove/prove.js";
 import { chooseCases, runCase } from "../../src/prove/run-cases.js";
 import { skipEach } from "../skip-each.js";
 
-/** An output directory of `hal build --profile dev`. `hal test` must fail on it after its early boot is replaced by `WEAK_INIT`. */
+/** An image directory of `hal build --profile dev`. `hal test` must fail on it after its early boot is replaced by `WEAK_INIT`. */
 const dir = process.env.HAL_PROOF_IMAGE;
 
 /** An early boot without dm-verity and encryption, with loadable modules and a shell on the console. */

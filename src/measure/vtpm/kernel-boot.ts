@@ -4,6 +4,7 @@ import { digestsOf, type MeasuredFile } from "../../lib/banks.js";
 import type { NamedBytes } from "../../lib/bytes.js";
 import { HalError } from "../../lib/errors.js";
 import { atLeast, parseVersion, type Version } from "../../lib/versions.js";
+import type { Platform } from "../../model/platforms/platform.js";
 import type { BootEvent } from "../events.js";
 import { authenticode } from "./authenticode.js";
 import { kernelAsLoaded } from "./qemu-kernel.js";
@@ -21,7 +22,7 @@ export interface DirectBoot {
   /** edk2's stable tag, such as `2025.02`, or the version of Debian's package ovmf. */
   readonly firmwareVersion: string;
   /** The kind of guest. QEMU changes the kernel's header for some. */
-  readonly guest?: "plain" | "sev" | "tdx";
+  readonly guest?: Platform["kernelHeader"];
 }
 
 /** The oldest edk2 release whose measurements were compared with a boot. */

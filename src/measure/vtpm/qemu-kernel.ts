@@ -3,6 +3,7 @@ import { pageSize } from "../../codecs/x86.js";
 import { ByteReader } from "../../lib/bytes.js";
 import { HalError } from "../../lib/errors.js";
 import { atLeast, type Version } from "../../lib/versions.js";
+import type { Platform } from "../../model/platforms/platform.js";
 
 /** What decides how QEMU changes a kernel, besides the file. */
 export interface KernelLoad {
@@ -16,7 +17,7 @@ export interface KernelLoad {
   readonly qemuVersion: Version;
   readonly firmwareVersion: Version;
   /** QEMU does not change the setup header for SEV guests and, since 10.2, for any confidential guest. */
-  readonly guest: "plain" | "sev" | "tdx";
+  readonly guest: Platform["kernelHeader"];
 }
 
 /**

@@ -55,7 +55,7 @@ export interface Manifest {
     /** The licences that the package declares. */
     license?: string;
   }[];
-  /** The files of the output directory, except manifest.json and build.log. */
+  /** The files of the image directory, except manifest.json and build.log. */
   artifacts: {
     /** The name of the file. */
     name: string;
