@@ -1,8 +1,10 @@
+import { MAX_CMDLINE_BYTES } from "../codecs/cmdline.js";
 import { HalError, type Location } from "../lib/errors.js";
 import { nearest } from "../lib/nearest.js";
 import { parseSize } from "../lib/size.js";
 import { listDocuments } from "../load/catalog.js";
 import { nearestOrigin } from "../load/tree.js";
+import { judgeParameters } from "../model/judge-cmdline.js";
 import { platforms } from "../model/platforms/index.js";
 import type { Resolved } from "../model/resolved.js";
 
@@ -19,32 +21,6 @@ const MIN_ROOT_BYTES = 8 * MiB;
 const MIN_SWAP_BYTES = 1 * MiB;
 /** Far larger than any image. ext4 with 4 KiB blocks supports this size without its 64bit feature. */
 const MAX_PARTITION_BYTES = 8 * 2 ** 40;
-
-/**
- * Parameters that hal sets, or that would break a guarantee of the image. Kernel and systemd treat `-` and `_` in names as equal,
- * so the lists below contain only `_`.
- */
-const RESERVED_PARAMETERS = ["roothash", "rdinit", "init", "root", "rootflags", "ro", "rw", "initrd", "dm_mod.create"];
-/** Parameters that give a shell to anyone at the console. */
-const DEBUG_PARAMETERS = [
-  "systemd.debug_shell",
-  "rd.break",
-  "rd.shell",
-  "single",
-  "emergency",
-  "rescue",
-  "s",
-  "_s",
-  "S",
-  "1",
-  "_b",
-  "systemd.unit",
-  "systemd.run",
-];
-/** Parameters that send kernel messages to a device of the host, or that let the host debug the kernel. */
-const CONSOLE_PARAMETERS = ["console", "earlycon", "earlyprintk", "netconsole", "kgdboc"];
-/** Values of `console` that disable it. */
-const NO_CONSOLE = ["console=null", "console=ttynull"];
 
 function checkFeatures({ features, profile }: Resolved, at: (pointer: string) => Location): void {
   const names = features.map((feature) => feature.name);
@@ -89,33 +65,20 @@ function checkServices({ profile, rootParts, disable }: Resolved, at: (pointer: 
       fail(`services.${key} contains the systemd unit ${name}, and init is ${profile.init}`, at(`/services/${key}`), "set init: systemd");
 }
 
-/** Linux COMMAND_LINE_SIZE (arch/x86/include/asm/setup.h), without the NUL at its end. */
-const MAX_CMDLINE_BYTES = 2047;
 const ROOTHASH_BYTES = " roothash=".length + 64;
 
-function checkKernelParameters({ profile, layout, cmdline }: Resolved, at: (pointer: string) => Location): void {
+function checkKernelParameters({ profile, layout, cmdline, platform }: Resolved, at: (pointer: string) => Location): void {
+  const verity = layout.root.type === "verity";
   const words = [
     ...profile.kernel.cmdline.map((word, index) => ({ word, where: at(`/kernel/cmdline/${index}`) })),
     ...layout.cmdline.map((word) => ({ word, where: at("/layout") })),
   ];
   for (const { word, where } of words) {
-    // The kernel removes a quote before the name (lib/cmdline.c, next_arg).
-    const [name = ""] = word.replace(/^"/, "").replace(/=.*/s, "").split('"');
-    const normalized = name.replaceAll("-", "_");
     if ((word.match(/"/g)?.length ?? 0) % 2 !== 0) fail(`kernel parameter ${word} has an unbalanced quote`, where);
-    if (/[`$\\']/.test(word))
-      fail(
-        `kernel parameter ${word} contains a character that some launchers do not pass on safely`,
-        where,
-        "remove single quotes, backslashes, dollar signs and backticks",
-      );
-    if (RESERVED_PARAMETERS.includes(normalized)) fail(`only hal can set the kernel parameter '${name}'`, where, "remove it");
-    if (DEBUG_PARAMETERS.includes(normalized) && !profile.debug)
-      fail(`kernel parameter '${name}' gives a shell to anyone at the console`, where, "set debug: true, for development only");
-    if (CONSOLE_PARAMETERS.includes(normalized) && !NO_CONSOLE.includes(word) && !profile.debug)
-      fail(`kernel parameter ${word} gives the console to the host`, where, "set debug: true, for development only");
+    const wrong = judgeParameters(word, { verity, platform, debug: profile.debug }).find(({ verdict }) => verdict === "undoes");
+    if (wrong !== undefined) fail(`kernel parameter ${wrong.word} ${wrong.why}`, where, wrong.remedy);
   }
-  const bytes = cmdline.join(" ").length + (layout.root.type === "verity" ? ROOTHASH_BYTES : 0);
+  const bytes = cmdline.join(" ").length + (verity ? ROOTHASH_BYTES : 0);
   if (bytes > MAX_CMDLINE_BYTES)
     fail(
       `the kernel command line has ${bytes} bytes, and Linux reads only ${MAX_CMDLINE_BYTES}`,
