@@ -63,6 +63,18 @@ export function parameterValues(cmdline: string, name: string): string[] {
   return cmdlineWords(cmdline).flatMap((word) => (word.name === name && word.value !== undefined && !word.afterDashes ? [word.value] : []));
 }
 
+/**
+ * The root hash of a command line: 64 lower-case hex digits. Early boot (templates/board/hal/init.verity.hbs) reads it in the same way.
+ * @returns undefined unless the text `roothash=` occurs exactly once, at the start of a word before `--`, so that no other reader can find
+ * another hash
+ */
+export function rootHashOf(cmdline: string): string | undefined {
+  const [value] = parameterValues(cmdline, "roothash");
+  const isWord = cmdlineWords(cmdline).some(({ text, afterDashes }) => text === `roothash=${value}` && !afterDashes);
+  const occurrences = cmdline.split("roothash=").length - 1;
+  return occurrences === 1 && isWord && /^[0-9a-f]{64}$/.test(value ?? "") ? value : undefined;
+}
+
 /** Adds a kernel parameter at the end, before the arguments of init. */
 export function addParameter(cmdline: string, parameter: string): string {
   const [kernel = "", ...init] = cmdline.split(/ -- /);

@@ -1,6 +1,6 @@
 import { crc32 } from "node:zlib";
 import { ByteReader } from "../lib/bytes.js";
-import { guidText } from "../lib/guid.js";
+import { guidBytes, guidText } from "../lib/guid.js";
 
 /** Bytes of a disk's logical block. */
 export const sectorSize = 512;
@@ -12,6 +12,9 @@ const maxEntries = 128;
 const entriesOffset = 2 * sectorSize;
 /** Bytes at the start of a disk that contain the protective MBR, the primary header and the entries. */
 export const gptSize = entriesOffset + maxEntries * entrySize;
+
+/** Offset of the four records of the MBR, 16 bytes each. */
+const mbrRecords = 446;
 
 /** Offsets of header fields that hal changes. */
 const headerFields = { checksum: 16, ownBlock: 24, otherBlock: 32, entriesBlock: 72, entriesChecksum: 88 } as const;
@@ -47,7 +50,7 @@ interface UsableBlocks {
 
 /**
  * Reads the primary GPT from the first `gptSize` bytes of a disk with 512-byte blocks (UEFI Specification 2.10, 5.3). Verifies the
- * signature, both checksums, and that partitions are inside the usable blocks and do not overlap.
+ * protective MBR, the signature, both checksums, and that partitions are inside the usable blocks and do not overlap.
  * Throws a kind "input" error at the offset of the field that is wrong.
  * @param diskSize bytes of the whole disk
  */
@@ -56,6 +59,7 @@ export function readGpt(bytes: Uint8Array, file: string, diskSize: number): Gpt 
   const reader = new ByteReader(bytes, file);
   const lastBlock = BigInt(Math.floor(diskSize / sectorSize)) - 1n;
   const at = sectorSize;
+  refuseOtherMbr(reader);
   const header = reader.slice(at, headerSize, structure);
   if (Buffer.from(header.subarray(0, 8)).toString("latin1") !== "EFI PART")
     throw reader.error(at, structure, "does not start with EFI PART");
@@ -93,6 +97,19 @@ export function readGpt(bytes: Uint8Array, file: string, diskSize: number): Gpt 
   return { reader, diskSize, header, entries: used.map((offset) => reader.slice(offset, entrySize, "GPT entry")), partitions };
 }
 
+/**
+ * Without a record of type 0xEE at block 1, Linux and firmware ignore the GPT, and Linux reads the records of the MBR instead (UEFI
+ * Specification 2.10, 5.2.3).
+ */
+function refuseOtherMbr(reader: ByteReader): void {
+  const structure = "protective MBR";
+  if (reader.u16(510, structure) !== 0xaa55) throw reader.error(510, structure, "does not end with 55 AA");
+  if (reader.u8(mbrRecords + 4, structure) !== 0xee || reader.u32(mbrRecords + 8, structure) !== 1)
+    throw reader.error(mbrRecords, structure, "its first record does not have type 0xEE and start at block 1");
+  if (reader.slice(mbrRecords + 16, 3 * 16, structure).some((byte) => byte !== 0))
+    throw reader.error(mbrRecords + 16, structure, "it has another record");
+}
+
 function readPartition(reader: ByteReader, offset: number, usable: UsableBlocks): GptPartition {
   const structure = "GPT entry";
   const first = reader.u64(offset + 32, structure);
@@ -118,6 +135,21 @@ function refuseOverlap(reader: ByteReader, offsets: readonly number[], partition
     if (start < end) throw reader.error(offset + 32, "GPT entry", "its blocks overlap another partition's");
     end = start + size;
   }
+}
+
+/** Whether the entries of a table are exactly these partitions, without attributes, in this order, followed by zeros only. */
+export function hasExactly({ reader }: Gpt, partitions: readonly GptPartition[]): boolean {
+  const size = reader.u32(sectorSize + 80, "GPT header") * entrySize;
+  const entries = Buffer.alloc(Math.max(size, partitions.length * entrySize));
+  for (const [index, { type, partuuid, name, start, size }] of partitions.entries()) {
+    const entry = entries.subarray(index * entrySize, (index + 1) * entrySize);
+    entry.set(guidBytes(type), 0);
+    entry.set(guidBytes(partuuid), 16);
+    entry.writeBigUInt64LE(BigInt(start / sectorSize), 32);
+    entry.writeBigUInt64LE(BigInt((start + size) / sectorSize - 1), 40);
+    entry.write(name, 56, "utf16le");
+  }
+  return entries.equals(reader.slice(entriesOffset, size, "GPT entries"));
 }
 
 /** Bytes to write to a disk. */

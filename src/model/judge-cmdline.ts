@@ -1,4 +1,4 @@
-import { type CmdlineWord, cmdlineWords, MAX_CMDLINE_BYTES } from "../codecs/cmdline.js";
+import { type CmdlineWord, cmdlineWords, MAX_CMDLINE_BYTES, rootHashOf } from "../codecs/cmdline.js";
 import { type ParameterRow, parameterRows } from "./kernel-parameters.js";
 import { platforms } from "./platforms/index.js";
 import type { PlatformName } from "./platforms/platform.js";
@@ -19,43 +19,38 @@ export interface ParameterFinding {
   readonly verdict: "undoes" | "unknown";
   /** The end of a sentence that begins with the word. */
   readonly why: string;
-  /** What the user can do, as a command. */
+  /** What the user can do, in the imperative. */
   readonly remedy: string;
 }
 
-/** Characters that other readers of a command line treat differently: systemd quotes with them, or a shell expands them. */
-const AMBIGUOUS = /[^ -~]|['\\$`]/;
+/**
+ * Characters that readers of a command line treat differently: Linux, systemd and shells quote with different ones, and Linux takes the
+ * byte 0xa0 as white space. A profile cannot write white space, so it needs no quote.
+ */
+const AMBIGUOUS = /[^ -~]|["'\\$`]/;
 
 /**
  * Judges the complete command line of an image, with `roothash=`. It returns the words that the image must not have; an empty list means
  * that the command line keeps every promise. The parameters are those of `parameterRows`, and the words are those of `cmdlineWords`.
  */
 export function judgeCommandLine(cmdline: string, image: JudgedImage): readonly ParameterFinding[] {
-  const words = cmdlineWords(cmdline);
-  const isRootHash = (word: CmdlineWord): boolean => image.verity && /^roothash=[0-9a-f]{64}$/.test(word.text) && !word.afterDashes;
-  return [
-    ...judgeText(cmdline, words.filter(isRootHash).length, image),
-    ...words.filter((word) => !isRootHash(word)).flatMap((word) => judgeWord(word, image)),
-  ];
-}
-
-/** Judges parameters of a profile or a layout, without `roothash=`, which hal adds. */
-export function judgeParameters(text: string, image: JudgedImage): readonly ParameterFinding[] {
-  return [...judgeCharacters(text), ...cmdlineWords(text).flatMap((word) => judgeWord(word, image))];
-}
-
-function judgeText(cmdline: string, rootHashes: number, { verity }: JudgedImage): ParameterFinding[] {
   const undoes = (why: string, remedy: string): ParameterFinding => ({ word: cmdline, verdict: "undoes", why, remedy });
   const bytes = Buffer.byteLength(cmdline);
-  const occurrences = cmdline.split("roothash=").length - 1;
+  const rootHash = image.verity ? rootHashOf(cmdline) : undefined;
+  const others = cmdlineWords(cmdline).filter(({ text }) => rootHash === undefined || text !== `roothash=${rootHash}`);
   return [
     ...judgeCharacters(cmdline),
     ...(bytes > MAX_CMDLINE_BYTES ? [undoes(`has ${bytes} bytes, and Linux reads only ${MAX_CMDLINE_BYTES}`, "remove parameters")] : []),
-    // The text may occur once only, so that no reader can find another hash.
-    ...(verity && (rootHashes !== 1 || occurrences !== 1)
-      ? [undoes("must contain roothash= exactly once, with 64 lower-case hex digits", "build the image again")]
+    ...(image.verity && rootHash === undefined
+      ? [undoes("does not contain roothash= exactly once, with 64 lower-case hex digits", "build the image again")]
       : []),
+    ...others.flatMap((word) => judgeWord(word, image)),
   ];
+}
+
+/** Judges a parameter of a profile or a layout. It must not be `roothash=`, which hal adds. */
+export function judgeParameter(parameter: string, image: JudgedImage): ParameterFinding | undefined {
+  return [...judgeCharacters(parameter), ...cmdlineWords(parameter).flatMap((word) => judgeWord(word, image))][0];
 }
 
 function judgeCharacters(text: string): ParameterFinding[] {
@@ -64,42 +59,20 @@ function judgeCharacters(text: string): ParameterFinding[] {
     {
       word: text,
       verdict: "undoes",
-      why: "contains a character that some launchers do not pass on safely, or that not all programs read alike",
-      remedy: "use printable ASCII without single quotes, backslashes, dollar signs and backticks",
+      why: "contains a character that some launchers do not pass on safely, or that programs read differently",
+      remedy: "use printable ASCII without quotes, backslashes, dollar signs and backticks",
     },
   ];
 }
 
-/** Linux and systemd read quotes inside of a name differently, so both readings are judged. A word with a quote is never known. */
-function judgeWord(word: CmdlineWord, image: JudgedImage): ParameterFinding[] {
-  const [plain = "", ...rest] = word.text.replaceAll('"', "").split("=");
-  const readings = [word, { name: plain, value: rest.length === 0 ? undefined : rest.join("=") }];
-  const findings = readings.flatMap((reading) => judgeReading(word.text, reading, image));
-  const found = findings.find(({ verdict }) => verdict === "undoes") ?? findings[0];
-  if (found !== undefined) return [found];
-  return word.text.includes('"') ? [unknown(word.text)] : [];
-}
-
-function judgeReading(
-  word: string,
-  { name, value = "" }: Pick<CmdlineWord, "name" | "value">,
-  { platform, debug }: JudgedImage,
-): ParameterFinding[] {
+function judgeWord({ text: word, name, value = "" }: CmdlineWord, { platform, debug }: JudgedImage): ParameterFinding[] {
   const row = rowOf(name);
-  if (row === undefined) return [unknown(word)];
-  const enclave = platforms[platform].starts === "enclave";
-  if (row.fine?.test(value) && (row.enclave === undefined || enclave)) return [];
-  if (row.debug && debug) return [];
-  if (row.undoes === undefined) return [unknown(word)];
+  const applies = row?.enclave === undefined || platforms[platform].starts === "enclave";
+  if (row !== undefined && ((applies && row.fine?.test(value)) || (row.debug && debug))) return [];
+  if (row?.undoes === undefined)
+    return [{ word, verdict: "unknown", why: "is not known to keep the promises of the image", remedy: "remove it" }];
   return [{ word, verdict: "undoes", why: row.undoes, remedy: row.debug ? "set debug: true, for development only" : "remove it" }];
 }
-
-const unknown = (word: string): ParameterFinding => ({
-  word,
-  verdict: "unknown",
-  why: "is not a kernel parameter that hal knows to keep every promise",
-  remedy: "remove it",
-});
 
 const exactRows = new Map(parameterRows.flatMap((row) => row.names.map((name) => [name, row] as const)));
 const prefixRows = [...exactRows].filter(([name]) => name.endsWith("*")).map(([name, row]) => [name.slice(0, -1), row] as const);

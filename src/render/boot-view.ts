@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { files, initrdName } from "../bundle/files.js";
 import { guidBytes } from "../lib/guid.js";
 import { parseSize } from "../lib/size.js";
+import { partitionAlignment, stableUuid } from "../model/partitions.js";
 import type { BackendName, Resolved } from "../model/resolved.js";
-import { stableUuid } from "../resolve/partitions.js";
 import { applets } from "./busybox.js";
 import { modulesOf } from "./modules.js";
 
@@ -43,6 +43,7 @@ export function bootView(resolved: Resolved, backend: BackendName): object {
     gzip: layout.compression === "gzip",
     initrd: initrdName(layout.root.type, layout.compression),
     uki: profile.boot === "uki",
+    alignment: partitionAlignment,
     diskUuid: stableUuid(`${name}/disk`),
     partitions: resolved.partitions.map((partition) => ({ ...partition, image: imageOf[partition.name], size: partition.size ?? false })),
     espId: stableUuid(`${name}/esp`).slice(0, 8),

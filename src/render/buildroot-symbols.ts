@@ -3,8 +3,8 @@ import { HalError } from "../lib/errors.js";
 import { kconfigString } from "../lib/escape.js";
 import { parseSize } from "../lib/size.js";
 import { nearestOrigin } from "../load/tree.js";
+import { stableUuid } from "../model/partitions.js";
 import type { Resolved, SymbolRequest } from "../model/resolved.js";
-import { stableUuid } from "../resolve/partitions.js";
 
 /** Symbols with their values as a .config writes them, and the reason where it is not plain. */
 type Lines = readonly (readonly [symbol: string, value: string, why?: string])[];

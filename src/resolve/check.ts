@@ -4,7 +4,7 @@ import { nearest } from "../lib/nearest.js";
 import { parseSize } from "../lib/size.js";
 import { listDocuments } from "../load/catalog.js";
 import { nearestOrigin } from "../load/tree.js";
-import { judgeParameters } from "../model/judge-cmdline.js";
+import { judgeParameter } from "../model/judge-cmdline.js";
 import { platforms } from "../model/platforms/index.js";
 import type { Resolved } from "../model/resolved.js";
 
@@ -74,9 +74,8 @@ function checkKernelParameters({ profile, layout, cmdline, platform }: Resolved,
     ...layout.cmdline.map((word) => ({ word, where: at("/layout") })),
   ];
   for (const { word, where } of words) {
-    if ((word.match(/"/g)?.length ?? 0) % 2 !== 0) fail(`kernel parameter ${word} has an unbalanced quote`, where);
-    const wrong = judgeParameters(word, { verity, platform, debug: profile.debug }).find(({ verdict }) => verdict === "undoes");
-    if (wrong !== undefined) fail(`kernel parameter ${wrong.word} ${wrong.why}`, where, wrong.remedy);
+    const finding = judgeParameter(word, { verity, platform, debug: profile.debug });
+    if (finding?.verdict === "undoes") fail(`kernel parameter ${word} ${finding.why}`, where, finding.remedy);
   }
   const bytes = cmdline.join(" ").length + (verity ? ROOTHASH_BYTES : 0);
   if (bytes > MAX_CMDLINE_BYTES)

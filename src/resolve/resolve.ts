@@ -5,6 +5,7 @@ import { load } from "../load/load.js";
 import { complete } from "../load/schema.js";
 import { fileOf, nearestOrigin, originsOf } from "../load/tree.js";
 import type { Feature, Layout, Profile } from "../model/generated.js";
+import { partitionsOf } from "../model/partitions.js";
 import { platforms } from "../model/platforms/index.js";
 import type { Resolved } from "../model/resolved.js";
 import { checkSemantics } from "./check.js";
@@ -12,7 +13,6 @@ import { type Contribution, featurePart, kernelFragments, profilePart, readText,
 import { checkLaunch, withLaunchDefaults } from "./launch.js";
 import { withLayoutOptions } from "./layout-options.js";
 import { loadWithParents, requireFileName } from "./parents.js";
-import { partitionsOf } from "./partitions.js";
 import { applySettings } from "./set-options.js";
 
 export interface ResolveOptions {

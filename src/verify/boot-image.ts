@@ -7,8 +7,16 @@ import { readEif } from "../codecs/eif.js";
 import { readUki } from "../codecs/uki.js";
 import { maxEnclave, readNamed } from "../measure/request.js";
 import type { Launch, Manifest } from "../model/generated.js";
-import type { Finding } from "./finding.js";
-import { sameBytes } from "./root.js";
+import { type Finding, sameBytes } from "./finding.js";
+
+/**
+ * The sections of a UKI that ukify and systemd-stub write: the parts, and the stub's own code and data (UAPI.5). Any other one could replace
+ * a part, as .dtbauto, .ucode and .profile do.
+ */
+const ukiSections = [
+  ...[".osrel", ".cmdline", ".uname", ".linux", ".initrd", ".sbat", ".sdmagic"],
+  ...[".text", ".rodata", ".data", ".reloc", ".dynamic", ".dynsym", ".rela"],
+];
 
 /**
  * Checks that a unified kernel image or an enclave image contains exactly the kernel, initrd and command line that the image directory
@@ -16,7 +24,8 @@ import { sameBytes } from "./root.js";
  */
 export async function verifyBootImage(dir: string, manifest: Manifest, launch: Launch): Promise<Finding[]> {
   const names = manifest.artifacts.map(({ name }) => name);
-  const [efi, eif] = [names.find(isUki), names.find(isEif)];
+  const [efi, eif] = [launch.boot === "disk" ? files.uki : names.find(isUki), launch.eif?.path ?? names.find(isEif)];
+  const others = names.filter((name) => (isUki(name) || isEif(name)) && name !== efi && name !== eif);
   if (efi === undefined && eif === undefined) return [];
   const kernel = await readFile(join(dir, files.kernel));
   const name = names.find(isInitrd) ?? "initrd";
@@ -26,10 +35,12 @@ export async function verifyBootImage(dir: string, manifest: Manifest, launch: L
     what,
     ...sameBytes(bytes !== undefined && Buffer.compare(bytes, expected) === 0),
   });
-  const findings: Finding[] = [];
+  const findings: Finding[] = others.map((name) => ({ what: name, ok: false, expected: "one boot image", found: "another one" }));
   if (efi !== undefined) {
     const uki = readUki((await readNamed(join(dir, efi))).bytes, join(dir, efi));
+    const foreign = uki.image.sections.map((section) => section.name).filter((section) => !ukiSections.includes(section));
     findings.push(
+      { what: `${efi}: sections`, ok: foreign.length === 0, expected: "those of systemd-stub and ukify", found: foreign.join(", ") },
       compare(`${efi}: kernel equals ${files.kernel}`, uki.sections.get(".linux")?.bytes, kernel),
       compare(`${efi}: initrd equals ${name}`, uki.sections.get(".initrd")?.bytes, initrd),
       compare(`${efi}: command line equals ${files.launch}'s`, Buffer.from(uki.cmdline ?? "", "utf8"), cmdline),

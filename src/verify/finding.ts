@@ -5,3 +5,6 @@ export interface Finding {
   readonly expected?: string;
   readonly found?: string;
 }
+
+/** The result of a comparison of bytes. */
+export const sameBytes = (ok: boolean): Omit<Finding, "what"> => (ok ? { ok } : { ok, expected: "the same bytes", found: "other bytes" });

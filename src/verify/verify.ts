@@ -9,6 +9,8 @@ import { launchRequest } from "../measure/from-bundle.js";
 import { measure, toMeasurements } from "../measure/measure.js";
 import type { Launch, Manifest, Measurements } from "../model/generated.js";
 import { verifyBootImage } from "./boot-image.js";
+import { verifyCommandLine } from "./cmdline.js";
+import { verifyDisk } from "./disk.js";
 import type { Finding } from "./finding.js";
 import { verifyRoot } from "./root.js";
 
@@ -24,7 +26,9 @@ export async function verifyOutput(dir: string): Promise<Finding[]> {
   return [
     ...(await verifyArtifacts(dir, manifest)),
     ...(await recompute(files.launch, async () => verifyLaunch(manifest, await launch))),
+    ...(await recompute("command line", async () => verifyCommandLine(manifest, await launch))),
     ...(await recompute("root", async () => verifyRoot(dir, manifest, await launch))),
+    ...(await recompute("disk", async () => verifyDisk(dir, manifest, await launch))),
     ...(await recompute("boot image", async () => verifyBootImage(dir, manifest, await launch))),
     ...(await recompute(files.measurements, async () => verifyMeasurements(dir, await launch))),
   ];

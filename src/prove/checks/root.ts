@@ -1,4 +1,4 @@
-import { rootHashOf } from "../../verify/root.js";
+import { rootHashOf } from "../../codecs/cmdline.js";
 import { attempt, type Facts, lastValue, type Mapping, mappings, mountAt, targetOf, targetText } from "../facts.js";
 import { type Check, type CheckGroup, check, NOT_REPORTED } from "./check.js";
 

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { parseSize } from "../lib/size.js";
-import type { Layout, Profile } from "../model/generated.js";
-import type { Partition } from "../model/resolved.js";
+import type { Layout, Profile } from "./generated.js";
+import type { Partition } from "./resolved.js";
 
 /** Partition type GUIDs of the Discoverable Partitions Specification, section "Defined Partition Type UUIDs" (x86-64). */
 const typeGuids = {
@@ -11,6 +11,9 @@ const typeGuids = {
   rw: "0fc63daf-8483-4772-8e79-3d69d8477de4",
   swap: "0657fd6d-a4ab-43c4-84e5-0933c84b4f4f",
 } as const satisfies Record<Partition["name"], string>;
+
+/** genimage starts each partition at a multiple of this, in bytes, and pads it to one. */
+export const partitionAlignment = 2 ** 20;
 
 /** Returns the partitions of disk.img, in disk order. An image with its root in RAM has no partition, except an ESP for boot: uki. */
 export function partitionsOf(profileName: string, boot: Profile["boot"], layout: Layout): Partition[] {
