@@ -12,7 +12,7 @@ const typeGuids = {
   swap: "0657fd6d-a4ab-43c4-84e5-0933c84b4f4f",
 } as const satisfies Record<Partition["name"], string>;
 
-/** genimage starts each partition at a multiple of this, in bytes, and pads it to one. */
+/** genimage starts each partition at a multiple of this, in bytes. It pads a partition that has no size of its own. */
 export const partitionAlignment = 2 ** 20;
 
 /** Returns the partitions of disk.img, in disk order. An image with its root in RAM has no partition, except an ESP for boot: uki. */

@@ -34,6 +34,9 @@ const table: readonly BaseFile[] = [
   { path: "etc/init.d/rcK", mode: 0o755, when: busybox },
 ];
 
+/** The paths in the root of all files that hal itself can put there, whether or not an image has them. */
+export const baseFilePaths: readonly string[] = table.map(({ path }) => path);
+
 /** Host keys are made at boot: a key in the image is no secret, and /etc is read-only. */
 const sshKeys: readonly TreeFile[] = ["ecdsa", "ed25519", "rsa"].map((type) => ({
   path: `etc/ssh/ssh_host_${type}_key`,

@@ -17,6 +17,12 @@ const lockedUnits = [
   "systemd-ask-password-wall.service",
 ];
 
+/** Units that start a shell or a login on the console. hal replaces the emergency and rescue shells by a power-off. */
+export const consoleUnits: readonly string[] = [
+  ...lockedUnits,
+  ...["emergency.service", "emergency.target", "rescue.service", "rescue.target"],
+];
+
 /** Units that no verified, unattended image needs, debug or not. */
 const uselessUnits = [
   "ctrl-alt-del.target",

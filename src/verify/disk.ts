@@ -61,19 +61,20 @@ async function verifyPartitions(disk: FileHandle, dir: string, partitions: reado
   return findings;
 }
 
-/** The partitions as genimage places them: in order, each at a multiple of 1 MiB and as large as a multiple of it. */
+/** The partitions as genimage places them: in order, each at a multiple of 1 MiB. Without a size, one is as large as its file, padded. */
 async function placePartitions(
   partitions: readonly Partition[],
   dir: string,
   found: readonly GptPartition[],
 ): Promise<readonly GptPartition[]> {
   const placed: GptPartition[] = [];
-  let start = partitionAlignment;
+  const aligned = (bytes: number): number => Math.ceil(bytes / partitionAlignment) * partitionAlignment;
+  let end = partitionAlignment;
   for (const { name, type, uuid, size } of partitions) {
     const own = name === "verity" ? (await stat(join(dir, files.hashTree))).size : found.find(({ partuuid }) => partuuid === uuid)?.size;
-    const bytes = Math.ceil((size ?? own ?? 0) / partitionAlignment) * partitionAlignment;
-    placed.push({ name, type, partuuid: uuid, start, size: bytes });
-    start += bytes;
+    const partition = { name, type, partuuid: uuid, start: aligned(end), size: size ?? aligned(own ?? 0) };
+    placed.push(partition);
+    end = partition.start + partition.size;
   }
   return placed;
 }

@@ -1,0 +1,96 @@
+import { basename } from "node:path";
+import type { Location } from "../lib/errors.js";
+import { baseFilePaths } from "../render/base-files.js";
+import type { RootContents } from "../render/root-contents.js";
+import { consoleUnits, unitFile } from "../render/units.js";
+import type { ReleaseCandidate, Unreleasable } from "./release-rule.js";
+
+/** One entry of `files`, `services.units` or an overlay. */
+interface AddedFile {
+  /** Without the leading slash and without `usr/`, which is merged. */
+  readonly path: string;
+  readonly mode: number;
+  readonly content: Uint8Array;
+  readonly link?: string;
+  readonly at: string | Location;
+}
+
+function addedFiles({ files, units, overlayFiles }: RootContents): AddedFile[] {
+  const all = [
+    ...files.map((file) => ({ ...file, path: file.path.slice(1) })),
+    ...units.map(({ name, content, at }) => ({
+      path: `etc/systemd/system/${name}`,
+      mode: 0o644,
+      content: new TextEncoder().encode(content),
+      at,
+    })),
+    ...overlayFiles.map((file) => ({ ...file, at: "/overlays" })),
+  ];
+  return all.map((file) => ({ ...file, path: file.path.replace(/^usr\//, "") }));
+}
+
+const sshPackages = /^(?:openssh-server|dropbear(?:-bin|-run)?|tinysshd)$/;
+const sshSymbols = ["BR2_PACKAGE_OPENSSH_SERVER", "BR2_PACKAGE_DROPBEAR", "BR2_PACKAGE_TINYSSH"];
+
+export function addsSshServer({ resolved, options }: ReleaseCandidate): Unreleasable | undefined {
+  const why = "an image with an SSH server cannot be released: it lets its operator in";
+  if (resolved.profile.ssh) return { why, at: "/ssh", remedy: "set ssh: false" };
+  if (options.backend === "debian") {
+    const name = resolved.debianPackages.find((entry) => sshPackages.test(entry));
+    return name === undefined ? undefined : { why, at: "/debian/packages", remedy: `remove ${name}` };
+  }
+  const request = resolved.buildrootRequests.find(({ symbol, value }) => sshSymbols.includes(symbol) && value === "y");
+  return request && { why, at: request.at, remedy: `remove ${request.symbol}` };
+}
+
+export function setsPassword({ contents }: ReleaseCandidate): Unreleasable | undefined {
+  const index = contents.users.findIndex(({ password }) => password !== undefined);
+  const user = contents.users[index];
+  return user && { why: `user ${user.name} has a password`, at: `/users/${index}`, remedy: "remove the password" };
+}
+
+export function setsUserId({ contents }: ReleaseCandidate): Unreleasable | undefined {
+  const file = addedFiles(contents).find(({ mode }) => (mode & 0o6000) !== 0);
+  const why = `/${file?.path} runs with the rights of its owner or group`;
+  return file && { why, at: file.at, remedy: "remove the set-user-ID and set-group-ID bits of its mode" };
+}
+
+/** Programs and files that start the system or decide who can log in. The build makes or checks them. */
+const ownFiles = [
+  "init",
+  "sbin/init",
+  "linuxrc",
+  "etc/passwd",
+  "etc/shadow",
+  "etc/group",
+  "etc/gshadow",
+  "etc/securetty",
+  ...baseFilePaths,
+];
+
+export function replacesOwnFile({ contents }: ReleaseCandidate): Unreleasable | undefined {
+  const file = addedFiles(contents).find(({ path }) => ownFiles.includes(path));
+  return file && { why: `/${file.path} replaces a file that keeps a promise of the image`, at: file.at, remedy: "remove it" };
+}
+
+/** Lines of a unit that give it a terminal, or start a login (systemd.exec(5)). */
+const usesTerminal = /^\s*(?:StandardInput\s*=\s*tty|TTYPath\s*=)|^\s*Exec\w+\s*=.*\b(?:a?getty|sulogin|login|systemd-sulogin-shell)\b/m;
+
+/** Whether a unit of this name, or of a template or instance of it, starts a shell or a login on the console. */
+function isConsoleUnit(name: string): boolean {
+  return consoleUnits.includes(unitFile(name));
+}
+
+export function addsConsoleUnit({ contents }: ReleaseCandidate): Unreleasable | undefined {
+  const enabled = contents.enable.find(isConsoleUnit);
+  if (enabled !== undefined)
+    return { why: `unit ${enabled} starts a shell or a login on the console`, at: "/services/enable", remedy: "remove it" };
+  const file = addedFiles(contents).find(
+    ({ path, content, link }) =>
+      /(?:^|\/)systemd\//.test(path) &&
+      (isConsoleUnit(basename(path)) || (link !== undefined && isConsoleUnit(basename(link))) || usesTerminal.test(text(content))),
+  );
+  return file && { why: `/${file.path} starts a shell or a login on the console`, at: file.at, remedy: "remove it" };
+}
+
+const text = (content: Uint8Array): string => Buffer.from(content).toString("latin1");
