@@ -69,6 +69,7 @@ export function readBootVolume(bytes: Uint8Array, file: string, base = 0): Uint8
   }
   const size = reader.u32(at(4) + 2 * entrySize + 28, "directory entry");
   const last = fileCluster + Math.ceil(size / clusterSize) - 1;
+  if (last >= fatSize / 4) throw reader.error(boot.fatSectors, structure, "its FAT is too short for the file");
   for (let cluster = 2; cluster < fatSize / 4; cluster++) {
     const next = reader.u32(fat + cluster * 4, "FAT") & 0x0fffffff;
     const right = cluster < fileCluster || cluster === last ? next > lastCluster : next === (cluster < last ? cluster + 1 : 0);

@@ -59,10 +59,10 @@ export function readGpt(bytes: Uint8Array, file: string, diskSize: number): Gpt 
   const reader = new ByteReader(bytes, file);
   const lastBlock = BigInt(Math.floor(diskSize / sectorSize)) - 1n;
   const at = sectorSize;
-  refuseOtherMbr(reader);
   const header = reader.slice(at, headerSize, structure);
   if (Buffer.from(header.subarray(0, 8)).toString("latin1") !== "EFI PART")
     throw reader.error(at, structure, "does not start with EFI PART");
+  refuseOtherMbr(reader);
   if (reader.u32(at + 8, structure) !== 0x10000) throw reader.error(at + 8, structure, "its revision is not 1.0");
   if (reader.u32(at + 12, structure) !== headerSize) throw reader.error(at + 12, structure, `its size is not ${headerSize}`);
   if (headerChecksum(header) !== reader.u32(at + headerFields.checksum, structure))

@@ -1,12 +1,10 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { crc32 } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { hashTree } from "../../src/codecs/verity.js";
 import { describeLaunch } from "../../src/launch/describe.js";
 import { canonicalJson, type FileDigest, sha256 } from "../../src/lib/digest.js";
-import { guidBytes } from "../../src/lib/guid.js";
 import { launchRequest } from "../../src/measure/from-bundle.js";
 import { measure, toMeasurements } from "../../src/measure/measure.js";
 import type { Launch, Manifest, Measurements } from "../../src/model/generated.js";
@@ -14,6 +12,7 @@ import { resolve } from "../../src/resolve/resolve.js";
 import { verifyOutput } from "../../src/verify/verify.js";
 import { manifestOf } from "../bundle/manifest-fixture.js";
 import { buildPe } from "../codecs/build-pe.js";
+import { buildDisk, type DiskPart, devParts } from "./build-disk.js";
 
 const BLOCK = 4096;
 const salt = Buffer.alloc(32, 0xab);
@@ -55,48 +54,29 @@ function superblock(blocks: number): Buffer {
   return bytes;
 }
 
-/** A disk with partitions of these bytes. Each one starts at a multiple of 1 MiB. */
-function disk(parts: Readonly<Record<string, Uint8Array>>): Buffer {
-  const sectors = 2048 * (Object.keys(parts).length * 2 + 2);
-  const bytes = Buffer.alloc(sectors * 512);
-  const entries = Buffer.alloc(128 * 128);
-  for (const [index, [name, content]] of Object.entries(parts).entries()) {
-    const first = 2048 * (1 + 2 * index);
-    const entry = entries.subarray(index * 128);
-    entry.set(guidBytes("0fc63daf-8483-4772-8e79-3d69d8477de4"), 0);
-    entry.set(guidBytes(`00000000-0000-8000-8000-00000000000${index}`), 16);
-    entry.writeBigUInt64LE(BigInt(first), 32);
-    entry.writeBigUInt64LE(BigInt(first + Math.ceil(content.length / 512) - 1), 40);
-    entry.write(name, 56, "utf16le");
-    bytes.set(content, first * 512);
-  }
-  const header = bytes.subarray(512, 1024);
-  header.write("EFI PART");
-  header.writeUInt32LE(0x10000, 8);
-  header.writeUInt32LE(92, 12);
-  header.writeBigUInt64LE(1n, 24);
-  header.writeBigUInt64LE(BigInt(sectors - 1), 32);
-  header.writeBigUInt64LE(34n, 40);
-  header.writeBigUInt64LE(BigInt(sectors - 34), 48);
-  header.writeBigUInt64LE(2n, 72);
-  header.writeUInt32LE(128, 80);
-  header.writeUInt32LE(128, 84);
-  header.writeUInt32LE(crc32(entries), 88);
-  header.writeUInt32LE(crc32(header.subarray(0, 92)), 16);
-  bytes.set(entries, 1024);
-  return bytes;
-}
+const MiB = 2 ** 20;
+const sizes = { root: 2 * MiB, verity: MiB, rw: 2 * MiB, swap: MiB };
 
 describe("hal verify", () => {
   let dir = "";
   const at = (name: string): string => join(dir, name);
   const json = async <T>(name: string): Promise<T> => JSON.parse(await readFile(at(name), "utf8")) as T;
+  /** The partitions of the disk as hal makes them. */
+  const genuine = (verity: Uint8Array): DiskPart[] => [
+    { ...devParts.root, size: sizes.root, content: data() },
+    { ...devParts.verity, size: sizes.verity, content: verity },
+    { ...devParts.rw, size: sizes.rw },
+    { ...devParts.swap, size: sizes.swap },
+  ];
   const digests = (files: Readonly<Record<string, Uint8Array | string>>): FileDigest[] =>
     Object.entries(files).map(([name, bytes]) => ({ name, size: Buffer.byteLength(bytes), sha256: sha256(bytes) }));
 
   beforeEach(async () => {
     dir = await mkdtemp(join(tmpdir(), "hal-verify-"));
     const resolved = await resolve("dev");
+    const { layout } = resolved;
+    if (layout.rw === undefined || layout.swap === undefined) throw new Error("layout hardened has rw and swap");
+    const small = { root: { type: "verity", size: "2M" }, rw: { ...layout.rw, size: "2M" }, swap: { size: "1M" } } as const;
     await writeFile(at("rootfs.ext4"), data());
     const { root, tree } = await hashTree(chunks(data(), 300 * BLOCK), salt);
     const verity = Buffer.concat([superblock(300), tree]);
@@ -106,13 +86,14 @@ describe("hal verify", () => {
       "rootfs.ext4": data(),
       "rootfs.verity": verity,
       "rootfs.roothash": `${root}\n`,
-      "disk.img": disk({ root: data(), verity }),
+      "disk.img": buildDisk(genuine(verity)),
     };
     const launch = describeLaunch(resolved, digests(files), `${resolved.cmdline.join(" ")} roothash=${root}`);
     for (const [name, bytes] of Object.entries(files)) await writeFile(at(name), bytes);
     files["launch.json"] = canonicalJson(launch);
     files["measurements.json"] = canonicalJson(toMeasurements(await measure(launchRequest(launch, dir))));
-    const manifest = manifestOf({ artifacts: digests(files) });
+    const promises = { init: "busybox", ssh: false, layout: { ...layout, ...small } } as const;
+    const manifest = manifestOf({ artifacts: digests(files), promises });
     files["manifest.json"] = canonicalJson(manifest);
     for (const [name, bytes] of Object.entries(files)) await writeFile(at(name), bytes);
   });
@@ -125,6 +106,15 @@ describe("hal verify", () => {
     const manifest = await json<Manifest>("manifest.json");
     const artifacts = manifest.artifacts.map((entry) => (entry.name === name ? (digests({ [name]: bytes })[0] ?? entry) : entry));
     await writeFile(at("manifest.json"), canonicalJson({ ...manifest, artifacts }));
+  }
+  /** Changes the disk, its digest in the manifest, and its digest in launch.json. */
+  async function forgeDisk(change: (bytes: Buffer) => Uint8Array): Promise<void> {
+    await forge("disk.img", change);
+    const bytes = await readFile(at("disk.img"));
+    await edit<Launch>("launch.json", (launch) => ({
+      ...launch,
+      drives: launch.drives.map((drive) => ({ ...drive, size: bytes.length, sha256: sha256(bytes) })),
+    }));
   }
   const edit = <T>(name: string, change: (value: T) => unknown): Promise<void> =>
     forge(name, (bytes) => canonicalJson(change(JSON.parse(bytes.toString("utf8")) as T)));
@@ -159,15 +149,33 @@ describe("hal verify", () => {
     ]);
   });
 
-  test("fails for a second root hash, because early boot uses the last one", async () => {
-    const other = "0".repeat(64);
-    const what = "roothash= on the command line matches rootfs.ext4";
-    const whole = await readFile(at("launch.json"));
-    for (const more of [`roothash=${other}`, `x-roothash=${other}`, `"a roothash=${other}"`, `-- roothash=${other}`]) {
-      await edit<Launch>("launch.json", (launch) => ({ ...launch, cmdline: `${launch.cmdline} ${more}` }));
-      expect(await failed(), more).toContain(what);
-      await forge("launch.json", () => whole);
-    }
+  test.each(["roothash=", "systemd.roothash=", "x-roothash=", '"a roothash=', "-- roothash="])(
+    "fails for a second text %s",
+    async (more) => {
+      await edit<Launch>("launch.json", (launch) => ({ ...launch, cmdline: `${launch.cmdline} ${more}${"0".repeat(64)}` }));
+      expect(await failed()).toEqual(
+        expect.arrayContaining(["launch.json: kernel command line", "roothash= on the command line matches rootfs.ext4"]),
+      );
+    },
+  );
+
+  test.each([
+    "console=ttyS0",
+    "rdinit=/bin/sh",
+    "init=/bin/sh",
+    "systemd.unit=rescue.target",
+    "mitigations=off",
+    "panic=0",
+    "nosuch.parameter=1",
+  ])("fails for the kernel parameter %s, although it is measured", async (more) => {
+    const whole = await json<Launch>("launch.json");
+    const launch = { ...whole, cmdline: `${more} ${whole.cmdline}` };
+    const described = { ...launch, argv: launch.argv.map((word) => (word === whole.cmdline ? launch.cmdline : word)) };
+    await forge("launch.json", () => canonicalJson(described));
+    await forge("measurements.json", () => "{}");
+    const measurements = canonicalJson(toMeasurements(await measure(launchRequest(described, dir))));
+    await forge("measurements.json", () => measurements);
+    expect(await failed()).toEqual(["launch.json: kernel command line"]);
   });
 
   test("fails for a changed byte in a block of zeros", async () => {
@@ -175,13 +183,83 @@ describe("hal verify", () => {
     expect(await failed()).toContain("roothash= on the command line matches rootfs.ext4");
   });
 
-  test("fails for changed partitions or a changed partition table", async () => {
-    await forge("disk.img", flip(2048 * 512 + 300 * BLOCK - 1));
-    expect(await failed()).toContain("disk.img: partition root contains rootfs.ext4");
-    await forge("disk.img", flip(3 * 2048 * 512));
-    expect(await failed()).toContain("disk.img: partition verity contains rootfs.verity");
-    await forge("disk.img", flip(1024 + 56)); // the name of the first partition: so the table's checksum is wrong
-    expect(await failed()).toContain("root");
+  test("fails for changed contents of a partition or a changed partition table", async () => {
+    const whole = await readFile(at("disk.img"));
+    const start = { root: MiB, verity: 3 * MiB, rw: 4 * MiB, swap: 6 * MiB };
+    for (const [offset, what] of [
+      [start.root + 300 * BLOCK - 1, "root contains rootfs.ext4"],
+      [start.root + 300 * BLOCK, "root contains rootfs.ext4"],
+      [start.verity, "verity contains rootfs.verity"],
+      [start.verity + sizes.verity - 1, "verity contains rootfs.verity"],
+      [start.rw, "rw contains zeros at both ends"],
+      [start.rw + sizes.rw - 1, "rw contains zeros at both ends"],
+      [start.swap + 4096 - 10, "swap contains zeros at both ends"],
+    ] as const) {
+      await forgeDisk(() => flip(offset)(Buffer.from(whole)));
+      expect(await failed(), `${offset}`).toEqual([`disk.img: partition ${what}`]);
+    }
+    await forgeDisk(() => flip(1024 + 56)(Buffer.from(whole))); // the name of the first partition: so the table's checksum is wrong
+    expect(await failed()).toEqual(["disk"]);
+    await forgeDisk(() => flip(whole.length - 512 * 33 + 56)(Buffer.from(whole)));
+    expect(await failed()).toEqual(["disk.img: backup partition table"]);
+    await forgeDisk(() => flip(450)(Buffer.from(whole))); // the type of the protective record: Linux would read the MBR
+    expect(await failed()).toEqual(["disk"]);
+  });
+
+  const forged = { ...devParts.rw, partuuid: "11111111-2222-8333-8444-555555555555" };
+  const other = (part: DiskPart, size = MiB): DiskPart => ({ ...part, size, content: Buffer.from("forged") });
+  /** Disks that differ from the genuine one in their partitions, although the named partitions have the right bytes. */
+  test.each<[string, (parts: DiskPart[]) => Buffer]>([
+    [
+      "extra partitions that take the PARTUUIDs of root and hash tree",
+      ([root, verity, ...rest]) =>
+        buildDisk([
+          { ...(root as DiskPart), partuuid: forged.partuuid },
+          { ...(verity as DiskPart), partuuid: "11111111-2222-8333-8444-666666666666" },
+          ...rest,
+          other({ ...devParts.root, name: "data1", size: 0 }),
+          other({ ...devParts.verity, name: "data2", size: 0 }),
+        ]),
+    ],
+    ["two partitions with the PARTUUID of root", (parts) => buildDisk([...parts, other({ ...devParts.root, size: 0 })])],
+    ["one partition too many", (parts) => buildDisk([...parts, other({ ...forged, name: "data", size: 0 })])],
+    ["a partition too many in the last entry", (parts) => buildDisk([...parts, { ...other({ ...forged, size: 0 }), slot: 127 }])],
+    ["no swap partition", (parts) => buildDisk(parts.slice(0, 3))],
+    ["another order of the entries", (parts) => buildDisk(parts.map((part, index) => ({ ...part, slot: 3 - index })))],
+    ["another type", (parts) => buildDisk(parts.map((part) => (part.name === "rw" ? { ...part, type: devParts.root.type } : part)))],
+    ["another name", (parts) => buildDisk(parts.map((part) => (part.name === "rw" ? { ...part, name: "RW" } : part)))],
+    ["a smaller read-write partition", (parts) => buildDisk(parts.map((part) => (part.name === "rw" ? { ...part, size: MiB } : part)))],
+    ["an attribute", (parts) => buildDisk(parts, (entries) => entries.writeUInt8(4, 48))],
+    ["bytes after a name", (parts) => buildDisk(parts, (entries) => entries.writeUInt8(4, 127))],
+    ["bytes in an unused entry", (parts) => buildDisk(parts, (entries) => entries.writeUInt8(4, 128 * 100 + 20))],
+  ])("fails for a disk with %s", async (_, disk) => {
+    const verity = await readFile(at("rootfs.verity"));
+    await forgeDisk(() => disk(genuine(verity)));
+    const found = await failed();
+    expect(found.filter((what) => /^disk\.img: (?:partitions|no other bytes in the partition table)$/.test(what))).not.toEqual([]);
+  });
+
+  test("fails for a disk in which partitions overlap", async () => {
+    const verity = await readFile(at("rootfs.verity"));
+    const parts = genuine(verity).map((part) => (part.name === "swap" ? { ...part, start: 5 * MiB } : part));
+    await forgeDisk(() => buildDisk(parts));
+    expect(await failed()).toEqual(["disk"]);
+  });
+
+  test("fails when another drive than disk.img starts, or none of the layout's files exists", async () => {
+    const whole = await readFile(at("launch.json"));
+    await edit<Launch>("launch.json", (launch) => ({
+      ...launch,
+      drives: launch.drives.map((drive) => ({ ...drive, path: "rootfs.ext4" })),
+    }));
+    expect(await failed()).toContain("launch.json: drives");
+    await forge("launch.json", () => whole);
+    const manifest = await json<Manifest>("manifest.json");
+    await writeFile(at("manifest.json"), canonicalJson({ ...manifest, promises: undefined }));
+    expect(await failed()).toEqual(["manifest.json"]);
+    const ram = { ...manifest.promises, layout: { ...manifest.promises?.layout, root: { type: "ram", size: "1G" } } };
+    await writeFile(at("manifest.json"), canonicalJson({ ...manifest, promises: ram }));
+    expect(await failed()).toEqual(["layout hardened: rootfs.ext4", "layout hardened: disk.img", "launch.json: drives"]);
   });
 
   test("fails for a changed hash tree", async () => {
@@ -221,7 +299,7 @@ describe("hal verify", () => {
   test("reports a missing file and goes on", async () => {
     await rm(at("bzImage"));
     await rm(at("rootfs.verity"));
-    expect(await failed()).toEqual(["bzImage", "rootfs.verity", "root", "measurements.json"]);
+    expect(await failed()).toEqual(["bzImage", "rootfs.verity", "root", "disk", "measurements.json"]);
   });
 
   test("refuses a manifest that names files outside of its directory", async () => {
