@@ -99,7 +99,7 @@ export const parameterRows: readonly ParameterRow[] = [
   { names: ["ip", "nameserver", "netdev"], undoes: "configures the network before the root is verified" },
 
   // What the host gives to the guest
-  { names: ["acpi"], fine: off },
+  { names: ["acpi"], fine: off, undoes: "changes how the kernel treats ACPI tables of the host" },
   { names: ["acpi_no_static_ssdt"], fine: flag },
   { names: ["acpi*", "efivar_ssdt"], undoes: "changes how the kernel treats ACPI tables of the host" },
   { names: ["memmap", "mem", "efi_fake_mem", "add_efi_memmap", "pmem"], undoes: "changes the memory map" },

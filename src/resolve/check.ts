@@ -86,6 +86,15 @@ function checkKernelParameters({ profile, layout, cmdline, platform }: Resolved,
     );
 }
 
+/** Kernel options that add parameters to the command line, which nobody would see there (Linux arch/x86/Kconfig, init/Kconfig). */
+const CMDLINE_OPTIONS = ["CMDLINE", "CMDLINE_BOOL", "CMDLINE_OVERRIDE", "BOOT_CONFIG_EMBED", "BOOT_CONFIG_FORCE"];
+
+function checkKernelOptions({ kernelFragments }: Resolved): void {
+  for (const { symbol, value, at } of kernelFragments.flatMap(({ requests }) => requests))
+    if (CMDLINE_OPTIONS.includes(symbol.replace(/^CONFIG_/, "")) && !["n", '""'].includes(value))
+      fail(`${symbol} adds kernel parameters that are not on the command line`, at, "use kernel.cmdline");
+}
+
 function checkLayout({ layout }: Resolved, at: (pointer: string) => Location): void {
   const checkSize = (what: string, size: string, least: number, pointer: string): void => {
     const bytes = parseSize(size);
@@ -165,7 +174,15 @@ function checkDuplicates({ rootParts, profile }: Resolved, at: (pointer: string)
   );
 }
 
-const checks: readonly Check[] = [checkPlatform, checkFeatures, checkServices, checkKernelParameters, checkLayout, checkDuplicates];
+const checks: readonly Check[] = [
+  checkPlatform,
+  checkFeatures,
+  checkServices,
+  checkKernelParameters,
+  checkKernelOptions,
+  checkLayout,
+  checkDuplicates,
+];
 
 /**
  * Checks that the parts of a profile fit together, which a schema cannot express.

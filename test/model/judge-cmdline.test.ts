@@ -115,7 +115,7 @@ test("no accepted command line contains a console, another init or another root 
       for (const { name, value } of words) if (name === "console") expect(["", "null", "ttynull"]).toContain(value ?? "");
       expect(cmdline.match(/roothash=.{0,64}/g)).toEqual([`roothash=${hash}`]);
     }),
-    { numRuns: 20_000 },
+    { numRuns: 5000 },
   );
-  expect(accepted).toBeGreaterThan(100);
+  expect(accepted).toBeGreaterThan(20);
 });

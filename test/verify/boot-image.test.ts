@@ -31,13 +31,15 @@ afterEach(() => rm(dir, { recursive: true, force: true }));
 async function failed(files: Readonly<Record<string, Uint8Array>>): Promise<string[]> {
   for (const [name, bytes] of Object.entries(files)) await writeFile(join(dir, name), bytes);
   const artifacts = ["bzImage", ...Object.keys(files)].map((name) => ({ name, size: 0, sha256: "" }));
-  const findings = await verifyBootImage(dir, { artifacts } as unknown as Manifest, { cmdline } as Launch);
+  const launch = { cmdline, boot: "boot.efi" in files ? "disk" : "enclave" } as Launch;
+  const findings = await verifyBootImage(dir, { artifacts } as unknown as Manifest, launch);
   expect(findings.length).toBeGreaterThanOrEqual(3);
   return findings.filter(({ ok }) => !ok).map(({ what }) => what);
 }
 
-const uki = (parts: { linux?: Buffer; initrd?: string; cmdline?: string }): Buffer =>
+const uki = (parts: { linux?: Buffer; initrd?: string; cmdline?: string; more?: string }): Buffer =>
   buildPe([
+    ...(parts.more === undefined ? [] : [{ name: parts.more, data: Buffer.from("more") }]),
     { name: ".text", data: Buffer.from("stub") },
     { name: ".sdmagic", data: Buffer.from("#### LoaderInfo: systemd-stub 257 ####") },
     { name: ".cmdline", data: Buffer.from(parts.cmdline ?? cmdline) },
@@ -54,6 +56,24 @@ test("a unified kernel image must contain the separate kernel, initrd and comman
   expect(await failed({ "boot.efi": uki({ cmdline: "init=/bin/sh" }), ...initrd })).toEqual([
     "boot.efi: command line equals launch.json's",
   ]);
+});
+
+test.each([".ucode", ".dtb", ".splash", ".pcrsig", ".pcrpkey", ".evil"])(
+  "a unified kernel image must not contain a section %s",
+  async (more) => {
+    expect(await failed({ "boot.efi": uki({ more }), ...initrd })).toEqual(["boot.efi: sections"]);
+  },
+);
+
+test.each([".cmdline", ".initrd", ".profile", ".dtbauto"])(
+  "a unified kernel image with %s is refused, because its effect is unclear",
+  async (more) => {
+    await expect(failed({ "boot.efi": uki({ more }), ...initrd })).rejects.toMatchObject({ kind: "input" });
+  },
+);
+
+test("another boot image beside the one that starts is named", async () => {
+  expect(await failed({ "boot.efi": uki({}), "a.addon.efi": uki({}), ...initrd })).toEqual(["a.addon.efi"]);
 });
 
 function eif(parts: { kernel?: Buffer; root?: Buffer; cmdline?: string; more?: boolean }): Buffer {
