@@ -1,28 +1,124 @@
-import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, test } from "vitest";
-import { planBuild } from "../../src/build/build.js";
+import type { BuildOptions } from "../../src/backends/backend.js";
+import { refuseUnreleasable } from "../../src/build/release.js";
+import { HalError } from "../../src/lib/errors.js";
 import { resolve } from "../../src/resolve/resolve.js";
+import { type Files, workspace } from "../load/workspace.js";
 import { buildOptions } from "./options.js";
 
-const options = buildOptions({ backend: "debian", out: tmpdir(), offline: true, release: true });
+/** A profile that can be released. */
+const releasable = `apiVersion: hal/v1
+kind: Profile
+name: p
+extends: tdx
+features: !replace [network]
+debian: {snapshot: 20260101T000000Z}
+`;
+const firmware = "launch: {firmware: {package: ovmf, version: 2025.02-8}}\n";
 
-test.each([
-  ["sev-snp", ["debug=true"], /debug image/],
-  ["dev", [], /platform none/],
-  ["sev-snp", ["boot=uki"], /no register measures the program that the firmware boots/],
-  ["sev", ["boot=uki"], /no register measures the program that the firmware boots/],
-  ["sev-snp", [], /leaves out agent, p9/],
-])("a release of %s %s is refused", async (profile, set, message) => {
-  await expect(planBuild(await resolve(profile, { set }), options)).rejects.toMatchObject({
-    kind: "check",
-    message: expect.stringMatching(message),
-  });
+/** Why `hal build --release` refuses a profile, and where; undefined if it does not. */
+async function refusal(yaml: string, said: Partial<BuildOptions> = {}, files: Files = {}): Promise<HalError | undefined> {
+  const dir = await workspace({ "p.yaml": yaml, ...files });
+  const options = buildOptions({ backend: "buildroot", out: dir, release: true, ...said });
+  try {
+    await refuseUnreleasable(await resolve(join(dir, "p.yaml")), options);
+    return undefined;
+  } catch (error) {
+    if (error instanceof HalError) return error;
+    throw error;
+  }
+}
+
+test("a profile that keeps every rule can be released with both backends", async () => {
+  expect(await refusal(releasable + firmware)).toBeUndefined();
+  expect(await refusal(releasable + firmware, { backend: "debian" })).toBeUndefined();
 });
 
-test("sev-snp with an SVSM's vTPM may boot a disk", async () => {
-  const set = ["boot=uki"];
-  const resolved = await resolve("sev-snp-ram", { set });
-  expect(resolved.profile.launch.igvm).toBeDefined();
-  // The refusal is another one.
-  await expect(planBuild(resolved, options)).rejects.toMatchObject({ message: expect.stringMatching(/leaves out/) });
+test("without --release nothing is refused", async () => {
+  expect(await refusal(`${releasable}debug: true\nssh: true\n`, { release: false })).toBeUndefined();
+});
+
+const unit = (text: string): string => `services: {units: [{name: a.service, content: "[Service]\\n${text}\\n"}]}`;
+const layout = `apiVersion: hal/v1
+kind: Layout
+name: l
+description: d
+root: {type: verity, size: 1G}
+rw: {size: 1G, mount: /rw, integrity: none}
+`;
+
+test.each<[what: string, more: string, message: RegExp, said?: Partial<BuildOptions>, files?: Files]>([
+  ["debug", "debug: true", /a debug image cannot be released/],
+  ["platform none", "platform: none", /platform none cannot be released: no hardware protects it/],
+  ["features left out", "backends: {debian: {omit: [network]}}", /leaves out network/, { backend: "debian" }],
+  ["no authentication", "layoutOptions: {integrity: none}", /the read-write partition is not authenticated/],
+  ["no authentication in a layout", "layout: ./l.yaml", /the read-write partition is not authenticated/, {}, { "l.yaml": layout }],
+  ["an unknown kernel parameter", "kernel: {cmdline: [vendor.option=1]}", /vendor\.option=1 is not known/],
+  ["ssh", "ssh: true", /an SSH server/],
+  ["an SSH server of Buildroot", "buildroot: {config: {BR2_PACKAGE_DROPBEAR: y}}", /an SSH server/],
+  ["an SSH server of Debian", "debian: {packages: [openssh-server]}", /an SSH server/, { backend: "debian" }],
+  ["a password", `users: [{name: a, uid: 1000, password: $6$salt$${"a".repeat(86)}}]`, /user a has a password/],
+  ["a set-user-ID file", 'files: [{path: /usr/bin/x, content: x, mode: "4755"}]', /\/bin\/x runs with the rights/],
+  ["a set-group-ID file", 'files: [{path: /opt/x, content: x, mode: "2755"}]', /\/opt\/x runs with the rights/],
+  ["an own /etc/shadow", "files: [{path: /etc/shadow, content: x}]", /\/etc\/shadow replaces/],
+  ["an own init", "overlays: [o]", /\/sbin\/init replaces/, {}, { "o/usr/sbin/init": "x" }],
+  ["an own preset", "overlays: [o]", /00-hal\.preset replaces/, {}, { "o/etc/systemd/system-preset/00-hal.preset": "x" }],
+  ["a getty", "services: {enable: [serial-getty@ttyS0.service]}", /serial-getty@ttyS0\.service starts a shell or a login/],
+  ["a debug shell", "services: {enable: [debug-shell.service]}", /debug-shell\.service starts/],
+  ["a unit with a terminal", unit("ExecStart=/bin/sh\\nStandardInput=tty-force"), /a\.service starts/],
+  ["a unit with another terminal", unit("ExecStart=/bin/sh\\nTTYPath=/dev/ttyS0"), /a\.service starts/],
+  ["a unit with a login", unit("ExecStart=-/sbin/agetty ttyS0"), /a\.service starts/],
+  [
+    "a rescue shell",
+    "overlays: [o]",
+    /\/etc\/systemd\/system\/rescue\.service replaces/,
+    {},
+    { "o/etc/systemd/system/rescue.service": "" },
+  ],
+  [
+    "a link to a getty",
+    "overlays: [o]",
+    /a\.service starts/,
+    {},
+    { "o/etc/systemd/system/a.service": "link:/lib/systemd/system/getty@.service" },
+  ],
+  [
+    "a drop-in with a terminal",
+    "overlays: [o]",
+    /d\.conf starts/,
+    {},
+    { "o/lib/systemd/system/a.service.d/d.conf": "StandardInput = tty" },
+  ],
+  [
+    "a firmware package without a version",
+    "launch: {firmware: !replace {package: ovmf}}",
+    /version of the firmware package ovmf is not fixed/,
+  ],
+  ["a firmware file that is not here", "launch: {firmware: !replace {path: nowhere.fd}}", /nowhere\.fd does not exist on this machine/],
+  ["no snapshot", "debian: !replace {suite: trixie}", /state of Debian's archive is not fixed/, { backend: "debian" }],
+  ["an override", "buildroot: {overrides: {zlib: zlib}}", /source of zlib is a directory/, {}, { zlib: "dir:" }],
+  ["an own toolchain", "buildroot: {toolchain: {external: tools}}", /toolchain is a directory/, {}, { tools: "dir:" }],
+  ["any version of Buildroot", "", /--allow-version/, { buildroot: { allowVersion: true } }],
+])("a release with %s is refused at its place", async (_, more, message, said = {}, files = {}) => {
+  const top = more.split(":")[0] ?? "";
+  // YAML has each key once: the row replaces a line of the profile.
+  const base = (releasable + firmware).split("\n").filter((line) => !line.startsWith(`${top}:`) || top === "");
+  const yaml = [...base, more].join("\n");
+  const error = await refusal(yaml, said, files);
+  expect(error).toMatchObject({ kind: "check", message: expect.stringMatching(message) });
+  expect(error?.at?.file).toMatch(/\.yaml$/);
+});
+
+test.each(["sev-snp", "sev"])("a release of a UKI on %s is refused, unless a vTPM measures it", async (profile) => {
+  const options = buildOptions({ backend: "buildroot", out: "/nowhere", release: true });
+  await expect(refuseUnreleasable(await resolve(profile, { set: ["boot=uki"] }), options)).rejects.toMatchObject({
+    kind: "check",
+    message: expect.stringMatching(/no register measures the program that the firmware boots/),
+  });
+  const withVtpm = await resolve("sev-snp-ram", { set: ["boot=uki"] });
+  expect(withVtpm.profile.launch.igvm).toBeDefined();
+  await expect(refuseUnreleasable(withVtpm, options)).rejects.toMatchObject({
+    message: expect.stringMatching(/does not exist on this machine/),
+  });
 });

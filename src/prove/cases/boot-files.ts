@@ -1,5 +1,7 @@
 import type { HostileCase } from "./case.js";
 
+const wrongHash = `roothash=${"0".repeat(64)}`;
+
 /** Another command line, or no initrd. */
 export const bootFileCases: readonly HostileCase[] = [
   {
@@ -26,6 +28,18 @@ export const bootFileCases: readonly HostileCase[] = [
     damage: async ({ launch }) => ({
       cmdline: launch.cmdline.replace(/roothash=[0-9a-f]+/, "roothash=$(exec</dev/console>/dev/console;sh)"),
     }),
+  },
+  {
+    name: "two-roothashes",
+    what: "a wrong root hash before the right one",
+    expected: "off",
+    damage: async ({ launch }) => ({ cmdline: launch.cmdline.replace("roothash=", `${wrongHash} roothash=`) }),
+  },
+  {
+    name: "foreign-roothash",
+    what: "a wrong root hash, and the right one in systemd.roothash=",
+    expected: "off",
+    damage: async ({ launch }) => ({ cmdline: launch.cmdline.replace("roothash=", `${wrongHash} systemd.roothash=`) }),
   },
   {
     name: "no-initrd",
