@@ -1,10 +1,11 @@
 /**
- * Writes what is generated from schema/ and templates/: types, reference manual and compiled/. `--check` writes nothing and fails on a
+ * Writes what is generated from schema/, templates/ and the table of kernel parameters: types, reference manual and compiled/. `--check` writes nothing and fails on a
  * difference.
  */
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { compiledFiles } from "./compile-ahead.js";
+import { parameterReference } from "./parameters.js";
 import { reference } from "./reference.js";
 import { fileSchemas, readSchemas, root } from "./schemas.js";
 import { indexOf, moduleOf, typesOf } from "./types.js";
@@ -18,6 +19,7 @@ async function outputs(): Promise<ReadonlyMap<string, string>> {
   const out = new Map<string, string>([["src/model/generated.ts", indexOf([...schemas.keys()])]]);
   for (const file of schemas.keys()) out.set(`src/model/schema-types/${moduleOf(file)}.ts`, await typesOf(file, schemas));
   for (const file of fileSchemas(schemas)) out.set(`docs/reference/${moduleOf(file)}.md`, reference(file, schemas));
+  out.set("docs/reference/kernel-parameters.md", parameterReference());
   for (const [path, text] of await compiledFiles()) out.set(path, text);
   return out;
 }

@@ -80,7 +80,7 @@ export function program(interruption: () => AbortSignal): Command {
     .option("-j, --jobs <n>", "number of parallel jobs", integer(1, 1024), availableParallelism())
     .option("--offline", "do not use the network", false)
     .option("--update", "use the newest packages instead of those of the last build", false)
-    .option("--release", "refuse debug images, platform none and omitted features", false)
+    .option("--release", "refuse an image that is not fit for release (docs/boot.md)", false)
     .addOption(
       new Option("--until <stage>", "buildroot: stop after this stage").choices(["configure", "toolchain", "kernel", "rootfs", "images"]),
     )

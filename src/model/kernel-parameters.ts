@@ -79,14 +79,16 @@ export const parameterRows: readonly ParameterRow[] = [
   // What the host sees
   { names: ["console"], fine: /^(?:|null|ttynull)$/, undoes: "gives the console to the host", debug: true },
   { names: ["earlycon", "earlyprintk", "netconsole*", "keep_bootcon", "fbcon", "no_console_suspend"], undoes: toHost, debug: true },
-  { names: ["kgdboc*", "kgdbcon", "kgdbwait", "kgdbdbgp", "kgdb*", "kdb*"], undoes: "lets the host debug the kernel", debug: true },
+  { names: ["kgdb*", "kdb*"], undoes: "lets the host debug the kernel", debug: true },
   { names: ["ignore_loglevel", "debug", "initcall_debug"], undoes: "writes details of the system to the kernel log", debug: true },
   { names: ["quiet"], fine: flag },
   { names: ["loglevel"], fine: /^[0-7]$/ },
   { names: ["log_buf_len"], fine: /^[0-9]+[KMkm]?$/ },
   { names: ["printk.time"], fine: onOrOff },
   { names: ["printk.devkmsg"], fine: /^on$/, undoes: "stops early boot, which sets it itself" },
-  { names: ["efi_pstore.*", "pstore.*", "erst_*", "ramoops.*", "mtdoops.*"], undoes: "gives the kernel log to the host" },
+  { names: ["erst_disable"], fine: flag },
+  { names: ["efi_pstore.pstore_disable"], fine: on, undoes: "gives the kernel log to the host" },
+  { names: ["efi_pstore.*", "pstore.*", "ramoops.*", "mtdoops.*"], undoes: "gives the kernel log to the host" },
   { names: ["sysrq_always_enabled"], undoes: "lets the host send commands to the kernel" },
   {
     names: ["crashkernel", "kexec*", "crash_kexec_post_notifiers"],
@@ -99,11 +101,11 @@ export const parameterRows: readonly ParameterRow[] = [
   { names: ["ip", "nameserver", "netdev"], undoes: "configures the network before the root is verified" },
 
   // What the host gives to the guest
-  { names: ["acpi"], fine: off, undoes: "changes how the kernel treats ACPI tables of the host" },
+  { names: ["acpi"], fine: /^off$/, undoes: "changes how the kernel treats ACPI tables of the host" },
   { names: ["acpi_no_static_ssdt"], fine: flag },
   { names: ["acpi*", "efivar_ssdt"], undoes: "changes how the kernel treats ACPI tables of the host" },
   { names: ["memmap", "mem", "efi_fake_mem", "add_efi_memmap", "pmem"], undoes: "changes the memory map" },
-  { names: ["mem_encrypt"], fine: on, undoes: "turns off memory encryption" },
+  { names: ["mem_encrypt"], fine: /^on$/, undoes: "turns off memory encryption" },
   {
     names: ["swiotlb"],
     fine: /^(?:[0-9]+(?:,[0-9]+)?(?:,(?:force|any))?|force|any)$/,
@@ -133,6 +135,7 @@ export const parameterRows: readonly ParameterRow[] = [
   { names: ["slab_nomerge", "slub_nomerge", "kaslr"], fine: flag },
   { names: ["nokaslr", "norandmaps", "slab_merge", "slub_merge", "no_kstack_erase"], undoes: weakensKernel },
   { names: ["proc_mem.force_override"], fine: /^(?:ptrace|never)$/, undoes: weakensKernel },
+  { names: ["ibt"], fine: on, undoes: weakensProcessor },
   { names: ["cfi"], fine: /^(?:auto|kcfi|fineibt)$/, undoes: weakensKernel },
   { names: ["vsyscall"], fine: /^(?:none|xonly)$/, undoes: weakensKernel },
   { names: ["vdso", "vdso32"], fine: /^[01]$/ },
@@ -161,7 +164,6 @@ export const parameterRows: readonly ParameterRow[] = [
       "l1d_flush",
       "pti",
       "kpti",
-      "ibt",
     ],
     fine: notOff,
     undoes: weakensProcessor,

@@ -10,7 +10,7 @@ import type { Finding } from "./finding.js";
 export function verifyCommandLine(manifest: Manifest, { cmdline, platform, debug }: Launch): Finding[] {
   const what = `${files.launch}: kernel command line`;
   const verity = manifest.artifacts.some(({ name }) => name === files.root);
-  const findings = judgeCommandLine(cmdline, { verity, platform, debug });
+  const findings = judgeCommandLine(cmdline, { verity, platform, debug: debug && manifest.debug });
   if (findings.length === 0) return [{ what, ok: true }];
   return findings.map(({ word, why }) => ({
     what,

@@ -97,6 +97,7 @@ test.each<[what: string, more: string, message: RegExp, said?: Partial<BuildOpti
   ],
   ["a firmware file that is not here", "launch: {firmware: !replace {path: nowhere.fd}}", /nowhere\.fd does not exist on this machine/],
   ["no snapshot", "debian: !replace {suite: trixie}", /state of Debian's archive is not fixed/, { backend: "debian" }],
+  ["no digest of the kernel", "kernel: !replace {version: 6.12.91}", /digest of the kernel's source is not fixed/],
   ["an override", "buildroot: {overrides: {zlib: zlib}}", /source of zlib is a directory/, {}, { zlib: "dir:" }],
   ["an own toolchain", "buildroot: {toolchain: {external: tools}}", /toolchain is a directory/, {}, { tools: "dir:" }],
   ["any version of Buildroot", "", /--allow-version/, { buildroot: { allowVersion: true } }],

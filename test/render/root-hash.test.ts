@@ -35,7 +35,9 @@ async function bootReads(cmdlines: readonly string[]): Promise<(string | undefin
     script,
     `read_hash() (\nset -eu\n${here}\necho "$roothash"\n)\nfor file in "$@"; do read_hash "$file"; [ "$?" -eq 0 ] || echo stops; done\n`,
   );
-  const { stdout } = await execa("busybox", ["sh", script, ...cmdlines.map((_, index) => join(dir, `${index}`))], { env: { LC_ALL: "C" } });
+  const { stdout } = await execa(busybox ?? "", ["sh", script, ...cmdlines.map((_, index) => join(dir, `${index}`))], {
+    env: { LC_ALL: "C" },
+  });
   return stdout.split("\n").map((line) => (line === "stops" ? undefined : line));
 }
 
