@@ -73,8 +73,13 @@ export function replacesOwnFile({ contents }: ReleaseCandidate): Unreleasable | 
   return file && { why: `/${file.path} replaces a file that keeps a promise of the image`, at: file.at, remedy: "remove it" };
 }
 
-/** Lines of a unit that give it a terminal, or start a login (systemd.exec(5)). */
-const usesTerminal = /^\s*(?:StandardInput\s*=\s*tty|TTYPath\s*=)|^\s*Exec\w+\s*=.*\b(?:a?getty|sulogin|login|systemd-sulogin-shell)\b/m;
+/** Lines of a unit that give it a terminal, or start a login on one (systemd.exec(5)). */
+const usesTerminal = [
+  /^\s*(?:StandardInput\s*=\s*tty|TTYPath\s*=)/m,
+  /\/dev\/(?:console|tty|hvc)/,
+  /^\s*Exec\w+\s*=.*\b(?:a?getty|sulogin|systemd-sulogin-shell)\b/m,
+  /^\s*Exec\w+\s*=\s*[-@:+!|]*(?:\S*\/)?login(?:\s|$)/m,
+];
 
 /** Whether a unit of this name, or of a template or instance of it, starts a shell or a login on the console. */
 function isConsoleUnit(name: string): boolean {
@@ -88,7 +93,9 @@ export function addsConsoleUnit({ contents }: ReleaseCandidate): Unreleasable | 
   const file = addedFiles(contents).find(
     ({ path, content, link }) =>
       /(?:^|\/)systemd\//.test(path) &&
-      (isConsoleUnit(basename(path)) || (link !== undefined && isConsoleUnit(basename(link))) || usesTerminal.test(text(content))),
+      (isConsoleUnit(basename(path)) ||
+        (link !== undefined && isConsoleUnit(basename(link))) ||
+        usesTerminal.some((line) => line.test(text(content)))),
   );
   return file && { why: `/${file.path} starts a shell or a login on the console`, at: file.at, remedy: "remove it" };
 }

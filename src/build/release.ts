@@ -70,7 +70,7 @@ const rules: readonly ReleaseRule[] = [
     return {
       why: `the version of the firmware package ${firmware.package} is not fixed`,
       at: "/launch/firmware",
-      remedy: "set launch.firmware.version",
+      remedy: "set launch.firmware.version; launch.json of a build names the version",
     };
   },
   async ({ resolved }) => {

@@ -17,6 +17,8 @@ debian: {snapshot: 20260101T000000Z}
 `;
 const firmware = "launch: {firmware: {package: ovmf, version: 2025.02-8}}\n";
 
+const unit = (text: string): string => `services: {units: [{name: a.service, content: "[Service]\\n${text}\\n"}]}`;
+
 /** Why `hal build --release` refuses a profile, and where; undefined if it does not. */
 async function refusal(yaml: string, said: Partial<BuildOptions> = {}, files: Files = {}): Promise<HalError | undefined> {
   const dir = await workspace({ "p.yaml": yaml, ...files });
@@ -35,11 +37,14 @@ test("a profile that keeps every rule can be released with both backends", async
   expect(await refusal(releasable + firmware, { backend: "debian" })).toBeUndefined();
 });
 
+test("a unit with an option --login can be released", async () => {
+  expect(await refusal(`${releasable}${firmware}${unit("ExecStart=/usr/bin/x --login")}\n`)).toBeUndefined();
+});
+
 test("without --release nothing is refused", async () => {
   expect(await refusal(`${releasable}debug: true\nssh: true\n`, { release: false })).toBeUndefined();
 });
 
-const unit = (text: string): string => `services: {units: [{name: a.service, content: "[Service]\\n${text}\\n"}]}`;
 const layout = `apiVersion: hal/v1
 kind: Layout
 name: l

@@ -178,6 +178,11 @@ describe("hal verify", () => {
     expect(await failed()).toEqual(["launch.json: kernel command line"]);
   });
 
+  test("fails for a console when only launch.json calls the image a debug image", async () => {
+    await edit<Launch>("launch.json", (launch) => ({ ...launch, debug: true, cmdline: `console=ttyS0 ${launch.cmdline}` }));
+    expect(await failed()).toContain("launch.json: kernel command line");
+  });
+
   test("fails for a changed byte in a block of zeros", async () => {
     await forge("rootfs.ext4", flip(3 * BLOCK + 7));
     expect(await failed()).toContain("roothash= on the command line matches rootfs.ext4");
