@@ -9,6 +9,7 @@ import { launchRequest } from "../../src/measure/from-bundle.js";
 import { measure, toMeasurements } from "../../src/measure/measure.js";
 import type { Launch, Manifest, Measurements } from "../../src/model/generated.js";
 import { resolve } from "../../src/resolve/resolve.js";
+import { verifyDisk } from "../../src/verify/disk.js";
 import { verifyOutput } from "../../src/verify/verify.js";
 import { manifestOf } from "../bundle/manifest-fixture.js";
 import { buildPe } from "../codecs/build-pe.js";
@@ -122,6 +123,10 @@ describe("hal verify", () => {
     bytes.writeUInt8(bytes.readUInt8(offset) ^ 1, offset);
     return bytes;
   };
+  const failedOfDisk = async (): Promise<string[]> =>
+    (await verifyDisk(dir, await json<Manifest>("manifest.json"), await json<Launch>("launch.json")))
+      .filter(({ ok }) => !ok)
+      .map(({ what }) => what);
   const failed = async (): Promise<string[]> => (await verifyOutput(dir)).filter(({ ok }) => !ok).map(({ what }) => what);
 
   test("passes for the output of a build", async () => {
@@ -200,8 +205,8 @@ describe("hal verify", () => {
       [start.rw + sizes.rw - 1, "rw contains zeros at both ends"],
       [start.swap + 4096 - 10, "swap contains zeros at both ends"],
     ] as const) {
-      await forgeDisk(() => flip(offset)(Buffer.from(whole)));
-      expect(await failed(), `${offset}`).toEqual([`disk.img: partition ${what}`]);
+      await writeFile(at("disk.img"), flip(offset)(Buffer.from(whole)));
+      expect(await failedOfDisk(), `${offset}`).toEqual([`disk.img: partition ${what}`]);
     }
     await forgeDisk(() => flip(1024 + 56)(Buffer.from(whole))); // the name of the first partition: so the table's checksum is wrong
     expect(await failed()).toEqual(["disk"]);
@@ -239,9 +244,15 @@ describe("hal verify", () => {
     ["bytes in an unused entry", (parts) => buildDisk(parts, (entries) => entries.writeUInt8(4, 128 * 100 + 20))],
   ])("fails for a disk with %s", async (_, disk) => {
     const verity = await readFile(at("rootfs.verity"));
-    await forgeDisk(() => disk(genuine(verity)));
-    const found = await failed();
+    await writeFile(at("disk.img"), disk(genuine(verity)));
+    const found = await failedOfDisk();
     expect(found.filter((what) => /^disk\.img: (?:partitions|no other bytes in the partition table)$/.test(what))).not.toEqual([]);
+  });
+
+  test("reports a forged disk whose digests are right", async () => {
+    const verity = await readFile(at("rootfs.verity"));
+    await forgeDisk(() => buildDisk([...genuine(verity), other({ ...forged, size: 0 })]));
+    expect(await failed()).toEqual(["disk.img: partitions", "disk.img: no other bytes in the partition table"]);
   });
 
   test("fails for a disk in which partitions overlap", async () => {
