@@ -11,7 +11,7 @@ import { type Finding, sameBytes } from "./finding.js";
 
 /**
  * Checks that the disk has exactly the partitions that early boot of this profile looks for, and that each contains the separate file of
- * the image directory. Partitions are found by their PARTUUIDs, as in early boot. Returns nothing for an image without a disk.
+ * the image directory. Partitions are found by their PARTUUIDs, as in early boot. An image without partitions must have no disk.
  */
 export async function verifyDisk(dir: string, manifest: Manifest, launch: Launch): Promise<Finding[]> {
   const has = (name: string): boolean => manifest.artifacts.some((entry) => entry.name === name);
@@ -106,21 +106,28 @@ const contents: Readonly<
 
 const CHUNK = 4 * 1024 * 1024;
 
+/** Larger than the free space of the EFI system partition (templates/board/hal/post-image.uki.hbs), and small enough to read it whole. */
+const MAX_FREE_BYTES = 64 * 1024 * 1024;
+
 async function holdsUki(disk: FileHandle, { start, size }: GptPartition, dir: string): Promise<boolean> {
+  const uki = await readFile(join(dir, files.uki));
+  if (size > uki.length + MAX_FREE_BYTES) return false;
   const bytes = await readAt(disk, start, size);
-  return Buffer.compare(readBootVolume(bytes, join(dir, files.disk), start), await readFile(join(dir, files.uki))) === 0;
+  return Buffer.compare(readBootVolume(bytes, join(dir, files.disk), start), uki) === 0;
 }
 
-/** Whether a partition contains a whole file, and zeros after it. */
+/** Whether a partition contains a whole file, and then zeros up to the next multiple of 1 MiB at most. */
 async function holdsFile(disk: FileHandle, { start, size }: GptPartition, file: string): Promise<boolean> {
   const handle = await open(file);
   try {
+    const free = size - (await handle.stat()).size;
+    if (free < 0 || free >= partitionAlignment) return false;
     for (let position = 0; position < size; position += CHUNK) {
       const expected = Buffer.alloc(Math.min(CHUNK, size - position));
       await handle.read(expected, 0, expected.length, position);
       if (!expected.equals(await readAt(disk, start + position, expected.length))) return false;
     }
-    return (await handle.stat()).size <= size;
+    return true;
   } finally {
     await handle.close();
   }
