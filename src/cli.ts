@@ -129,6 +129,14 @@ export function program(interruption: () => AbortSignal): Command {
     .addOption(new Option("--accel <accel>", "accelerator").choices(["auto", "kvm", "tcg"]).default("auto"))
     .addOption(new Option("--platform <platform>", "none: boot without the TEE").choices(["none"]))
     .addOption(repeatable("--share <tag=dir>", "directory of a share").default([]))
+    .addOption(
+      repeatable("--forward <[address:]host:guest>", "forward a TCP port of this host to the guest (default address: 127.0.0.1)").default(
+        [],
+      ),
+    )
+    .addOption(repeatable("--monitor <monitor>", "QEMU monitor: pty or unix:PATH").default([]))
+    .option("--firmware <file>", "firmware that the image does not contain, such as an IGVM file")
+    .option("--firmware-vars <file>", "template of the variable store for that firmware")
     .option("--id-key <file>", "SEV-SNP: sign an ID block for the predicted launch digest with this EC P-384 key (PEM)")
     .option("--author-key <file>", "SEV-SNP: sign the ID key with this EC P-384 key (PEM)")
     .addOption(json())
@@ -152,7 +160,7 @@ export function program(interruption: () => AbortSignal): Command {
     .description("recompute every claim of an image directory and compare")
     .argument("<dir>", "image directory of a build, such as out/sev-snp")
     .option("--eventlog <file>", "compare a TCG2 or CCEL event log with the prediction")
-    .option("--registers <file>", "with --eventlog: register values that the log must reproduce")
+    .option("--registers <file>", "register values of a machine: compare them with the prediction, or with --eventlog also with the log")
     .addOption(new Option("--platform <platform>", "with --eventlog: none if the log is from a machine without the TEE").choices(["none"]))
     .option("--initrd <file>", "with --eventlog: initrd (default: the image's)")
     .option("--uki <file>", "with --eventlog: unified kernel image (default: the image's)")

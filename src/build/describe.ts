@@ -2,7 +2,9 @@ import { chmod, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { BackendName } from "../backends/backend.js";
 import { writeDocument } from "../bundle/documents.js";
+import { files } from "../bundle/files.js";
 import { describeLaunch } from "../launch/describe.js";
+import { refuseFaultyLaunch } from "../launch/judge.js";
 import type { FileDigest } from "../lib/digest.js";
 import type { Launch } from "../model/generated.js";
 import type { Resolved } from "../model/resolved.js";
@@ -24,6 +26,8 @@ export async function describe(collected: Collected, resolved: Resolved, backend
   for (const name of await readdir(dir)) await chmod(join(dir, name), 0o644);
   const images = await digestAll(dir, prepared.digests);
   const launch = describeLaunch(resolved, images, cmdline, { backend, ...(firmware === undefined ? {} : { firmware }) });
+  // The build never writes what hal verify refuses.
+  refuseFaultyLaunch(launch, join(dir, files.launch));
   await writeDocument(dir, "launch", launch);
   return { ...collected, images, launch };
 }

@@ -9,6 +9,7 @@ import { readNewc, trailerPath } from "../codecs/cpio.js";
 import { type EifSigner, readCertificate, readKey, signingKey } from "../codecs/eif-signer.js";
 import { type EifContents, writeEif } from "../codecs/eif-write.js";
 import { HalError } from "../lib/errors.js";
+import { readKeyFile, readRegular } from "../lib/regular-file.js";
 import { runCommand } from "../lib/tools.js";
 import { version } from "../lib/version.js";
 import { enclavePcr0 } from "../measure/nitro/pcrs.js";
@@ -93,7 +94,10 @@ export async function readSigner(
   certificateFile: string,
   { now = new Date(), warn }: SignerOptions = {},
 ): Promise<EifSigner> {
-  const signer = { key: await readPem(keyFile), certificate: await readPem(certificateFile) };
+  const signer = {
+    key: await readKeyFile(keyFile),
+    certificate: (await readRegular(certificateFile, { most: MOST_PEM_BYTES })).toString("utf8"),
+  };
   inFile(keyFile, () => readKey(signer.key));
   const { validFrom, validTo } = inFile(certificateFile, () => readCertificate(signer.certificate));
   inFile(certificateFile, () => signingKey(signer));
@@ -102,6 +106,9 @@ export async function readSigner(
   return signer;
 }
 
+/** Bytes; far more than a certificate in PEM has. */
+const MOST_PEM_BYTES = 64 * 1024;
+
 function inFile<T>(file: string, read: () => T): T {
   try {
     return read();
@@ -109,10 +116,4 @@ function inFile<T>(file: string, read: () => T): T {
     if (!(error instanceof HalError)) throw error;
     throw new HalError(error.kind, error.message, { at: { file }, cause: error, ...(error.remedy && { remedy: error.remedy }) });
   }
-}
-
-async function readPem(file: string): Promise<string> {
-  return readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
-    throw new HalError("input", `cannot be read: ${error.code}`, { at: { file } });
-  });
 }

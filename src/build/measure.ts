@@ -9,6 +9,6 @@ import type { Described } from "./describe.js";
  */
 export async function measureImage(described: Described): Promise<Described> {
   const prediction = await measure(launchRequest(described.launch, described.dir));
-  await writeDocument(described.dir, "measurements", toMeasurements(prediction));
+  await writeDocument(described.dir, "measurements", toMeasurements(prediction, described.launch));
   return described;
 }

@@ -1,11 +1,11 @@
-import { existsSync } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { writeFile } from "node:fs/promises";
+import { isAbsolute, join } from "node:path";
 import { canonicalJson } from "../lib/digest.js";
 import { HalError } from "../lib/errors.js";
 import { validatePlain } from "../load/schema.js";
 import type { Launch, Manifest, Measurements } from "../model/generated.js";
 import { files } from "./files.js";
+import { imageFile, readImageFile } from "./open.js";
 
 /** The JSON documents of an image directory: each has a schema of the same name. */
 interface Documents {
@@ -52,25 +52,24 @@ export function readMeasurements(dir: string): Promise<Measurements> {
 }
 
 async function readDocument<Kind extends keyof Documents>(dir: string, kind: Kind): Promise<Documents[Kind]> {
-  const file = join(dir, files[kind]);
-  const value = await readJson(file);
-  validatePlain(value, kind, file);
+  const value = await readJson(dir, files[kind]);
+  validatePlain(value, kind, join(dir, files[kind]));
   return value as Documents[Kind];
 }
 
-async function readJson(file: string): Promise<unknown> {
-  let text: string;
+/** Bytes. The largest document is a manifest with thousands of packages and files, far below this. */
+const MOST_DOCUMENT_BYTES = 16 * 1024 * 1024;
+
+async function readJson(dir: string, name: string): Promise<unknown> {
+  const at = { file: join(dir, name) };
+  const bytes = await readImageFile(dir, name, MOST_DOCUMENT_BYTES).catch((error: unknown) => {
+    if (!(error instanceof HalError) || error.message !== "does not exist") throw error;
+    throw new HalError("input", error.message, { at, remedy: "give an image directory of hal build, such as out/sev-snp" });
+  });
   try {
-    text = await readFile(file, "utf8");
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    const why = code === "ENOENT" || code === "ENOTDIR" ? "does not exist" : `cannot be read: ${code}`;
-    throw new HalError("input", why, { at: { file }, remedy: "give an image directory of hal build, such as out/sev-snp" });
-  }
-  try {
-    return JSON.parse(text);
+    return JSON.parse(bytes.toString("utf8"));
   } catch {
-    throw new HalError("input", "not valid JSON", { at: { file } });
+    throw new HalError("input", "not valid JSON", { at });
   }
 }
 
@@ -80,12 +79,12 @@ export function isKernel({ name }: { readonly name: string }): boolean {
 }
 
 /**
- * Refuses launch metadata whose files do not exist, before anything starts from it.
+ * Refuses launch metadata whose files are not regular files of the directory, before anything starts from it.
  * @param dir the directory of launch.json
+ * @throws HalError "input" as `imageFile`
  */
 export function requireFiles(dir: string, { kernel, initrd, eif, drives, firmware }: Omit<Launch, "argv">): void {
-  const named = [kernel, initrd, eif, ...drives, firmware, firmware?.vars].flatMap((file) => (file === undefined ? [] : [file.path]));
-  const missing = named.map((path) => resolve(dir, path)).find((file) => !existsSync(file));
-  if (missing !== undefined)
-    throw new HalError("input", "does not exist, and launch.json starts it", { at: { file: missing }, remedy: "build the image again" });
+  // Only the caller gives an absolute path; hal has checked it.
+  for (const file of [kernel, initrd, eif, ...drives, firmware, firmware?.vars])
+    if (file !== undefined && !isAbsolute(file.path)) imageFile(dir, file.path);
 }

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { HalError } from "../lib/errors.js";
 import { formatTable, note, print, printJson, shortDigests } from "../lib/terminal.js";
 import type { Difference } from "../measure/diff.js";
@@ -41,12 +42,13 @@ interface Options {
 export async function measure(dir: string | undefined, options: Options): Promise<void> {
   if (options.diff !== undefined) return printDifferences(dir, options.diff, options);
   const given = requestedValues(options);
-  const request = dir === undefined ? requestForFiles(given) : replaceValues(await requestForDirectory(dir, options.platform), given);
+  const described = dir === undefined ? undefined : await readDirectory(dir, options.platform);
+  const request = described === undefined ? requestForFiles(given) : replaceValues(described.request, given);
   if (request.platforms.length === 0)
     throw new HalError("input", "hal predicts no register of the image's platform", { at: { file: dir ?? "" } });
   refuseIgnoredParts(request, given);
   const prediction = await predict(request);
-  const measurements = toMeasurements(prediction);
+  const measurements = toMeasurements(prediction, described?.launch);
   if (dir !== undefined && Object.keys(given).length === 0) await writeIfMissing(dir, measurements);
   if (options.json) return printJson(options.explain ? { ...measurements, steps: prediction.values.map(stepsAsJson) } : measurements);
   print(options.explain ? prediction.values.map(stepsAsText).join("\n") : measurementTable(measurements));
@@ -76,8 +78,12 @@ async function writeIfMissing(dir: string, measurements: Measurements): Promise<
   });
 }
 
-async function requestForDirectory(dir: string, platform: MeasuredPlatform | undefined): Promise<MeasureRequest> {
-  return (await import("../measure/from-bundle.js")).requestOf(dir, platform);
+/** The launch metadata of an image directory, and the request that measures it as they start it. */
+async function readDirectory(dir: string, platform: MeasuredPlatform | undefined) {
+  const { readJudgedLaunch } = await import("../launch/judge.js");
+  const { launchRequest } = await import("../measure/from-bundle.js");
+  const launch = await readJudgedLaunch(dir);
+  return { launch, request: launchRequest(launch, resolve(dir), platform) };
 }
 
 /**

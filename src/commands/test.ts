@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { files } from "../bundle/files.js";
-import { chooseAccel } from "../launch/run.js";
+import { imageFile } from "../bundle/open.js";
+import { chooseAccel } from "../launch/host.js";
 import { HalError } from "../lib/errors.js";
 import { cacheRoot } from "../lib/paths.js";
 import { Plan } from "../lib/plan.js";
@@ -39,7 +40,7 @@ export async function test(dir: string, options: Options): Promise<void> {
   if (options.boot !== undefined && !options.tpm) throw new HalError("input", "--boot needs --tpm", { remedy: "add --tpm" });
   if (options.save !== undefined && !options.tpm) throw new HalError("input", "--save needs --tpm", { remedy: "add --tpm" });
   const image = await readImage(dir);
-  const accel = await chooseAccel(options.accel, join(dir, files.kernel));
+  const accel = await chooseAccel(options.accel, imageFile(dir, files.kernel));
   const { manifest, promises } = image;
   const tee = platforms[manifest.platform].confidential ? `, without ${manifest.platform} hardware` : "";
   const debug = promises.debug ? "; DEBUG image: console and login enabled" : "";

@@ -1,6 +1,7 @@
 import { HalError } from "../lib/errors.js";
 import { formatTable, print, printJson, shortDigests } from "../lib/terminal.js";
 import { verifyEventLog } from "../verify/eventlog.js";
+import { verifyRegisters } from "../verify/registers.js";
 import { verifyOutput } from "../verify/verify.js";
 
 interface Options {
@@ -16,14 +17,14 @@ interface Options {
 }
 
 /**
- * Recomputes every claim of an image directory, or compares an event log with the prediction.
+ * Recomputes every claim of an image directory, also with the registers of a machine, or compares an event log with the prediction.
  * @throws HalError "check" when a claim is false, "input" for a directory without a manifest
  */
 export async function verify(dir: string, options: Options): Promise<void> {
   const { eventlog } = options;
   const findings =
     eventlog === undefined
-      ? await verifyOutput(dir)
+      ? [...(await verifyOutput(dir)), ...(options.registers === undefined ? [] : await verifyRegisters(dir, options.registers))]
       : await verifyEventLog(dir, { ...options, eventlog, withoutTee: Boolean(options.platform) });
   const failed = findings.filter((finding) => !finding.ok).length;
   if (options.json) printJson(findings);

@@ -1,8 +1,10 @@
 import { files } from "../bundle/files.js";
 import { HalError } from "../lib/errors.js";
+import { firmwarePlaceholder } from "../model/firmware-placeholders.js";
 import type { Launch } from "../model/generated.js";
 import { platforms } from "../model/platforms/index.js";
 import type { CocosRules, CocosSettings, Refusal } from "../model/platforms/platform.js";
+import { requireFirmware } from "./firmware.js";
 import { pathFrom, qemuOptions, refuseControlCharacters } from "./quote.js";
 
 export interface CocosOptions {
@@ -95,6 +97,7 @@ function cocosRules({ platform }: Launch): CocosRules {
 function firmwareSettings(launch: Launch, base: string | undefined): CocosSettings {
   const { firmware } = launch;
   if (firmware === undefined || (firmware.kind === "bios" && cocosRules(launch).startsFromFlash)) return {};
+  requireFirmware(launch, "Cocos Manager needs the path of the file");
   const path = pathFrom(base, firmware.path);
   // The manager uses this setting as a file name and in an option list of QEMU. Only the list needs doubled commas.
   if (firmware.kind !== "bios" && path.includes(","))
@@ -108,7 +111,8 @@ function firmwareSettings(launch: Launch, base: string | undefined): CocosSettin
 
 function comments(launch: Launch): string[] {
   const { note, startsFromFlash } = cocosRules(launch);
-  const replaced = launch.firmware === undefined ? "" : `, instead of ${launch.firmware.path}`;
+  const replaced =
+    launch.firmware === undefined ? "" : `, instead of the image's ${firmwarePlaceholder(launch.firmware)?.means ?? launch.firmware.path}`;
   const dropped = [...(launch.machine.noReboot ? ["-no-reboot"] : []), ...launch.monitors.slice(1).map((monitor) => `-monitor ${monitor}`)];
   return [
     `# Cocos Manager settings for the image of profile ${launch.profile} on platform ${launch.platform}.`,

@@ -5,6 +5,7 @@ import { HalError } from "../lib/errors.js";
 import { cacheRoot } from "../lib/paths.js";
 import { runCommand } from "../lib/tools.js";
 import { ordinary } from "../model/platforms/index.js";
+import { confinement } from "./confinement.js";
 import { type Accel, carefulTcgCpu } from "./qemu.js";
 
 /** Under KVM, a kernel without a root filesystem panics within two seconds. */
@@ -62,7 +63,7 @@ export async function bootsKernel(kernel: string, accel: Accel, timeout = PROBE_
   const stop = new AbortController();
   const machine = ["-machine", "q35", "-cpu", cpus[accel], "-m", "512M", "-nodefaults", "-display", "none", "-no-reboot"];
   const start = ["-serial", "stdio", "-kernel", kernel, "-append", "console=ttyS0 panic=-1"];
-  const args = ["-accel", accel === "tcg" ? "tcg,thread=single" : accel, ...machine, ...start];
+  const args = ["-accel", accel === "tcg" ? "tcg,thread=single" : accel, ...machine, ...start, ...(await confinement())];
   let panicked = false;
   const onLine = (line: string): void => {
     if (line.includes("Kernel panic - not syncing")) panicked = true;

@@ -3,6 +3,7 @@ import { type Element, element, xmlText } from "../codecs/xml.js";
 import { HalError } from "../lib/errors.js";
 import { parseSize } from "../lib/size.js";
 import type { Launch } from "../model/generated.js";
+import { requireFirmware } from "./firmware.js";
 import { pathFrom, qemuOptions } from "./quote.js";
 import { teeRules } from "./tee.js";
 
@@ -19,10 +20,11 @@ const IMAGES = "/var/lib/libvirt/images";
 /**
  * Returns the libvirt domain of an image as XML (libvirt.org/formatdomain.html). It is valid against libvirt's schema.
  * libvirt has no element for an IGVM file. The domain passes that file to QEMU through `qemu:commandline`.
- * @throws HalError "input" for an enclave, a relative path, a share without a directory, or a character that XML cannot contain
+ * @throws HalError "input" for an enclave, a relative path, a share without a directory, firmware that the launcher must give, or a character that XML cannot contain
  */
 export function libvirtXml(launch: Launch, options: LibvirtOptions = {}): string {
   if (launch.boot === "enclave") throw new HalError("input", "libvirt cannot start a Nitro enclave", { remedy: "use --format nitro-cli" });
+  requireFirmware(launch, "libvirt has no variables");
   const toAbsolute = absolutePathsFrom(options.base ?? `${IMAGES}/${launch.profile}`);
   const igvm = launch.firmware?.kind === "igvm" ? launch.firmware : undefined;
   const shared = launch.memory.backend !== undefined || launch.shares.some((share) => share.type === "virtiofs");
@@ -160,7 +162,7 @@ function devices(launch: Launch, toAbsolute: ToAbsolute, options: LibvirtOptions
 }
 
 function shareElement(share: Launch["shares"][number], toAbsolute: ToAbsolute, { shares }: LibvirtOptions): Element {
-  const path = shares?.[share.tag] ?? share.path;
+  const path = shares?.[share.tag];
   if (path === undefined) {
     throw new HalError("input", `share ${share.tag} has no directory, and libvirt has no variables`, {
       remedy: `add --share ${share.tag}=DIR`,

@@ -2,7 +2,7 @@ import { HalError } from "../lib/errors.js";
 import type { Launch } from "../model/generated.js";
 import { platforms } from "../model/platforms/index.js";
 import { placeholder } from "../model/shares.js";
-import { pathFrom, qemuOptions, refuseControlCharacters } from "./quote.js";
+import { doubleCommas, pathFrom, qemuOptions, refuseControlCharacters } from "./quote.js";
 import { teeRules } from "./tee.js";
 
 export type Accel = "kvm" | "tcg";
@@ -12,6 +12,14 @@ export type Accel = "kvm" | "tcg";
  * With QEMU 7.2, Linux 6.12 and later crashed at random in that instruction.
  */
 export const carefulTcgCpu = "max,-cx16";
+
+/** A TCP port of the host that leads to a port of the guest. */
+export interface Forward {
+  /** The IPv4 address of the host to listen on. Without it, QEMU listens on all addresses. */
+  readonly address?: string;
+  readonly host: number;
+  readonly guest: number;
+}
 
 /** Parts of the command that a caller can change. The rest comes from launch.json. */
 export interface QemuOptions {
@@ -31,6 +39,12 @@ export interface QemuOptions {
   readonly snapshot?: boolean;
   /** The directory (9p) or virtiofsd socket (virtiofs) of each share, by tag. */
   readonly shares?: Readonly<Record<string, string>>;
+  /** Replaces the forwarded ports of launch.json. */
+  readonly forwards?: readonly Forward[];
+  /** The guest reaches nothing through its network card except the forwarded ports. */
+  readonly isolateNetwork?: boolean;
+  /** Replaces the monitors of launch.json. */
+  readonly monitors?: readonly string[];
   /** False removes the serial port and the monitor. */
   readonly consoles?: boolean;
   /** Further words for the end of the command. */
@@ -163,12 +177,16 @@ const drives: Part = (launch, options) => {
   ];
 };
 
-const network: Part = (launch) => {
+const network: Part = (launch, options) => {
   const { net } = launch;
   if (net === undefined) return ["-nic", "none"];
   return [
     "-netdev",
-    [`user,id=${net.id}`, ...net.forwards.map(({ host, guest }) => `hostfwd=tcp::${host}-:${guest}`)].join(","),
+    [
+      `user,id=${net.id}`,
+      ...(options.isolateNetwork ? ["restrict=on"] : []),
+      ...(options.forwards ?? net.forwards).map(({ address = "", host, guest }: Forward) => `hostfwd=tcp:${address}:${host}-:${guest}`),
+    ].join(","),
     "-device",
     qemuOptions("virtio-net-pci", { ...virtioOptions(launch), netdev: net.id, ...(net.rom === false ? { romfile: "" } : {}) }),
   ];
@@ -186,7 +204,7 @@ const vsock: Part = ({ vsock: device }) =>
 const shares: Part = (launch, options) =>
   launch.shares.flatMap((share, index) => {
     const id = `fs${index}`;
-    const path = options.shares?.[share.tag] ?? share.path ?? placeholder(share);
+    const path = options.shares?.[share.tag] ?? placeholder(share);
     if (share.type === "virtiofs") {
       return [
         "-chardev",
@@ -210,7 +228,10 @@ const consoles: Part = (launch, options) =>
         "-nographic",
         // With -nodefaults, -nographic adds no serial port.
         ...(launch.machine.nodefaults ? ["-serial", "mon:stdio"] : []),
-        ...launch.monitors.flatMap((monitor) => ["-monitor", monitor.startsWith("unix:") ? `${monitor},server,nowait` : monitor]),
+        ...(options.monitors ?? launch.monitors).flatMap((monitor) => [
+          "-monitor",
+          monitor.startsWith("unix:") ? `${doubleCommas(monitor)},server,nowait` : monitor,
+        ]),
       ];
 
 /** QEMU emulates a Nitro enclave and its vsock, which is a vhost-user socket (docs/system/i386/nitro-enclave.rst). */

@@ -12,7 +12,7 @@ function optionValue(value: string | number | boolean): string {
 }
 
 /** Doubles commas. No other character is special in QemuOpts. */
-function doubleCommas(text: string): string {
+export function doubleCommas(text: string): string {
   return text.replaceAll(",", ",,");
 }
 

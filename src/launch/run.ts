@@ -1,21 +1,27 @@
-import { existsSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
-import { availableParallelism, tmpdir } from "node:os";
-import { join, resolve } from "node:path";
-import { readLaunch, requireFiles } from "../bundle/documents.js";
+import { existsSync, statSync } from "node:fs";
+import { resolve } from "node:path";
+import { requireFiles } from "../bundle/documents.js";
 import { files } from "../bundle/files.js";
+import { imageFile } from "../bundle/open.js";
 import { HalError } from "../lib/errors.js";
-import { findTool, formatCommand, runCommand, runInteractive } from "../lib/tools.js";
+import { findTool, formatCommand } from "../lib/tools.js";
+import { firmwarePlaceholder } from "../model/firmware-placeholders.js";
 import type { Launch } from "../model/generated.js";
-import { ordinary, platforms } from "../model/platforms/index.js";
+import { platforms } from "../model/platforms/index.js";
 import { pathKind } from "../model/shares.js";
+import { confinement } from "./confinement.js";
+import { type CallerFirmware, requireFirmware, withFirmware } from "./firmware.js";
 import { type FormatName, formats } from "./formats.js";
-import { kvmWorks } from "./kvm.js";
+import { chooseAccel, chooseCpu, tcgCpuModel } from "./host.js";
+import { readJudgedLaunch } from "./judge.js";
 import { nitroArgv } from "./nitro-cli.js";
-import { type Accel, carefulTcgCpu, type QemuOptions, qemuArgv } from "./qemu.js";
+import { type Accel, type Forward, qemuArgv } from "./qemu.js";
+import { endingText } from "./qmp.js";
 import type { IdKeyFiles } from "./sign.js";
+import { type Ended, runOnTerminal, runQemu } from "./start.js";
 import { withoutTee } from "./without-tee.js";
 
+/** launch.json describes an image and has no power over the host. What the guest gets of the host is in these options only. */
 export interface RunImageOptions {
   readonly accel: "auto" | Accel;
   /** Start the image as an ordinary virtual machine. */
@@ -25,6 +31,12 @@ export interface RunImageOptions {
   readonly format: FormatName;
   /** The directory (9p) or virtiofsd socket (virtiofs) of each share, by tag. */
   readonly shares: Readonly<Record<string, string>>;
+  /** Ports of the host that lead to the guest. */
+  readonly forwards: readonly Forward[];
+  /** Monitors of QEMU: `pty`, or `unix:` and a path. */
+  readonly monitors: readonly string[];
+  /** Firmware for the placeholders of launch.json. */
+  readonly firmware?: CallerFirmware;
   /** SEV-SNP: keys that sign an ID block, so that the processor refuses any other image. */
   readonly idKeys?: IdKeyFiles;
   /** Stops the virtual machine when it aborts. */
@@ -36,97 +48,101 @@ export interface RunImageOptions {
 export interface RunImageResult {
   /** The text in the requested format; only with `print`. */
   readonly text?: string;
-  /** The exit code of QEMU or nitro-cli; only without `print`. */
-  readonly exitCode?: number;
+  /** How QEMU or nitro-cli ended; only without `print`. */
+  readonly ended?: Ended;
+  /** The image is a debug image. */
+  readonly debug: boolean;
 }
 
 /**
  * Starts the image of an image directory on this terminal, in QEMU or with nitro-cli. With `print`, returns the command instead.
- * @throws HalError "input" if launch.json is missing, if a share is unknown or has no directory, or if a TEE has no KVM;
- * "tool" if QEMU or nitro-cli is missing
+ * @throws HalError "input" if launch.json is missing, if a file that it names is not a regular file of the directory, if a share or firmware
+ * is unknown or missing, or if a TEE has no KVM; "check" if hal would not have written launch.json; "tool" if QEMU or nitro-cli is missing
  */
 export async function runImage(dir: string, options: RunImageOptions): Promise<RunImageResult> {
   if (options.idKeys !== undefined && options.withoutTee)
     throw new HalError("input", "only a SEV-SNP processor checks an ID block, and --platform none starts an ordinary machine", {
       remedy: "remove --id-key or --platform none",
     });
-  const described = await readLaunch(dir);
+  const described = await readJudgedLaunch(dir);
   const base = resolve(dir);
-  const signed = options.idKeys === undefined ? described : await (await import("./sign.js")).signLaunch(described, base, options.idKeys);
+  const complete = withFirmware(described, options.firmware ?? {});
+  const signed = options.idKeys === undefined ? complete : await (await import("./sign.js")).signLaunch(complete, base, options.idKeys);
   const launch = options.withoutTee ? withoutTee(signed) : signed;
   refuseUnknownShares(launch, options.shares);
-  if (options.print) {
-    const accel = options.accel === "auto" ? "kvm" : options.accel;
-    const accelOptions = accel === "tcg" ? { accel, cpuModel: tcgCpuModel(undefined) } : { accel };
-    if (options.format === "qemu") notePlaceholders(launch, options);
-    return { text: formats[options.format](launch, { base, shares: absolutePaths(options.shares), ...accelOptions }) };
-  }
-  if (launch.boot === "enclave") {
-    const argv = nitroArgv(launch, { base });
-    requireFiles(base, launch);
-    if ((await findTool("nitro-cli")) === undefined)
-      throw new HalError("tool", "nitro-cli is missing: an enclave starts only on an AWS instance that has enclaves enabled", {
-        remedy: "on such an instance: dnf install aws-nitro-enclaves-cli; elsewhere: hal run --print, or --platform none",
-      });
-    options.note(formatCommand({ tool: "nitro-cli", args: argv.slice(1) }));
-    return { exitCode: await runInTemporaryFolder(argv, options) };
-  }
-  const accel = await chooseAccel(options.accel, join(base, files.kernel));
+  const { debug } = launch;
+  if (debug) options.note("DEBUG image: console and root login are enabled; do not trust it");
+  if (options.print) return { text: printed(launch, base, options), debug };
+  return {
+    ended: launch.boot === "enclave" ? await startEnclave(launch, base, options) : await startMachine(launch, base, options),
+    debug,
+  };
+}
+
+function printed(launch: Launch, base: string, options: RunImageOptions): string {
+  if (options.forwards.length + options.monitors.length > 0)
+    throw new HalError("input", "a printed command contains the ports and monitors of launch.json", {
+      remedy: "remove --forward and --monitor, or start the image without --print",
+    });
+  const accel = options.accel === "auto" ? "kvm" : options.accel;
+  const accelOptions = accel === "tcg" ? { accel, cpuModel: tcgCpuModel(undefined) } : { accel };
+  if (options.format === "qemu") notePlaceholders(launch, options);
+  return formats[options.format](launch, { base, shares: absolutePaths(options.shares), ...accelOptions });
+}
+
+async function startEnclave(launch: Launch, base: string, options: RunImageOptions): Promise<Ended> {
+  if (options.forwards.length + options.monitors.length > 0)
+    throw new HalError("input", "a Nitro enclave has neither a network nor a monitor", { remedy: "remove --forward and --monitor" });
+  const argv = nitroArgv(launch, { base });
+  requireFiles(base, launch);
+  if ((await findTool("nitro-cli")) === undefined)
+    throw new HalError("tool", "nitro-cli is missing: an enclave starts only on an AWS instance that has enclaves enabled", {
+      remedy: "on such an instance: dnf install aws-nitro-enclaves-cli; elsewhere: hal run --print, or --platform none",
+    });
+  options.note(formatCommand({ tool: "nitro-cli", args: argv.slice(1) }));
+  const began = performance.now();
+  return { exitCode: await runOnTerminal(argv, options.signal), seconds: (performance.now() - began) / 1000 };
+}
+
+/** Adds to the command of launch.json what takes powers from QEMU, and of the host only what the caller gives. */
+async function startMachine(launch: Launch, base: string, options: RunImageOptions): Promise<Ended> {
+  const monitors = options.monitors.map(absoluteMonitor);
+  const accel = options.accel === "auto" ? await chooseAccel("auto", imageFile(base, files.kernel)) : options.accel;
   if (launch.tee !== undefined && accel !== "kvm") {
     throw new HalError("input", `platform ${launch.platform} needs TEE hardware and KVM, and KVM does not work on this host`, {
       remedy: "use --platform none to boot the same image as an ordinary virtual machine",
     });
   }
+  requireFirmware(launch, "it does not start without it");
   requireFiles(base, launch);
   const startable = withoutMissingDevices(launch, options);
+  notePowers(startable, options);
   const cpu = await chooseCpu(startable, accel);
-  const argv = qemuArgv(startable, { base, accel, shares: absolutePaths(options.shares), snapshot: true, ...cpu });
+  const argv = qemuArgv(
+    { ...startable, machine: { ...startable.machine, nodefaults: true } },
+    {
+      base,
+      accel,
+      shares: absolutePaths(options.shares),
+      forwards: options.forwards,
+      monitors,
+      snapshot: true,
+      ...cpu,
+      extra: await confinement(platforms[launch.platform].emulator),
+    },
+  );
   options.note(`${formatCommand({ tool: argv[0] ?? "", args: argv.slice(1) })}\n(in ${base}; press Ctrl-a x to stop)`);
-  return { exitCode: await runInTemporaryFolder(argv, options) };
+  return runQemu(argv, options.signal);
 }
 
 /**
- * Returns the accelerator to use. `auto` selects KVM if KVM boots Linux, else TCG.
- * @param kernel path of a bzImage, which hal boots to test KVM
+ * Reports whether the guest ended by itself, in words. QEMU exits with 0 then, also if early boot failed: it powers off, and only a debug
+ * image writes the reason to its console. hal cannot tell this from a shutdown that the image's own programs ask for, so the caller of a
+ * production image gets the fact and the command that finds the reason.
  */
-export async function chooseAccel(wanted: "auto" | Accel, kernel: string): Promise<Accel> {
-  if (wanted !== "auto") return wanted;
-  return (await kvmWorks(kernel)) ? "kvm" : "tcg";
-}
-
-/**
- * Returns the CPU model and count for an accelerator on this host, where they must differ from launch.json.
- * The result is empty if launch.json fits.
- */
-export async function chooseCpu(launch: Launch, accel: Accel): Promise<Pick<QemuOptions, "cpuModel" | "cpus">> {
-  // More emulated CPUs than host CPUs only slow the guest down.
-  if (accel === "tcg")
-    return {
-      cpuModel: tcgCpuModel(await qemuVersion(platforms[launch.platform].emulator)),
-      cpus: Math.min(launch.cpu.count, availableParallelism()),
-    };
-  return platforms[launch.platform].confidential ? {} : { cpuModel: "host" };
-}
-
-/**
- * Returns the CPU model for TCG. It has all features of TCG, because old releases of QEMU lack the names of newer CPUs.
- * Before QEMU 8.1, one feature is left out (see `carefulTcgCpu`).
- * @param version of QEMU; undefined if unknown, which is treated as older than 8.1
- */
-function tcgCpuModel(version: readonly [number, number] | undefined): string {
-  const [major, minor] = version ?? [0, 0];
-  return major > 8 || (major === 8 && minor >= 1) ? "max" : carefulTcgCpu;
-}
-
-/**
- * Returns the major and minor version of the installed QEMU.
- * @throws HalError "tool" if QEMU is missing; "command" if it reports no version
- */
-export async function qemuVersion(emulator = ordinary.emulator): Promise<readonly [number, number]> {
-  const { stdout } = await runCommand({ tool: emulator, args: ["--version"] });
-  const match = /version (\d+)\.(\d+)/.exec(stdout);
-  if (match === null) throw new HalError("command", `${emulator} --version reports no version`, { details: stdout.split("\n") });
-  return [Number(match[1]), Number(match[2])];
+export function endedByItself({ ending, seconds }: Ended): string | undefined {
+  if (ending === undefined || ending === "host-signal" || ending === "killed") return undefined;
+  return `${endingText[ending]} after ${Math.round(seconds)} s`;
 }
 
 function refuseUnknownShares(launch: Launch, shares: Readonly<Record<string, string>>): void {
@@ -143,13 +159,15 @@ function refuseUnknownShares(launch: Launch, shares: Readonly<Record<string, str
   }
 }
 
-/** Returns the shares without a path, in launch.json and from the caller. */
+/** Returns the shares that the caller gives no path for. */
 function missingShares(launch: Launch, shares: Readonly<Record<string, string>>): Launch["shares"] {
-  return launch.shares.filter(({ tag, path }) => path === undefined && shares[tag] === undefined);
+  return launch.shares.filter(({ tag }) => shares[tag] === undefined);
 }
 
 /** Notes each placeholder of the printed command that the user must replace. */
 function notePlaceholders(launch: Launch, { shares, note }: RunImageOptions): void {
+  for (const file of [firmwarePlaceholder(launch.firmware), firmwarePlaceholder(launch.firmware?.vars)])
+    if (file !== undefined) note(`replace ${file.word} by the ${file.means}, or add ${file.option} FILE`);
   for (const share of missingShares(launch, shares))
     note(`replace \${${share.variable}} by the ${pathKind(share)} of share ${share.tag}, or add --share ${share.tag}=PATH`);
 }
@@ -175,16 +193,30 @@ function withoutMissingDevices(launch: Launch, { shares, note }: RunImageOptions
   return { ...(noVsock ? rest : launch), shares: launch.shares.filter((share) => !missing.includes(share)) };
 }
 
-function absolutePaths(shares: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(shares).map(([tag, path]) => [tag, resolve(path)]));
+/** Notes the ports and monitors that launch.json describes and the caller does not give. */
+function notePowers({ net, monitors }: Launch, options: RunImageOptions): void {
+  const ports = (net?.forwards ?? []).filter(({ guest }) => !options.forwards.some((given) => given.guest === guest));
+  if (ports.length > 0) {
+    const flags = ports.map(({ host, guest }) => `--forward ${host}:${guest}`).join(" ");
+    options.note(`starting without port ${ports.map(({ guest }) => guest).join(", ")} of the guest (to add: ${flags})`);
+  }
+  if (monitors.length > 0 && options.monitors.length === 0)
+    options.note(`starting without a separate monitor (to add: ${monitors.map((monitor) => `--monitor ${monitor}`).join(" ")})`);
 }
 
-/** Runs a command in a temporary folder. QEMU creates monitor sockets there, and the folder of the image does not change. */
-async function runInTemporaryFolder([tool = "", ...args]: readonly string[], { signal }: RunImageOptions): Promise<number> {
-  const cwd = await mkdtemp(join(tmpdir(), "hal-run-"));
-  try {
-    return await runInteractive({ tool, args, cwd }, signal);
-  } finally {
-    await rm(cwd, { recursive: true, force: true });
-  }
+/** The monitor with an absolute path of its socket. QEMU deletes the file that has the name of the socket, so only a socket can be there. */
+function absoluteMonitor(monitor: string): string {
+  const [, name] = /^unix:(.+)$/.exec(monitor) ?? [];
+  if (name === undefined) return monitor;
+  const path = resolve(name);
+  if (existsSync(path) && !statSync(path).isSocket())
+    throw new HalError("input", "QEMU would delete this file to create the monitor's socket", {
+      at: { file: path },
+      remedy: "name another path",
+    });
+  return `unix:${path}`;
+}
+
+function absolutePaths(shares: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(shares).map(([tag, path]) => [tag, resolve(path)]));
 }

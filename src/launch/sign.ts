@@ -1,9 +1,9 @@
 import type { KeyObject } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { sha256File } from "../lib/digest.js";
 import { HalError } from "../lib/errors.js";
 import { parseP384Key } from "../lib/p384-key.js";
+import { readKeyFile } from "../lib/regular-file.js";
 import { launchRequest } from "../measure/from-bundle.js";
 import { measure } from "../measure/measure.js";
 import { signIdBlock } from "../measure/sev/id-block.js";
@@ -19,6 +19,7 @@ export interface IdKeyFiles {
 /**
  * Adds a signed ID block over the predicted launch digest. The processor then refuses to start any other image.
  * hal signs at launch, so that a build needs no key.
+ * @param launch `judgeLaunch` finds no fault with it
  * @param base the folder of launch.json
  * @throws HalError "input" for a platform without ID blocks, an image that the digest does not cover, or an unusable key;
  * "check" for a file that changed after the build
@@ -67,9 +68,7 @@ async function requireBuiltFiles({ kernel, initrd, firmware }: Launch, base: str
   for (const described of [kernel, initrd, firmware]) {
     if (described?.sha256 === undefined) continue;
     const file = resolve(base, described.path);
-    const digest = await sha256File(file).catch((error: NodeJS.ErrnoException) => {
-      throw new HalError("input", `cannot be read: ${error.code}`, { at: { file } });
-    });
+    const digest = await sha256File(file, { follow: false });
     if (digest !== described.sha256)
       throw new HalError("check", "differs from the file that launch.json describes, so hal does not sign it", {
         at: { file },
@@ -79,10 +78,7 @@ async function requireBuiltFiles({ kernel, initrd, firmware }: Launch, base: str
 }
 
 async function readKey(file: string): Promise<KeyObject> {
-  const pem = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
-    throw new HalError("input", `cannot be read: ${error.code}`, { at: { file } });
-  });
-  const key = parseP384Key(pem);
+  const key = parseP384Key(await readKeyFile(file));
   if (typeof key === "string")
     throw new HalError("input", key, { at: { file }, remedy: "create a key: openssl ecparam -name secp384r1 -genkey -noout -out KEY.pem" });
   return key;

@@ -1,5 +1,5 @@
 import { createHash, hash } from "node:crypto";
-import { openWhole } from "./digest.js";
+import { openRegular } from "./regular-file.js";
 
 /** The PCR banks that hal predicts, with the size of a digest in bytes. */
 export const bankSizes = { sha1: 20, sha256: 32, sha384: 48 } as const;
@@ -26,11 +26,11 @@ export function digestsOf(...parts: readonly Uint8Array[]): BankDigests {
   return { sha1: of("sha1"), sha256: of("sha256"), sha384: of("sha384") };
 }
 
-/** Size and digests of a file or a pipe, in one pass and constant memory. */
+/** Size and digests of a regular file, in one pass and constant memory. */
 export async function measureFile(path: string): Promise<MeasuredFile> {
   const digests = banks.map((bank) => createHash(bank));
   let size = 0;
-  const { handle } = await openWhole(path);
+  const { handle } = await openRegular(path);
   try {
     for await (const chunk of handle.createReadStream({ highWaterMark: 1 << 20, autoClose: false })) {
       size += (chunk as Buffer).length;

@@ -1,7 +1,8 @@
 import { createHash, type Hash } from "node:crypto";
-import { type FileHandle, open, stat } from "node:fs/promises";
+import { type FileHandle, stat } from "node:fs/promises";
+import { resolve } from "node:path";
 import canonicalize from "canonicalize";
-import { HalError } from "./errors.js";
+import { type OpenOptions, openRegular } from "./regular-file.js";
 
 /** SHA-256 of bytes or text, lower-case hex. */
 export function sha256(data: Uint8Array | string): string {
@@ -11,44 +12,15 @@ export function sha256(data: Uint8Array | string): string {
 const CHUNK_BYTES = 4 * 1024 * 1024;
 const BLOCK_BYTES = 4096;
 
-/** An open file or pipe. */
-export interface OpenedFile {
-  readonly handle: FileHandle;
-  /** Size in bytes, and the allocated blocks of 512 bytes; undefined for a pipe. */
-  readonly stats: { readonly size: number; readonly blocks: number } | undefined;
-}
-
 /**
- * Opens a file or a pipe for reading. Other kinds of files are refused: a block device reports a size of 0, so its digest would be that
- * of an empty file.
- * @throws HalError "input" for a directory, a device or a socket
- */
-export async function openWhole(path: string): Promise<OpenedFile> {
-  const handle = await open(path);
-  try {
-    const stats = await handle.stat();
-    if (!stats.isFile() && !stats.isFIFO())
-      throw new HalError("input", stats.isDirectory() ? "is a directory" : "is neither a file nor a pipe", { at: { file: path } });
-    return { handle, stats: stats.isFile() ? stats : undefined };
-  } catch (error) {
-    await handle.close();
-    throw error;
-  }
-}
-
-/**
- * SHA-256 of a file or a pipe, lower-case hex. Reads the next chunk while it hashes one. Does not read holes: most of a disk image is a
+ * SHA-256 of a regular file, lower-case hex. Reads the next chunk while it hashes one. Does not read holes: most of a disk image is a
  * hole, and reading it would fill the page cache with zeros.
+ * @throws HalError "input" as `openRegular`
  */
-export async function sha256File(path: string): Promise<string> {
+export async function sha256File(path: string, options: OpenOptions = {}): Promise<string> {
   const hash = createHash("sha256");
-  const { handle: file, stats } = await openWhole(path);
+  const { handle: file, size, blocks } = await openRegular(path, options);
   try {
-    if (stats === undefined) {
-      for await (const chunk of file.createReadStream({ autoClose: false })) hash.update(chunk as Buffer);
-      return hash.digest("hex");
-    }
-    const { size, blocks } = stats;
     const sparse = size > CHUNK_BYTES && blocks * 512 < size / 2;
     let position = 0;
     for (const { start, end } of (sparse ? await dataRanges(path, size) : undefined) ?? [{ start: 0, end: size }]) {
@@ -85,7 +57,10 @@ function hashZeros(hash: Hash, bytes: number): void {
 async function dataRanges(path: string, size: number): Promise<{ start: number; end: number }[] | undefined> {
   const { findTool, runCommand } = await import("./tools.js"); // imported late, because few callers read a sparse file
   if ((await findTool("filefrag")) === undefined) return undefined;
-  const { exitCode, stdout } = await runCommand({ tool: "filefrag", args: ["-e", `-b${BLOCK_BYTES}`, path] }, { allowFailure: true });
+  const { exitCode, stdout } = await runCommand(
+    { tool: "filefrag", args: ["-e", `-b${BLOCK_BYTES}`, resolve(path)] },
+    { allowFailure: true },
+  );
   if (exitCode !== 0 || !stdout.includes("logical_offset")) return undefined;
   const ranges = [...stdout.matchAll(/^\s*[0-9]+:\s*([0-9]+)\.\.\s*([0-9]+):/gm)].map(([, first, last]) => ({
     start: Math.min(Number(first) * BLOCK_BYTES, size),

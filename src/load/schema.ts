@@ -73,7 +73,7 @@ export function complete<T>(tree: MapTree, kind: DocumentKind): T {
 export function validatePlain(value: unknown, kind: FileKind, file: string): void {
   const [error] = validateInPlace(structuredClone(value), kind).errors;
   if (error === undefined) return;
-  throw new HalError("input", `${error.instancePath}: ${error.message ?? "does not match its schema"}`, { at: { file } });
+  throw new HalError("input", `${error.instancePath || "the document"}: ${error.message ?? "does not match its schema"}`, { at: { file } });
 }
 
 interface Problem {
@@ -106,8 +106,10 @@ function problemOf(tree: MapTree, error: ErrorObject): Problem {
     case "additionalProperties": {
       const key = String(error.params.additionalProperty);
       const known = Object.keys((error.parentSchema as { properties?: object }).properties ?? {});
+      const removed = removedKeys.find(({ pointer }) => pointer.test(`${error.instancePath}/${key}`));
       const guess = nearest(key, known);
       const at = node.type === "map" ? (node.entries.get(key)?.keyAt ?? node.at) : node.at;
+      if (removed !== undefined) return { at, message: `${what} cannot have the key '${key}': ${removed.why}`, remedy: removed.remedy };
       const hint = guess === undefined ? `known keys: ${known.join(", ")}` : `did you mean '${guess}'?`;
       return { at, message: `unknown key '${key}'${name === "" ? "" : ` in ${what}`}`, remedy: hint };
     }
@@ -151,6 +153,15 @@ function problemOf(tree: MapTree, error: ErrorObject): Problem {
       return { at: node.at, message: `${what} ${error.message ?? "is not valid"}`, ...remedy };
   }
 }
+
+/** Keys that earlier versions of hal accepted. */
+const removedKeys: readonly { readonly pointer: RegExp; readonly why: string; readonly remedy: string }[] = [
+  {
+    pointer: /^\/launch\/shares\/\d+\/path$/,
+    why: "an image cannot choose a directory of the host that starts it",
+    remedy: "remove the key, and give the directory at launch: hal run --share TAG=PATH",
+  },
+];
 
 const typeNames: Readonly<Record<string, string>> = {
   string: "text",

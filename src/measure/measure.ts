@@ -1,4 +1,5 @@
-import type { Measurements } from "../model/generated.js";
+import type { Launch, Measurements } from "../model/generated.js";
+import { platforms } from "../model/platforms/index.js";
 import type { MeasuredPlatform } from "../model/platforms/platform.js";
 import { type ExplainedValue, type MeasureRequest, type Prediction, type RequestFiles, requestFiles } from "./request.js";
 
@@ -29,7 +30,11 @@ export async function measure(request: MeasureRequest): Promise<Prediction> {
   return { values, notPredicted };
 }
 
-/** The prediction in the form of `measurements.json`. */
-export function toMeasurements({ values, notPredicted }: Prediction): Measurements {
-  return { schema: "hal.measurements/v1", values: values.map(({ steps: _, ...value }) => value), notPredicted };
+/**
+ * The prediction in the form of `measurements.json`.
+ * @param launch the launch metadata; files without it have no expectations
+ */
+export function toMeasurements({ values, notPredicted }: Prediction, launch?: Launch): Measurements {
+  const expect = launch === undefined ? [] : [...platforms[launch.platform].expect(launch)];
+  return { schema: "hal.measurements/v1", values: values.map(({ steps: _, ...value }) => value), expect, notPredicted };
 }

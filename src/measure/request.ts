@@ -1,8 +1,9 @@
 import { type Firmware, readFirmware } from "../codecs/ovmf.js";
 import { type MeasuredFile, measureFile } from "../lib/banks.js";
 import type { NamedBytes } from "../lib/bytes.js";
-import { openWhole, sha256, sha256File } from "../lib/digest.js";
+import { sha256, sha256File } from "../lib/digest.js";
 import { HalError } from "../lib/errors.js";
+import { readRegular } from "../lib/regular-file.js";
 import { parseSize } from "../lib/size.js";
 import type { Measurements } from "../model/generated.js";
 import { measuredPlatforms } from "../model/measured-platforms.js";
@@ -113,33 +114,9 @@ const maxWhole = 2 ** 30;
 /** Bytes. An enclave image contains a whole system. Node.js reads no more at once. */
 export const maxEnclave = 2 ** 31 - 1;
 
-/** Reads a whole file, or a pipe to its end, up to `most` bytes. */
-export function readNamed(file: string, most = maxWhole): Promise<NamedBytes> {
-  return reading(file, async () => {
-    const { handle, stats } = await openWhole(file);
-    const refuse = (): never => {
-      throw new HalError("input", `has more than ${most} bytes, which is too large for such a file`, { at: { file } });
-    };
-    try {
-      if (stats === undefined) {
-        const chunks: Buffer[] = [];
-        let length = 0;
-        for await (const chunk of handle.createReadStream({ autoClose: false })) {
-          length += chunks[chunks.push(chunk as Buffer) - 1]?.length ?? 0;
-          if (length > most) refuse();
-        }
-        return { file, bytes: Buffer.concat(chunks) };
-      }
-      if (stats.size > most) refuse();
-      const bytes = Buffer.allocUnsafeSlow(stats.size);
-      let length = 0;
-      for (let got = -1; got !== 0 && length < bytes.length; length += got)
-        ({ bytesRead: got } = await handle.read(bytes, length, bytes.length - length, length));
-      return { file, bytes: bytes.subarray(0, length) };
-    } finally {
-      await handle.close();
-    }
-  });
+/** Reads a whole regular file of at most `most` bytes. */
+export async function readNamed(file: string, most = maxWhole): Promise<NamedBytes> {
+  return { file, bytes: await reading(file, () => readRegular(file, { most })) };
 }
 
 /** Runs an operation on a file. Turns an error of the system into a kind "input" error that names the file. */

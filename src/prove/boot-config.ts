@@ -1,6 +1,7 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { imageFile, readImageFile } from "../bundle/open.js";
 import { addParameter, parameterValues } from "../codecs/cmdline.js";
 import type { Accel } from "../launch/qemu.js";
 import { runCommand } from "../lib/tools.js";
@@ -13,6 +14,9 @@ export interface ProveOptions {
   readonly accel: Accel;
   readonly signal?: AbortSignal;
 }
+
+/** Bytes. Node.js reads no more at once. */
+export const maxInitrd = 2 ** 31 - 1;
 
 /** How many guests run at the same time: each one needs a processor. */
 export const PARALLEL_BOOTS = Math.max(1, Math.min(2, availableParallelism()));
@@ -56,7 +60,7 @@ export async function initrdWithProbe({ dir, launch, promises }: ImageUnderTest,
     ...(promises.layout.rw === undefined ? {} : { rw: promises.layout.rw.mount }),
     ...(tamper === undefined ? {} : { tamper }),
   });
-  return appendArchive(await readFile(resolve(dir, launch.initrd?.path ?? "")), archive);
+  return appendArchive(await readImageFile(dir, launch.initrd?.path ?? "", maxInitrd), archive);
 }
 
 /**
@@ -68,7 +72,7 @@ export async function copyDrives(dir: string, { drives }: Pick<Launch, "drives">
   const copies: Record<string, string> = {};
   for (const drive of drives) {
     const copy = join(scratch, `${drive.id}.img`);
-    await copySparse(resolve(dir, drive.path), copy);
+    await copySparse(imageFile(dir, drive.path), copy);
     copies[drive.id] = copy;
   }
   return copies;

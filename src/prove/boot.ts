@@ -1,13 +1,15 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
+import { imageFile } from "../bundle/open.js";
+import { confinement } from "../launch/confinement.js";
 import { type Accel, carefulTcgCpu, qemuArgv } from "../launch/qemu.js";
+import { connectSocket, type Ending, Monitor } from "../launch/qmp.js";
 import { HalError } from "../lib/errors.js";
 import { runCommand } from "../lib/tools.js";
 import type { Launch } from "../model/generated.js";
 import { KEYSTROKES } from "./console.js";
 import { type Facts, lastValue, parseFacts } from "./facts.js";
-import { connectSocket, type Ending, Monitor } from "./qmp.js";
 
 /** What to boot and how. */
 export interface BootConfig {
@@ -85,9 +87,10 @@ async function bootIn(dir: string, config: BootConfig): Promise<BootRecord> {
   await mkdir(at("share"));
   const shares = config.launch.shares.filter((share) => share.type === "9p");
   const { vsock: _vsock, initrd: _initrd, ...launch } = config.launch;
+  if (launch.kernel !== undefined) imageFile(config.dir, launch.kernel.path);
   const [tool, ...args] = qemuArgv(
-    // Isolated from the host: no forwarded ports, no vsock, an empty directory for all shares.
-    { ...launch, shares, ...(launch.net === undefined ? {} : { net: { ...launch.net, forwards: [] } }) },
+    // Isolated from the host: no network, no vsock, an empty directory for all shares.
+    { ...launch, shares, machine: { ...launch.machine, nodefaults: true } },
     {
       base: config.dir,
       accel: config.accel,
@@ -98,6 +101,8 @@ async function bootIn(dir: string, config: BootConfig): Promise<BootRecord> {
       cmdline: config.cmdline,
       ...(config.initrd === undefined ? {} : { initrd: at("initrd") }),
       shares: Object.fromEntries(shares.map(({ tag }) => [tag, at("share")])),
+      forwards: [],
+      isolateNetwork: true,
       consoles: false,
       extra: [
         ...serialPort("console", 0, dir),
@@ -107,6 +112,7 @@ async function bootIn(dir: string, config: BootConfig): Promise<BootRecord> {
         "-S",
         "-qmp",
         `unix:${at("qmp")},server=on,wait=off`,
+        ...(await confinement()),
         ...(config.extra ?? []),
       ],
     },

@@ -1,8 +1,10 @@
 import { join } from "node:path";
-import { readLaunch, readManifest, requireFiles } from "../bundle/documents.js";
+import { readManifest, requireFiles } from "../bundle/documents.js";
 import { files, isInitrd } from "../bundle/files.js";
+import { readJudgedLaunch } from "../launch/judge.js";
 import { withoutTee } from "../launch/without-tee.js";
 import { HalError } from "../lib/errors.js";
+import { firmwarePlaceholder } from "../model/firmware-placeholders.js";
 import type { Launch, Layout, Manifest } from "../model/generated.js";
 
 /** What `hal test` requires of an image: its promises in manifest.json and its forwarded ports in launch.json. */
@@ -33,7 +35,7 @@ export interface ImageUnderTest {
  */
 export async function readImage(dir: string): Promise<ImageUnderTest> {
   const manifest = await readManifest(dir);
-  const described = await readLaunch(dir);
+  const described = await readJudgedLaunch(dir);
   const { promises } = manifest;
   if (promises === undefined)
     throw new HalError("input", "has no field 'promises', so there is nothing to test", {
@@ -45,7 +47,10 @@ export async function readImage(dir: string): Promise<ImageUnderTest> {
   const initrd = described.initrd ?? artifact(manifest, isInitrd);
   if (kernel === undefined || initrd === undefined)
     throw new HalError("input", "names no kernel and initrd", { at: { file: join(dir, files.launch) } });
-  const launch: Launch = { ...withoutTee(described), boot: "direct", kernel, initrd };
+  const { firmware, ...plain } = withoutTee(described);
+  // The boot is direct, so QEMU's own firmware does as well as one that the launcher would have to give.
+  const own = firmware !== undefined && firmwarePlaceholder(firmware) === undefined ? { firmware } : {};
+  const launch: Launch = { ...plain, ...own, boot: "direct", kernel, initrd };
   requireFiles(dir, launch);
   return {
     dir,

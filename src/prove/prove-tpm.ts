@@ -1,10 +1,11 @@
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { files } from "../bundle/files.js";
+import { imageFile, readImageFile } from "../bundle/open.js";
 import { readEventLog } from "../codecs/eventlog.js";
 import { firmwareVersionIn } from "../codecs/firmware-volumes.js";
 import { readFirmware } from "../codecs/ovmf.js";
-import { qemuVersion } from "../launch/run.js";
+import { qemuVersion } from "../launch/host.js";
 import { withoutTee } from "../launch/without-tee.js";
 import { HalError } from "../lib/errors.js";
 import { missingTool, runCommand } from "../lib/tools.js";
@@ -13,9 +14,10 @@ import { launchRequest } from "../measure/from-bundle.js";
 import { measure } from "../measure/measure.js";
 import { type MeasureRequest, readNamed } from "../measure/request.js";
 import { firmwarePackages } from "../model/firmware-packages.js";
+import { firmwarePlaceholder } from "../model/firmware-placeholders.js";
 import type { Launch } from "../model/generated.js";
 import { firstDivergences, predictedRegisters, registerMismatches } from "../verify/eventlog-compare.js";
-import { copyDrives, type ProveOptions, withScratchDir } from "./boot-config.js";
+import { copyDrives, maxInitrd, type ProveOptions, withScratchDir } from "./boot-config.js";
 import { type Check, check } from "./checks/check.js";
 import type { ImageUnderTest } from "./image.js";
 import { readTpm, type TpmBootFiles, type TpmReading } from "./read-tpm.js";
@@ -110,9 +112,9 @@ function eventLogCheck({ banks, eventLog }: TpmReading, predicted: readonly Regi
 
 async function probedInitrd(dir: string, launch: Launch, scratch: string): Promise<ProbedBoot> {
   const initrd = join(scratch, "initrd");
-  const bytes = await initrdWithTpmProbe(await readFile(join(dir, launch.initrd?.path ?? "")), launch.cmdline);
+  const bytes = await initrdWithTpmProbe(await readImageFile(dir, launch.initrd?.path ?? "", maxInitrd), launch.cmdline);
   await writeFile(initrd, bytes);
-  const kernel = join(dir, launch.kernel?.path ?? files.kernel);
+  const kernel = imageFile(dir, launch.kernel?.path ?? files.kernel);
   return {
     files: { boot: "direct", kernel, initrd, cmdline: launch.cmdline },
     request: { initrds: [initrd] },
@@ -124,7 +126,7 @@ async function probedInitrd(dir: string, launch: Launch, scratch: string): Promi
 /** Writes the unified kernel image with the TPM probe to a file, and returns its path and the bytes of both images. */
 async function writeProbedUki(dir: string, launch: Launch, scratch: string) {
   const file = join(dir, files.uki);
-  const original = await readFile(file);
+  const original = await readImageFile(dir, files.uki, maxInitrd);
   const bytes = await ukiWithTpmProbe(original, file, launch.cmdline);
   const uki = join(scratch, files.uki);
   await writeFile(uki, bytes);
@@ -162,10 +164,10 @@ async function saveReading(dir: string, { option, bytes }: ProbedBoot, { banks, 
  */
 async function chooseFirmware(launch: Launch, dir: string) {
   const { path, packageVersion, vars } = launch.firmware ?? {};
-  if (path !== undefined) {
-    const firmware = resolve(dir, path);
+  if (path !== undefined && firmwarePlaceholder({ path }) === undefined) {
+    const firmware = imageFile(dir, path);
     const version = packageVersion ?? firmwareVersionIn(readFirmware((await readNamed(firmware)).bytes, firmware));
-    const flash = { firmware, ...(vars === undefined ? {} : { vars: resolve(dir, vars.path) }) };
+    const flash = { firmware, ...(vars === undefined ? {} : { vars: imageFile(dir, vars.path) }) };
     if (version !== undefined) return { flash, file: firmware, version };
   }
   return { flash: { firmware: firmwarePackages.ovmf.path }, file: firmwarePackages.ovmf.path, version: await installedFirmware() };

@@ -2,6 +2,7 @@ import { access, copyFile, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { confinement } from "../launch/confinement.js";
 import { type Accel, carefulTcgCpu } from "../launch/qemu.js";
 import { HalError } from "../lib/errors.js";
 import { runCommand } from "../lib/tools.js";
@@ -45,7 +46,7 @@ export async function readTpm(files: TpmBootFiles, machine: TpmMachine): Promise
     const tpm = runCommand(swtpmCommand(dir), { allowFailure: true, signal: stop.signal }).catch((error: unknown) => error);
     await waitForSocket(join(dir, "swtpm"), tpm);
     const flash = await copyFlash(dir, machine);
-    const { tool, args } = qemuCommand(dir, files, machine, flash);
+    const { tool, args } = qemuCommand(dir, files, machine, flash, await confinement());
     const result = await runCommand(
       { tool, args },
       { allowFailure: true, timeout: BOOT_SECONDS * 1000, ...(machine.signal === undefined ? {} : { signal: machine.signal }) },
@@ -102,9 +103,9 @@ async function copyFlash(dir: string, { firmware, vars }: TpmMachine): Promise<s
 }
 
 /** A minimal machine: without option ROMs and other disks, firmware measures only the image. */
-function qemuCommand(dir: string, files: TpmBootFiles, machine: TpmMachine, flash: readonly string[]) {
+function qemuCommand(dir: string, files: TpmBootFiles, machine: TpmMachine, flash: readonly string[], confined: readonly string[]) {
   const args = [
-    ...["-machine", "q35", "-accel", machine.accel, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"],
+    ...["-machine", "q35", "-accel", machine.accel, "-nodefaults", "-no-reboot", "-display", "none"],
     ...["-cpu", machine.accel === "tcg" ? carefulTcgCpu : "host"],
     ...["-m", `${Math.floor(machine.memory / 1024 / 1024)}M`],
     ...flash.flatMap((file, unit) => ["-drive", `if=pflash,unit=${unit},format=raw,file=${file}`]),
@@ -118,6 +119,7 @@ function qemuCommand(dir: string, files: TpmBootFiles, machine: TpmMachine, flas
     ],
     ...["-serial", `file:${join(dir, "console")}`, "-serial", `file:${join(dir, "report")}`],
     ...bootArguments(files),
+    ...confined,
   ];
   return { tool: "qemu-system-x86_64", args };
 }

@@ -1,16 +1,15 @@
 import { resolve } from "node:path";
-import { readLaunch } from "../bundle/documents.js";
 import { readEventLog } from "../codecs/eventlog.js";
+import { readJudgedLaunch } from "../launch/judge.js";
 import { withoutTee } from "../launch/without-tee.js";
-import { bankSizes, banks } from "../lib/banks.js";
 import { HalError } from "../lib/errors.js";
-import type { RegisterValue } from "../measure/events.js";
 import { launchRequest } from "../measure/from-bundle.js";
 import { measure } from "../measure/measure.js";
 import { type MeasureRequest, readNamed } from "../measure/request.js";
 import { platforms } from "../model/platforms/index.js";
 import { firstDivergences, predictedRegisters, registerMismatches } from "./eventlog-compare.js";
 import type { Finding } from "./finding.js";
+import { readRegisters } from "./registers.js";
 
 export interface EventLogOptions {
   /** The file with the event log. */
@@ -27,6 +26,9 @@ export interface EventLogOptions {
   readonly uki?: string;
 }
 
+/** Bytes; the kernel keeps 64 KiB, and a log of IMA is not one of the firmware. */
+const MOST_LOG_BYTES = 16 * 1024 * 1024;
+
 /**
  * Replays a firmware event log (TCG2 binary_bios_measurements, or the CCEL of a TDX guest) and compares the result with the reported
  * registers. Then compares each event with the prediction and names the first one of each register that differs.
@@ -34,7 +36,7 @@ export interface EventLogOptions {
  */
 export async function verifyEventLog(dir: string, options: EventLogOptions): Promise<Finding[]> {
   const { memory, qemuVersion, firmwareVersion, initrd, uki } = options;
-  const described = await readLaunch(dir);
+  const described = await readJudgedLaunch(dir);
   const launch = options.withoutTee ? withoutTee(described) : described;
   const { name, eventLog } = platforms[launch.platform];
   if (eventLog === undefined)
@@ -50,8 +52,8 @@ export async function verifyEventLog(dir: string, options: EventLogOptions): Pro
     ...(initrd === undefined ? {} : { initrds: [initrd] }),
     ...(uki === undefined ? {} : { uki }),
   };
-  const log = readEventLog((await readNamed(options.eventlog)).bytes, options.eventlog, kind);
-  const reported = options.registers === undefined ? undefined : parseRegisters(await readText(options.registers), options.registers);
+  const log = readEventLog((await readNamed(options.eventlog, MOST_LOG_BYTES)).bytes, options.eventlog, kind);
+  const reported = options.registers === undefined ? undefined : await readRegisters(options.registers);
   const prediction = await measure(request);
   const predicted = predictedRegisters(prediction);
   const mismatches = registerMismatches(log, reported ?? []).map(
@@ -80,51 +82,4 @@ export async function verifyEventLog(dir: string, options: EventLogOptions): Pro
   const notReported: Finding[] =
     unproven.length === 0 ? [] : [{ what: `not proven, because no value is reported: ${unproven.join(", ")}`, ok: true }];
   return [...matches, ...mismatches, ...asPredicted, ...notReported, ...divergences];
-}
-
-async function readText(file: string): Promise<string> {
-  return Buffer.from((await readNamed(file)).bytes).toString("utf8");
-}
-
-type ReportedValue = Pick<RegisterValue, "register" | "bank" | "value">;
-
-/** The registers of a TPM or a TD. */
-const REGISTER = /^(?:pcr(?:[0-9]|1[0-9]|2[0-3])|rtmr[0-3])$/;
-
-/**
- * Parses lines `pcr4 sha256 HEX`, or the YAML that tpm2_pcrread prints (`sha256:` above lines `4 : 0xHEX`). Skips banks that hal does not
- * support.
- */
-function parseRegisters(text: string, file: string): ReportedValue[] {
-  const found: ReportedValue[] = [];
-  let heading: string | undefined;
-  for (const [index, line] of text.split("\n").entries()) {
-    const at = { file, line: index + 1, column: 1 };
-    const above = /^\s*((?:sha|sm)[0-9_]+)\s*:\s*$/.exec(line)?.[1];
-    const listed = /^\s*([0-9]{1,2})\s*:\s*0x([0-9A-Fa-f]+)\s*$/.exec(line);
-    const plain = /^\s*((?:pcr|rtmr)[0-9]{1,2})\s+((?:sha|sm)[0-9_]+)\s+([0-9A-Fa-f]+)\s*$/.exec(line);
-    if (above !== undefined) heading = above;
-    else if (listed !== null && heading !== undefined) found.push(...reportedValue(`pcr${listed[1]}`, heading, listed[2], at));
-    else if (plain !== null) found.push(...reportedValue(plain[1], plain[2], plain[3], at));
-    else if (line.trim() !== "" && !line.trim().startsWith("#")) {
-      throw new HalError("input", "not a register value", {
-        at,
-        remedy: "write lines such as 'pcr4 sha256 HEX', or the output of tpm2_pcrread",
-      });
-    }
-  }
-  return found;
-}
-
-/** Returns nothing for a bank that hal does not support. */
-function reportedValue(
-  register = "",
-  name = "",
-  value = "",
-  at: { readonly file: string; readonly line: number; readonly column: number },
-): ReportedValue[] {
-  const bank = banks.find((known) => known === name);
-  if (bank === undefined) return [];
-  if (REGISTER.test(register) && value.length === 2 * bankSizes[bank]) return [{ register, bank, value: value.toLowerCase() }];
-  throw new HalError("input", `${register} in ${bank}: not a register with a value of ${bankSizes[bank]} bytes`, { at });
 }

@@ -1,12 +1,14 @@
 import { readdir, stat } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { readLaunch, readManifest, readMeasurements } from "../bundle/documents.js";
 import { files, isUnlisted } from "../bundle/files.js";
-import { launchArgv } from "../launch/describe.js";
+import { imageFile, irregularFiles } from "../bundle/open.js";
+import { judgeLaunch } from "../launch/judge.js";
 import { canonicalJson, sha256File } from "../lib/digest.js";
 import { formatError, HalError } from "../lib/errors.js";
 import { launchRequest } from "../measure/from-bundle.js";
 import { measure, toMeasurements } from "../measure/measure.js";
+import { firmwarePlaceholder } from "../model/firmware-placeholders.js";
 import type { Launch, Manifest, Measurements } from "../model/generated.js";
 import { verifyBootImage } from "./boot-image.js";
 import { verifyCommandLine } from "./cmdline.js";
@@ -21,6 +23,9 @@ import { verifyRoot } from "./root.js";
  */
 export async function verifyOutput(dir: string): Promise<Finding[]> {
   const manifest = await readManifest(dir);
+  // A link could lead to a file of the host, and reading a pipe never ends. Nothing in such a directory is read.
+  const irregular = await irregularFiles(dir);
+  if (irregular.length > 0) return irregular.map(({ name, why }) => ({ what: name, ok: false, expected: "a regular file", found: why }));
   const launch = readLaunch(dir); // read once: all checks must see the same bytes
   launch.catch(() => {}); // each check that awaits it reports the error
   return [
@@ -46,62 +51,65 @@ async function recompute(what: string, check: () => Promise<Finding[]>): Promise
   }
 }
 
+/** The digests of the manifest. The directory contains no other file. */
 async function verifyArtifacts(dir: string, manifest: Manifest): Promise<Finding[]> {
   const findings: Finding[] = [];
+  const present = new Set(await readdir(dir));
   for (const { name, size, sha256 } of manifest.artifacts) {
-    const file = join(dir, name);
-    const info = await stat(file).catch(() => undefined);
-    if (info === undefined) findings.push({ what: name, ok: false, expected: `${size} bytes`, found: "no such file" });
-    else if (!info.isFile()) findings.push({ what: name, ok: false, expected: "a regular file", found: "another type of file" });
-    else if (info.size !== size) findings.push({ what: name, ok: false, expected: `${size} bytes`, found: `${info.size} bytes` });
-    else {
-      const digest = await sha256File(file);
-      findings.push({ what: name, ok: digest === sha256, expected: sha256, found: digest });
-    }
+    if (!present.delete(name)) findings.push({ what: name, ok: false, expected: `${size} bytes`, found: "no such file" });
+    else findings.push(await verifyFile(dir, name, size, sha256));
   }
-  const listed = new Set(manifest.artifacts.map((entry) => entry.name));
-  for (const name of (await readdir(dir)).sort()) {
-    if (!listed.has(name) && !isUnlisted(name))
-      findings.push({ what: name, ok: false, expected: "no such file", found: "a file that is not in manifest.json" });
-  }
+  for (const name of [...present].sort())
+    if (!isUnlisted(name)) findings.push({ what: name, ok: false, expected: "no such file", found: "a file that is not in manifest.json" });
   return findings;
 }
 
-/** launch.json starts the artifacts of the manifest, and its command is the one that its other fields describe. */
+async function verifyFile(dir: string, name: string, size: number, sha256: string): Promise<Finding> {
+  const path = imageFile(dir, name);
+  const found = (await stat(path)).size;
+  if (found !== size) return { what: name, ok: false, expected: `${size} bytes`, found: `${found} bytes` };
+  const digest = await sha256File(path, { follow: false });
+  return { what: name, ok: digest === sha256, expected: sha256, found: digest };
+}
+
+/** launch.json is one that hal writes, and it starts the artifacts of the manifest. */
 function verifyLaunch(manifest: Manifest, launch: Launch): Finding[] {
-  const digests = new Map(manifest.artifacts.map(({ name, sha256 }) => [name, sha256]));
-  const { firmware, kernel, initrd, eif, drives, argv, ...rest } = launch;
-  const named = [firmware, firmware?.vars, kernel, initrd, eif, ...drives].flatMap((file) =>
-    file?.sha256 === undefined ? [] : [{ path: file.path, sha256: file.sha256 }],
+  const faults = judgeLaunch(launch).map(
+    ({ key, message }): Finding => ({ what: `${files.launch}: ${key}`, ok: false, expected: "what hal build writes", found: message }),
   );
-  const wrong = named.filter(({ path, sha256 }) => digests.get(path) !== sha256);
+  const { firmware, kernel, initrd, eif, drives } = launch;
+  const digests = new Map(manifest.artifacts.map(({ name, sha256 }) => [name, sha256]));
+  const named = [firmware, firmware?.vars, kernel, initrd, eif, ...drives].flatMap((file) =>
+    file === undefined || firmwarePlaceholder(file) !== undefined ? [] : [file],
+  );
+  const wrong = named.filter(({ path, sha256 }) => sha256 === undefined || digests.get(path) !== sha256);
   const compare = (what: string, expected: string, found: string): Finding => ({
     what: `${files.launch}: ${what}`,
     ok: expected === found,
     expected,
     found,
   });
-  const described = "the command that the other fields describe";
-  const command = launchArgv({ firmware, kernel, initrd, eif, drives, ...rest } as Launch);
-  const sameCommand = command.map(unordered).join("\n") === argv.map(unordered).join("\n");
+  const image = ({ profile, platform, debug }: Manifest | Launch): string => `${profile} ${platform}${debug ? " debug" : ""}`;
+  const supplied = [firmware, firmware?.vars].flatMap((file) => firmwarePlaceholder(file) ?? []);
   return [
-    compare("profile and platform", `${manifest.profile} ${manifest.platform}`, `${launch.profile} ${launch.platform}`),
+    ...(faults.length > 0 ? faults : [{ what: `${files.launch}: settings, machine and command`, ok: true }]),
+    compare("profile and platform", image(manifest), image(launch)),
     ...(wrong.length > 0
-      ? wrong.map(({ path, sha256 }) => compare(path, digests.get(path) ?? "a file of the manifest", sha256))
+      ? wrong.map(({ path, sha256 }) => compare(path, digests.get(path) ?? "a file of the manifest", sha256 ?? "no digest"))
       : [compare("files", `${named.length} artifacts`, `${named.length} artifacts`)]),
-    compare("argv", described, sameCommand ? described : "a different command"),
+    ...supplied.map(({ means }) => ({
+      what: `${files.launch}: ${means}`,
+      ok: true,
+      found: "supplied by the launcher; not covered by this directory",
+    })),
+    ...(launch.debug ? [{ what: "debug image", ok: true, found: "console and root login are enabled; do not trust it" }] : []),
   ];
 }
 
-/** A list of QEMU options in sorted order: canonical JSON sorts the fields that it is made from, and QEMU accepts any order. */
-function unordered(word: string): string {
-  return word.split(",").sort().join(",");
-}
-
-/** Predicts the measurements again from the artifacts. measurements.json must contain exactly these values. */
+/** Predicts the measurements again from the artifacts. measurements.json must contain exactly these values and expectations. */
 async function verifyMeasurements(dir: string, launch: Launch): Promise<Finding[]> {
-  const { values, notPredicted } = await readMeasurements(dir);
-  const predicted = toMeasurements(await measure(launchRequest(launch, resolve(dir))));
+  const { values, expect, notPredicted } = await readMeasurements(dir);
+  const predicted = toMeasurements(await measure(launchRequest(launch, resolve(dir))), launch);
   const key = ({ platform, register, bank, holdsFor }: Measurements["values"][number]): string =>
     `${platform} ${register} ${bank} ${canonicalJson(holdsFor)}`;
   const byKey = (list: Measurements["values"]) => new Map(list.map((value) => [key(value), value]));
@@ -120,7 +128,11 @@ async function verifyMeasurements(dir: string, launch: Launch): Promise<Finding[
   }
   const duplicates = values.length - listed.size;
   if (duplicates > 0) findings.push({ what: files.measurements, ok: false, expected: "no duplicates", found: `${duplicates} duplicates` });
-  if (canonicalJson(notPredicted) !== canonicalJson(predicted.notPredicted))
-    findings.push({ what: `${files.measurements}: notPredicted`, ok: false, expected: "the recomputed list", found: "a different list" });
+  for (const [list, found, expected] of [
+    ["expect", expect, predicted.expect],
+    ["notPredicted", notPredicted, predicted.notPredicted],
+  ] as const)
+    if (canonicalJson(found) !== canonicalJson(expected))
+      findings.push({ what: `${files.measurements}: ${list}`, ok: false, expected: "the recomputed list", found: "a different list" });
   return findings.length > 0 ? findings : [{ what: files.measurements, ok: true, found: `${listed.size} values recomputed` }];
 }

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -80,7 +80,8 @@ describe("the process", () => {
     await writeFile(join(image, "launch.json"), canonicalJson(await launchOf("dev")));
     for (const file of ["bzImage", "initramfs.cpio.gz", "disk.img"]) await writeFile(join(image, file), "");
     const bin = await mkdtemp(join(dir, "bin-"));
-    const fake = '#!/bin/sh\ncase "$1" in --version) echo "version 9.0"; exit;; esac\necho $$ >"$(dirname "$0")/pid"\nexec sleep 100\n';
+    const fake =
+      '#!/bin/sh\ncase "$1" in --version) echo "version 9.0"; exit;; -help) exit;; esac\necho $$ >"$(dirname "$0")/pid"\nexec sleep 100\n';
     await writeFile(join(bin, "qemu-system-x86_64"), fake, { mode: 0o755 });
     const env = { ...process.env, PATH: `${bin}:${process.env.PATH}`, HAL_CACHE: join(dir, "cache") };
     const child = spawn(process.execPath, [...words, "run", image, "--accel", "tcg"], { env, stdio: "ignore" });
@@ -93,8 +94,10 @@ describe("the process", () => {
   });
 
   test("a command without clean-up ends at the first interrupt", async () => {
-    await execa("mkfifo", [join(dir, "fifo")]);
-    const args = ["measure", "--platform", "nitro", "--kernel", "fifo", "--cmdline", "x"];
+    await writeFile(join(dir, "large"), "");
+    await truncate(join(dir, "large"), 2 ** 42);
+    const machine = ["--memory", "2G", "--qemu-version", "10.0", "--firmware-version", "2025.02"];
+    const args = ["measure", "--platform", "vtpm", "--initrd", "large", "--kernel", "large", "--cmdline", "x", ...machine];
     const child = spawn(process.execPath, [...words, ...args], { cwd: dir, stdio: "ignore" });
     const ended = once(child, "exit");
     await sleep(2000);

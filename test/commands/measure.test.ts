@@ -22,7 +22,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
-const own = { path: "firmware.fd", sha256: "0".repeat(64), packageVersion: "2025.02-8" };
+const own = { sha256: "0".repeat(64), packageVersion: "2025.02-8" };
 beforeEach(async () => {
   await writeFile(at("launch.json"), canonicalJson(await launchOf("tdx", [], { firmware: own })));
 });
@@ -66,15 +66,15 @@ describe("hal measure DIR with options", () => {
 
   test("does not predict PCR 7 if the variables contain Secure Boot keys, except for another firmware", async () => {
     const key = Buffer.concat([guidBytes("8be4df61-93ca-11d2-aa0d-00e098032b8c"), Buffer.from("PK\0", "utf16le")]);
-    await writeFile(at("vars.fd"), key);
-    const firmware = { ...own, kind: "pflash", vars: { path: "vars.fd", sha256: "0".repeat(64) } };
-    await writeFile(at("launch.json"), canonicalJson({ ...(await launchOf("dev")), firmware }));
+    await writeFile(at("firmware.vars.fd"), key);
+    const firmware = { ...own, vars: { sha256: "0".repeat(64) } };
+    await writeFile(at("launch.json"), canonicalJson(await launchOf("dev", ["launch.firmware.path=/x"], { firmware })));
     const why = async (options: object) =>
       (await measured(options)).notPredicted.filter(({ register }) => register === "pcr7").map((entry) => entry.why);
     const keys = [expect.stringContaining("keys")];
     expect(await why({})).toEqual(keys);
     expect(await why({ firmware: at("other.fd"), firmwareVersion: "2025.02" })).not.toEqual(keys);
-    await writeFile(at("vars.fd"), "none");
+    await writeFile(at("firmware.vars.fd"), "none");
     expect(await why({})).not.toEqual(keys);
   });
 
@@ -101,8 +101,9 @@ describe("hal measure DIR with options", () => {
   });
 
   test("refuses --kernel, --initrd and --cmdline for an enclave image", async () => {
-    const eif = { path: "x.eif", size: 1, sha256: "0".repeat(64) };
-    await writeFile(at("launch.json"), canonicalJson({ ...(await launchOf("dev")), platform: "nitro", boot: "enclave", eif }));
+    await writeFile(at("launch.json"), canonicalJson(await launchOf("nitro")));
+    await writeFile(at("rootfs.cpio.gz"), "initrd");
+    await writeFile(at("nitro.eif"), "eif");
     for (const part of [{ kernel: at("bzImage") }, { initrd: [at("initramfs.cpio.gz")] }, { cmdline: "quiet" }])
       await expect(measured(part)).rejects.toMatchObject({
         kind: "input",

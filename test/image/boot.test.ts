@@ -2,8 +2,8 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import { describe, expect, test } from "vitest";
+import { chooseAccel } from "../../src/launch/host.js";
 import { bootsKernel } from "../../src/launch/kvm.js";
-import { chooseAccel } from "../../src/launch/run.js";
 import { halRoot } from "../../src/lib/paths.js";
 import { build, emptyDir, hal, out, succeed } from "./harness.js";
 

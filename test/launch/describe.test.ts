@@ -6,7 +6,7 @@ import { runCommand } from "../../src/lib/tools.js";
 import { validatePlain } from "../../src/load/schema.js";
 import { placeholder } from "../../src/model/shares.js";
 import { resolve } from "../../src/resolve/resolve.js";
-import { artifacts, launchOf } from "./fixture.js";
+import { artifacts, launchOf, ownFirmware } from "./fixture.js";
 
 const shipped = ["dev", "nitro", "sev", "sev-snp", "sev-snp-ram", "tdx", "tdx-ram"];
 const sha256 = "f".repeat(64);
@@ -21,7 +21,7 @@ describe("launch.json", () => {
   });
 
   test("contains size, digest and relative path of each artifact", async () => {
-    const launch = await launchOf("sev-snp");
+    const launch = await launchOf("sev-snp", [], ownFirmware);
     expect(launch.kernel).toEqual({ path: "bzImage", size: 9_000_000, sha256: "a".repeat(64) });
     expect(launch.initrd?.path).toBe("initramfs.cpio.gz");
     expect(launch.drives).toEqual([
@@ -34,13 +34,13 @@ describe("launch.json", () => {
   test("contains the measured firmware and its digest", async () => {
     const launch = await launchOf("sev-snp", [], {
       backend: "debian",
-      firmware: { path: "OVMF.amdsev.fd", sha256, packageVersion: "2026.08+ds-2" },
+      firmware: { sha256, packageVersion: "2026.08+ds-2" },
     });
     validatePlain(launch, "launch", "launch.json");
     expect(launch.backend).toBe("debian");
     expect(launch.firmware).toEqual({
       kind: "bios",
-      path: "OVMF.amdsev.fd",
+      path: "firmware.fd",
       sha256,
       package: "ovmf-amdsev",
       packageVersion: "2026.08+ds-2",
@@ -171,6 +171,6 @@ describe("without TEE", () => {
   });
 
   test("keeps firmware that boots the disk", async () => {
-    expect(withoutTee(await launchOf("tdx", ["boot=uki"])).firmware?.path).toBe("/usr/share/ovmf/OVMF.fd");
+    expect(withoutTee(await launchOf("tdx", ["boot=uki"], ownFirmware)).firmware?.path).toBe("firmware.fd");
   });
 });

@@ -25,6 +25,9 @@ export function artifactsOf({ layout, partitions, platform }: Resolved): readonl
   ];
 }
 
+/** The firmware of an image that contains it. */
+export const ownFirmware: DescribeOptions = { firmware: { sha256: digest("f") } };
+
 /** The launch.json that `hal build` writes for a shipped profile. */
 export async function launchOf(profile: string, set: readonly string[] = [], options: DescribeOptions = {}): Promise<Launch> {
   const resolved = await resolve(profile, { set });

@@ -14,7 +14,7 @@ import { withoutTee } from "../../src/launch/without-tee.js";
 import { HalError } from "../../src/lib/errors.js";
 import { runCommand } from "../../src/lib/tools.js";
 import type { Launch } from "../../src/model/generated.js";
-import { launchOf } from "./fixture.js";
+import { launchOf, ownFirmware } from "./fixture.js";
 
 const run = promisify(execFile);
 const shares = { env_share: "/env", certs_share: "/certs" };
@@ -34,7 +34,7 @@ afterAll(() => rm(join(dir, ".."), { recursive: true, force: true }));
 
 describe("shell", () => {
   test("starts the command of launch.json, with the values of the variables", async () => {
-    const launch = await launchOf("sev-snp-ram");
+    const launch = await launchOf("sev-snp-ram", [], ownFirmware);
     const script = join(dir, "start.sh");
     await writeFile(script, shellScript(launch));
     const share = join(dir, "en,v"); // QEMU must receive this comma doubled.
@@ -63,7 +63,7 @@ describe("shell", () => {
   test.each([["dash"], ["bash"], ["bash", "--posix"], ["busybox", "sh"]])(
     "%s %s: runs the same command for any characters in paths",
     async (shell, ...more) => {
-      const launch = await launchOf("sev-snp-ram");
+      const launch = await launchOf("sev-snp-ram", [], ownFirmware);
       const script = join(dir, "hostile.sh");
       await writeFile(join(dir, "bin", "qemu-system-x86_64"), `#!/bin/sh\nprintf '%s\\n' "$PWD" "$@"\n`);
       for (const name of [HOSTILE, "-n", "$(touch x)", "new\nline", "end\n", "*?[a]", "#h ~"]) {
@@ -80,9 +80,35 @@ describe("shell", () => {
     },
   );
 
+  test.each([
+    { profile: "sev-snp-ram", set: [], words: ["igvm-cfg,id=igvm0,file=CODE"] },
+    { profile: "tdx-ram", set: [], words: ["-bios", "PLAIN"] },
+    {
+      profile: "sev",
+      set: ["boot=uki", "launch.firmware.path=/x", "launch.firmware.vars=/y", "launch.shares=[]"],
+      words: ["if=pflash,format=raw,unit=0,file=CODE,readonly=on", "if=pflash,format=raw,unit=1,file=VARS,snapshot=on"],
+    },
+  ])("$profile: reads the firmware that the launcher gives from variables", async ({ profile, set, words }) => {
+    const script = join(dir, "firmware.sh");
+    await writeFile(join(dir, "bin", "qemu-system-x86_64"), '#!/bin/sh\nprintf "%s\\n" "$@"\n');
+    await writeFile(script, shellScript(await launchOf(profile, set)));
+    const [code, vars] = [join(dir, "co,de $x"), join(dir, "va'rs")];
+    const env = { PATH: `${join(dir, "bin")}:${process.env.PATH}`, ENV_PATH: dir, CERTS_PATH: dir };
+    const { stdout } = await run("sh", [script], { env: { ...env, FIRMWARE: code, FIRMWARE_VARS: vars } });
+    const doubled = (path: string) => path.replaceAll(",", ",,");
+    for (const word of words)
+      expect(stdout.split("\n")).toContain(
+        word
+          .replace("CODE", () => doubled(code))
+          .replace("VARS", () => doubled(vars))
+          .replace("PLAIN", () => code),
+      );
+    await expect(run("sh", [script], { env })).rejects.toMatchObject({ stderr: expect.stringContaining("FIRMWARE: firmware file") });
+  });
+
   test("stops and names the share that has no directory", async () => {
     const script = join(dir, "missing.sh");
-    await writeFile(script, shellScript(await launchOf("sev-snp-ram")));
+    await writeFile(script, shellScript(await launchOf("sev-snp-ram", [], ownFirmware)));
     await expect(run("sh", [script], { env: { PATH: process.env.PATH ?? "", ENV_PATH: dir } })).rejects.toMatchObject({
       stderr: expect.stringContaining("CERTS_PATH: directory of share certs_share"),
     });
@@ -120,7 +146,7 @@ describe("libvirt", () => {
 
   const profiles = ["sev-snp", "sev-snp-ram", "sev", "tdx", "tdx-ram", "dev"];
   const expectValid = async (profile: string, against: string): Promise<void> => {
-    const launch = await launchOf(profile);
+    const launch = await launchOf(profile, [], ownFirmware);
     expect(await libvirtErrors(libvirtXml(withoutTee(launch), { shares }), against)).toBe("");
     const common = await readFile(against.replace("domain.rng", "domaincommon.rng"), "utf8");
     if (since[profile]?.test(common) ?? true) expect(await libvirtErrors(libvirtXml(launch, { shares }), against)).toBe("");
@@ -134,27 +160,31 @@ describe("libvirt", () => {
   });
 
   test("xmllint rejects an element that the schema does not have", async () => {
-    const xml = libvirtXml(await launchOf("dev")).replace("<memory ", "<memroy ");
+    const xml = libvirtXml(await launchOf("dev", [], ownFirmware)).replace("<memory ", "<memroy ");
     expect(await libvirtErrors(xml, schema)).not.toBe("");
   });
 
   test("writes virtiofs, vsock and flash with variables", async () => {
-    const launch = await launchOf("sev", [
-      "boot=uki",
-      "launch.firmware.path=/fw/CODE.fd",
-      "launch.firmware.vars=/fw/VARS.fd",
-      "launch.vsock.cid=9",
-      "launch.shares=[{tag: data, type: virtiofs, path: /run/data.sock}]",
-    ]);
-    const xml = libvirtXml(launch, { base: dir });
+    const launch = await launchOf(
+      "sev",
+      [
+        "boot=uki",
+        "launch.firmware.path=/fw/CODE.fd",
+        "launch.firmware.vars=/fw/VARS.fd",
+        "launch.vsock.cid=9",
+        "launch.shares=[{tag: data, type: virtiofs}]",
+      ],
+      { firmware: { sha256: "f".repeat(64), vars: { sha256: "f".repeat(64) } } },
+    );
+    const xml = libvirtXml(launch, { base: "/image", shares: { data: "/run/data.sock" } });
     expect(await libvirtErrors(xml, schema)).toBe("");
-    expect(xml).toContain('<nvram template="/fw/VARS.fd"/>');
+    expect(xml).toContain('<nvram template="/image/firmware.vars.fd"/>');
     expect(xml).toContain('<source socket="/run/data.sock"/>');
     expect(xml).not.toContain("<kernel>");
   });
 
   test("escapes the special characters of XML", async () => {
-    const launch: Launch = { ...(await launchOf("dev")), cmdline: `a="<&>'b" ]]> &amp;` };
+    const launch: Launch = { ...(await launchOf("dev", [], ownFirmware)), cmdline: `a="<&>'b" ]]> &amp;` };
     const xml = libvirtXml(launch, { base: dir });
     const read = async (path: string) =>
       (await runCommand({ tool: "xmllint", args: ["--xpath", `string(${path})`, "-"] }, { input: xml })).stdout.replace(/\n$/, "");
@@ -172,28 +202,28 @@ describe("libvirt", () => {
 
 describe("cocos-env", () => {
   test("writes the settings of kernel boot", async () => {
-    const text = cocosEnvironment(await launchOf("sev-snp-ram"), { base: "/etc/cocos" });
+    const text = cocosEnvironment(await launchOf("sev-snp-ram", [], ownFirmware), { base: "/etc/cocos" });
     expect(text).toContain(
       "MANAGER_QEMU_DISK_IMG_KERNEL_FILE=/etc/cocos/bzImage\nMANAGER_QEMU_DISK_IMG_ROOTFS_FILE=/etc/cocos/rootfs.cpio.gz\n",
     );
     expect(text).toContain('MANAGER_QEMU_KERNEL_CMDLINE="console=null quiet"\n');
     expect(text).toContain("MANAGER_QEMU_ENABLE_DISK=false\n");
-    expect(text).toContain("MANAGER_QEMU_IGVM_FILE=/etc/cocos/coconut-qemu.igvm\n");
+    expect(text).toContain("MANAGER_QEMU_IGVM_FILE=/etc/cocos/firmware.igvm\n");
   });
 
   test("writes a comment for each option that some or all managers do not support", async () => {
-    const text = cocosEnvironment(await launchOf("tdx-ram"));
+    const text = cocosEnvironment(await launchOf("tdx-ram", [], ownFirmware));
     expect(text).toContain("MANAGER_QEMU_VSOCK_GUEST_CID=6\n");
     expect(text).toMatch(/^# vsock: only releases of Cocos Manager before August 2025/m);
     expect(text).toMatch(/^# The manager has no setting for: -no-reboot, -monitor unix:monitor$/m);
     expect(text).toContain("MANAGER_QEMU_MACHINE=q35,kernel_irqchip=split,hpet=off\n");
-    const none = cocosEnvironment(await launchOf("dev", ["boot=uki", "launch.firmware.package=ovmf"]));
-    expect(none).toMatch(/^# Firmware: the manager starts its default OVMF from flash, instead of \/usr\/share\/ovmf\/OVMF.fd.$/m);
+    const none = cocosEnvironment(await launchOf("dev", ["boot=uki", "launch.firmware.package=ovmf"], ownFirmware));
+    expect(none).toMatch(/^# Firmware: the manager starts its default OVMF from flash, instead of the image's firmware.fd.$/m);
     expect(none).not.toContain("OVMF_FILE");
   });
 
   test("writes the settings of disk boot", async () => {
-    const text = cocosEnvironment(await launchOf("tdx", ["boot=uki"]));
+    const text = cocosEnvironment(await launchOf("tdx", ["boot=uki"], ownFirmware));
     expect(text).toContain("MANAGER_QEMU_ENABLE_DISK=true\nMANAGER_QEMU_SRC_DISK_FILE=disk.qcow2\n");
     expect(text).not.toContain("KERNEL");
   });
@@ -206,14 +236,14 @@ describe("cocos-env", () => {
       ["tdx", ["boot=uki"]],
       ["tdx-ram", ["platform=none"]],
     ] as const) {
-      for (const line of cocosEnvironment(await launchOf(profile, set)).split("\n")) {
+      for (const line of cocosEnvironment(await launchOf(profile, set, ownFirmware)).split("\n")) {
         if (line !== "" && !line.startsWith("#")) expect(known).toContain(line.slice("MANAGER_QEMU_".length, line.indexOf("=")));
       }
     }
   });
 
   test("the shell reads back the same values", async () => {
-    const launch = { ...(await launchOf("tdx-ram")), cmdline: `a="b c" $d \`e\` \\f 'g' #h` };
+    const launch = { ...(await launchOf("tdx-ram", [], ownFirmware)), cmdline: `a="b c" $d \`e\` \\f 'g' #h` };
     const file = join(dir, "manager.env");
     await writeFile(file, cocosEnvironment(launch, { base: dir }));
     const { stdout } = await run("sh", [
@@ -235,10 +265,14 @@ describe("cocos-env", () => {
     { profile: "tdx-ram", set: ["launch.shares=[{tag: data}]"], message: /cannot share data over 9p/ },
     { profile: "tdx-ram", set: ["launch.shares=[{tag: env_share, type: virtiofs}]"], message: /cannot share env_share over virtiofs/ },
     { profile: "tdx-ram", set: ["launch.threads=2"], message: /one thread per core/ },
-    { profile: "sev-snp-ram", set: ["launch.igvm=/a,b/coconut.igvm"], message: /it does not double commas/ },
   ])("refuses $profile $set", async ({ profile, set, message }) => {
-    const launch = await launchOf(profile, set);
+    const launch = await launchOf(profile, set, ownFirmware);
     expect(() => cocosEnvironment(launch)).toThrow(message);
+  });
+
+  test("refuses a path that the manager cannot pass to QEMU", async () => {
+    const launch = await launchOf("sev-snp-ram", [], ownFirmware);
+    expect(() => cocosEnvironment(launch, { base: "/a,b" })).toThrow(/it does not double commas/);
   });
 });
 

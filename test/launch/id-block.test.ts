@@ -4,10 +4,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { readLaunch } from "../../src/bundle/documents.js";
 import { run } from "../../src/commands/run.js";
 import { runImage } from "../../src/launch/run.js";
 import { canonicalJson, sha256 } from "../../src/lib/digest.js";
-import { requestOf } from "../../src/measure/from-bundle.js";
+import { launchRequest } from "../../src/measure/from-bundle.js";
 import { measure, toMeasurements } from "../../src/measure/measure.js";
 import type { Launch } from "../../src/model/generated.js";
 import { buildFirmware } from "../codecs/build-firmware.js";
@@ -18,7 +19,8 @@ const at = (name: string) => join(dir, name);
 const openssl = (...args: readonly string[]) => execFileSync("openssl", args, { cwd: dir, stdio: ["ignore", "pipe", "ignore"] });
 afterAll(() => rmSync(dir, { recursive: true }));
 
-const options = (format: "qemu" | "libvirt") => ({ accel: "auto", print: true, format, shares: {}, note: () => {} }) as const;
+const options = (format: "qemu" | "libvirt") =>
+  ({ accel: "auto", print: true, format, shares: {}, forwards: [], monitors: [], note: () => {} }) as const;
 const print = async () =>
   (await runImage(dir, { ...options("qemu"), idKeys: { idKey: at("id.pem"), authorKey: at("author.pem") } })).text ?? "";
 let text = "";
@@ -41,7 +43,7 @@ beforeAll(async () => {
 /** The launch.json for the files in `dir`. */
 async function described(profile = "sev-snp", set: readonly string[] = []): Promise<Launch> {
   const digest = (name: string) => sha256(readFileSync(at(name)));
-  const launch = await launchOf(profile, set, { firmware: { path: "firmware.fd", sha256: digest("firmware.fd") } });
+  const launch = await launchOf(profile, set, { firmware: { sha256: digest("firmware.fd") } });
   const real = <T extends { readonly path: string }>(file: T | undefined) => file && { ...file, sha256: digest(file.path) };
   const [kernel, initrd] = [real(launch.kernel), real(launch.initrd)];
   return { ...launch, ...(kernel && { kernel }), ...(initrd && { initrd }) };
@@ -69,7 +71,7 @@ const point = (name: string) => openssl("ec", "-pubin", "-in", name, "-outform",
 describe("hal run --id-key", () => {
   test("gives QEMU an ID block with the predicted digest and the launch policy", async () => {
     const block = bytesOf("id-block");
-    const { values } = toMeasurements(await measure(await requestOf(dir, "sev-snp")));
+    const { values } = toMeasurements(await measure(launchRequest(await readLaunch(dir), dir, "sev-snp")));
     expect(block.length).toBe(0x60);
     expect(block.toString("hex", 0, 0x30)).toBe(values.find(({ register }) => register === "launchDigest")?.value);
     expect(block.readUInt32LE(0x50)).toBe(1);
@@ -127,7 +129,7 @@ describe("hal run --id-key", () => {
     ["id.pub", /is not a private key in PEM/],
     ["encrypted.pem", /is encrypted/],
     ["encrypted8.pem", /is encrypted/],
-    ["missing.pem", /cannot be read: ENOENT/],
+    ["missing.pem", /does not exist/],
   ])("refuses the key %s, and names its file", async (name, message) => {
     const refused = { kind: "input", message: expect.stringMatching(message), at: { file: at(name) } };
     await expect(signed({ idKeys: { idKey: at(name) } })).rejects.toMatchObject(refused);
@@ -146,7 +148,7 @@ describe("hal run --id-key", () => {
 
   // In QEMU's backends/igvm.c, qigvm_handle_policy replaces policy and ID block of the command line by those of the file.
   test("refuses an IGVM guest, because QEMU ignores its ID block, and a disk, because the digest does not cover it", async () => {
-    await withLaunch(await launchOf("sev-snp-ram", [], { firmware: { path: "firmware.fd", sha256: sha256("") } }), async () => {
+    await withLaunch(await launchOf("sev-snp-ram", [], { firmware: { sha256: sha256("") } }), async () => {
       await expect(signed()).rejects.toThrow(/from the IGVM file, and ignores/);
     });
     await withLaunch(await described("sev-snp", ["boot=uki"]), async () => {
@@ -156,7 +158,15 @@ describe("hal run --id-key", () => {
 
   test("is refused together with options that would make it useless", async () => {
     await expect(signed({ withoutTee: true })).rejects.toThrow(/--platform none starts an ordinary machine/);
-    const asked = { accel: "auto", print: true, format: "qemu", share: [], signal: new AbortController().signal } as const;
+    const asked = {
+      accel: "auto",
+      print: true,
+      format: "qemu",
+      share: [],
+      forward: [],
+      monitor: [],
+      signal: new AbortController().signal,
+    } as const;
     await expect(run(dir, { ...asked, authorKey: at("author.pem") })).rejects.toThrow(/--author-key needs --id-key/);
     await expect(run(dir, { ...asked, idKey: at("id.pem"), json: true })).rejects.toThrow(/--json prints launch.json unchanged/);
   });

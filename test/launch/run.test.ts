@@ -2,8 +2,9 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { chooseAccel, chooseCpu } from "../../src/launch/host.js";
 import { bootsKernel } from "../../src/launch/kvm.js";
-import { chooseAccel, chooseCpu, type RunImageOptions, runImage } from "../../src/launch/run.js";
+import { type RunImageOptions, runImage } from "../../src/launch/run.js";
 import { withoutTee } from "../../src/launch/without-tee.js";
 import { canonicalJson } from "../../src/lib/digest.js";
 import { placeholder } from "../../src/model/shares.js";
@@ -21,6 +22,8 @@ const options = (more: Partial<RunImageOptions> = {}): RunImageOptions => ({
   print: true,
   format: "qemu",
   shares: {},
+  forwards: [],
+  monitors: [],
   note: () => {},
   ...more,
 });
@@ -37,7 +40,10 @@ describe("hal run", () => {
   test("--print notes each placeholder that the user must replace", async () => {
     const notes: string[] = [];
     await runImage(dir, options({ shares: { env_share: "/env" }, note: (text) => notes.push(text) }));
-    expect(notes).toEqual(["replace ${CERTS_PATH} by the directory of share certs_share, or add --share certs_share=PATH"]);
+    expect(notes).toEqual([
+      "replace ${FIRMWARE} by the firmware file, or add --firmware FILE",
+      "replace ${CERTS_PATH} by the directory of share certs_share, or add --share certs_share=PATH",
+    ]);
     notes.length = 0;
     await runImage(dir, options({ format: "shell", note: (text) => notes.push(text) }));
     expect(notes).toEqual([]);

@@ -1,4 +1,8 @@
-import { describe, expect, test } from "vitest";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { withFirmware } from "../../src/launch/firmware.js";
 import { qemuArgv } from "../../src/launch/qemu.js";
 import { launchOf } from "./fixture.js";
 import { meaning } from "./options.js";
@@ -58,21 +62,32 @@ const asManager = [
   "launch.shares=[]",
 ];
 
+/** Firmware of the launching host: `hal run` gets it from the caller. */
+const dir = mkdtempSync(join(tmpdir(), "hal-seeds-"));
+afterAll(() => rmSync(dir, { recursive: true }));
+const given = (name: string): string => {
+  writeFileSync(join(dir, name), "");
+  return join(dir, name);
+};
+const flash = { code: given("code"), vars: given("vars") };
+
 describe("the command lines of the Cocos documentation, option by option", () => {
   test.each([
-    { name: "Manager without TEE", profile: "sev", set: [...asManager, "platform=none"], seed: manager },
-    { name: "Manager with SEV", profile: "sev", set: asManager, seed: managerSev },
-    { name: "SEV-SNP with COCONUT-SVSM", profile: "sev-snp-ram", set: [], seed: snp },
-    { name: "TDX", profile: "tdx-ram", set: [], seed: tdx },
-  ])("$name", async ({ profile, set, seed }) => {
-    const launch = await launchOf(profile, set);
+    { name: "Manager without TEE", profile: "sev", set: [...asManager, "platform=none"], firmware: flash, seed: manager },
+    { name: "Manager with SEV", profile: "sev", set: asManager, firmware: flash, seed: managerSev },
+    { name: "SEV-SNP with COCONUT-SVSM", profile: "sev-snp-ram", set: [], firmware: { code: given("igvm") }, seed: snp },
+    { name: "TDX", profile: "tdx-ram", set: [], firmware: { code: given("ovmf") }, seed: tdx },
+  ])("$name", async ({ profile, set, firmware, seed }) => {
+    const launch = withFirmware(await launchOf(profile, set), firmware);
     const [tool, ...argv] = qemuArgv(launch, { shares });
     // Paths are those of the profile and the image. disk.img is raw, and the documentation boots a qcow2 image.
     const expected = seed
-      .replace("img/OVMF_VARS.fd", "/img/OVMF_VARS.fd")
+      .replace("/usr/share/OVMF/OVMF_CODE.fd", given("code"))
+      .replace("img/OVMF_VARS.fd", given("vars"))
+      .replace("/usr/share/ovmf/OVMF.fd", given("ovmf"))
       .replace("DISK", "disk.img")
       .replace("FORMAT", "raw")
-      .replace("IGVM", "/etc/cocos/coconut-qemu.igvm");
+      .replace("IGVM", given("igvm"));
     expect(tool).toBe("qemu-system-x86_64");
     expect(meaning(argv)).toEqual(meaning(shellWords(expected)));
   });

@@ -41,7 +41,7 @@ async function output({ launch: changed = {}, values = [], packages = [], artifa
   count += 1;
   const home = await mkdtemp(join(dir, `${count}-`));
   const manifest = manifestOf({ packages, artifacts, inputs: { digest: sha256(""), tree: sha256(""), files, details: {} } });
-  const measurements = { schema: "hal.measurements/v1", values, notPredicted: [] };
+  const measurements = { schema: "hal.measurements/v1", values, expect: [], notPredicted: [] };
   await writeFile(join(home, "manifest.json"), canonicalJson(manifest));
   await writeFile(join(home, "launch.json"), canonicalJson({ ...launch, ...changed }));
   await writeFile(join(home, "measurements.json"), canonicalJson(measurements));

@@ -2,7 +2,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { newc } from "../../src/codecs/cpio.js";
-import { chooseAccel } from "../../src/launch/run.js";
+import { chooseAccel } from "../../src/launch/host.js";
 import { withScratchDir } from "../../src/prove/boot-config.js";
 import { type ImageUnderTest, readImage } from "../../src/prove/image.js";
 import { appendArchive } from "../../src/prove/probe.js";

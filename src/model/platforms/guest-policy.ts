@@ -7,10 +7,10 @@ interface PolicyRules {
   /** Whether a policy lets the host debug the guest. */
   readonly allowsDebug: (policy: bigint) => boolean;
   readonly debugRemedy: string;
-  /** Whether the profile contains `debug: true`. */
+  /** Whether the image has `debug: true`. */
   readonly debugImage: boolean;
-  /** Why the processor refuses a policy: the rest of a sentence that starts with `launch.policy`. */
-  readonly processorRefusal?: (policy: bigint) => { readonly what: string; readonly remedy: string } | undefined;
+  /** Why a policy is refused, debug image or not: the rest of a sentence that starts with `the guest policy`. */
+  readonly refusal?: (policy: bigint) => { readonly what: string; readonly remedy: string } | undefined;
 }
 
 /**
@@ -20,9 +20,9 @@ interface PolicyRules {
  */
 export function policyRefusal(text: string, rules: PolicyRules): LaunchRefusal | undefined {
   const policy = BigInt(text);
-  const refuse = (what: string, remedy: string) => ({ key: "policy" as const, message: `launch.policy ${text} ${what}`, remedy });
+  const refuse = (what: string, remedy: string) => ({ key: "policy" as const, message: `the guest policy ${text} ${what}`, remedy });
   if (policy >> rules.bits !== 0n) return refuse(`has more than ${rules.bits} bits`, rules.bitsRemedy ?? "use a shorter policy");
-  const refused = rules.processorRefusal?.(policy);
+  const refused = rules.refusal?.(policy);
   if (refused !== undefined) return refuse(refused.what, refused.remedy);
   if (!rules.allowsDebug(policy) || rules.debugImage) return undefined;
   return refuse("lets the host read and write the guest's memory through the processor's debugging commands", rules.debugRemedy);

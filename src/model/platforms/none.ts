@@ -25,6 +25,7 @@ export const none: Platform = {
   kernelHeader: "plain",
   measures: ["vtpm"],
   registers: () => [],
+  expect: () => [],
   eventLog: { kind: "tpm", of: "vtpm" },
   evidence: undefined,
   unreleasable: "no hardware protects it",

@@ -7,6 +7,9 @@ export type PlatformName = NonNullable<Profile["platform"]>;
 /** The source of a register, as measurements.json names it: a platform, a variant of one (`sev-es`), or a vTPM. */
 export type MeasuredPlatform = Measurements["values"][number]["platform"];
 
+/** A field of the evidence that a verifier must check, because no register covers it. */
+export type Expectation = Measurements["expect"][number];
+
 export type LaunchSettings = Profile["launch"];
 export type Tee = NonNullable<Launch["tee"]>;
 
@@ -111,7 +114,8 @@ export interface Platform {
   readonly allows: readonly RestrictedKey[];
   /**
    * Why the platform refuses a value of `launch`, and the key of that value; undefined if it refuses none.
-   * @param debug whether the profile contains `debug: true`
+   * @param settings those of a profile, or those that a launch.json contains
+   * @param debug whether the image has `debug: true`
    */
   readonly refusal: (settings: LaunchSettings, debug: boolean) => LaunchRefusal | undefined;
   /** Undefined if the platform has no TEE object. */
@@ -126,6 +130,8 @@ export interface Platform {
   readonly measures: readonly MeasuredPlatform[];
   /** The registers that one launch reports. */
   readonly registers: (tee: Launch["tee"], firmware: Launch["firmware"]) => Launch["measurements"]["values"];
+  /** What else must hold in the evidence of one launch. */
+  readonly expect: (launch: Omit<Launch, "argv">) => readonly Expectation[];
   /** The firmware's event log, and the source of the registers that it explains; undefined if the firmware writes none. */
   readonly eventLog: { readonly kind: EventLogKind; readonly of: MeasuredPlatform } | undefined;
   readonly evidence: EvidenceRules | undefined;

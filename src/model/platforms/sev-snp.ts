@@ -1,9 +1,15 @@
 import { policyRefusal } from "./guest-policy.js";
-import { modernVirtio, q35, x86 } from "./machine.js";
+import { bits, modernVirtio, q35, x86 } from "./machine.js";
 import type { Platform } from "./platform.js";
 
 /** AMD SEV-SNP ABI 56860, section 4.3 (Guest Policy). */
-const policyBits = { debug: 1n << 19n, reservedOne: 1n << 17n } as const;
+const policyBits = { reservedOne: 1n << 17n, migrationAgent: 1n << 18n, debug: 1n << 19n } as const;
+/** The privilege level of Linux: 0 under OVMF alone. COCONUT-SVSM runs at level 0 and Linux at level 2; both can request a report. */
+const vmpl = { plain: ["0x0"], svsm: ["0x0", "0x2"] } as const;
+/** HOST_DATA without a value of the launch: 32 bytes. */
+const NO_HOST_DATA = "00".repeat(32);
+/** Bits that the specification assigns; the rest must be 0. */
+const POLICY_BITS = 26n;
 /** QEMU's default (qapi/qom.json, SevSnpGuestProperties: policy). */
 const defaultPolicy = "0x30000";
 
@@ -36,10 +42,15 @@ export const sevSnp: Platform = {
       allowsDebug: (value) => (value & policyBits.debug) !== 0n,
       debugRemedy: "clear bit 19, or set debug: true",
       debugImage: debug,
-      processorRefusal: (value) =>
-        (value & policyBits.reservedOne) === 0n
-          ? { what: "is refused by the processor, because bit 17 must be 1", remedy: `remove it, or use QEMU's default ${defaultPolicy}` }
-          : undefined,
+      refusal: (value) => {
+        const remedy = `remove it, or use QEMU's default ${defaultPolicy}`;
+        if ((value & policyBits.reservedOne) === 0n) return { what: "is refused by the processor, because bit 17 must be 1", remedy };
+        if (value >> POLICY_BITS !== 0n)
+          return { what: `is refused by the processor, because it has no bit above ${POLICY_BITS - 1n}`, remedy };
+        if ((value & policyBits.migrationAgent) !== 0n)
+          return { what: "lets a migration agent of the host export the guest's memory", remedy: "clear bit 18" };
+        return undefined;
+      },
     });
   },
   tee: {
@@ -108,6 +119,29 @@ export const sevSnp: Platform = {
     // COCONUT-SVSM in the IGVM file provides a vTPM. With plain OVMF, the host controls the vTPM.
     ...(firmware?.kind === "igvm" ? [{ platform: "vtpm" as const, registers: ["pcr4", "pcr9"] }] : []),
   ],
+  // The TCB and the ID key are not known to a build: a verifier has its own rules for these.
+  expect: ({ tee, firmware, debug }) => {
+    const igvm = firmware?.kind === "igvm";
+    const policy = tee?.policy ?? defaultPolicy;
+    return [
+      {
+        platform: "sev-snp",
+        field: "POLICY",
+        // QEMU takes the policy of an IGVM file from that file.
+        ...(igvm ? {} : { allowed: [policy] }),
+        set: bits(policyBits.reservedOne),
+        clear: bits(policyBits.migrationAgent | (debug ? 0n : policyBits.debug)),
+      },
+      { platform: "sev-snp", field: "VMPL", allowed: [...(igvm ? vmpl.svsm : vmpl.plain)] },
+      {
+        platform: "sev-snp",
+        field: "HOST_DATA",
+        allowed: [tee?.hostData === undefined ? NO_HOST_DATA : Buffer.from(tee.hostData, "base64").toString("hex")],
+      },
+      // The quote of the vTPM that the IGVM file starts.
+      ...(igvm ? [{ platform: "vtpm" as const, field: "pcrSelect", includes: ["pcr4", "pcr9"] }] : []),
+    ];
+  },
   eventLog: { kind: "tpm", of: "vtpm" },
   unreleasable: undefined,
   evidence: { kind: "SEV-SNP attestation report", fields: { launchDigest: "MEASUREMENT" } },

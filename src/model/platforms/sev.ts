@@ -90,6 +90,14 @@ export const sev: Platform = {
       registers: ["launchDigest"],
     },
   ],
+  // LAUNCH_MEASURE signs the policy together with the digest.
+  expect: ({ tee }) => [
+    {
+      platform: (BigInt(tee?.policy ?? defaultPolicy) & policyBits.encryptedState) === 0n ? "sev" : "sev-es",
+      field: "POLICY",
+      allowed: [tee?.policy ?? defaultPolicy],
+    },
+  ],
   eventLog: { kind: "tpm", of: "vtpm" },
   unreleasable: undefined,
   evidence: { kind: "LAUNCH_MEASURE response", fields: { launchDigest: "the digest (GCTX.LD) under the MEASURE field" } },

@@ -1,8 +1,17 @@
-import { x86 } from "./machine.js";
+import { bits, x86 } from "./machine.js";
 import type { Platform } from "./platform.js";
 
 /** The vsock context id at which Cocos Manager expects the quote generation service. */
 const COCOS_QUOTE_CID = 2;
+
+/**
+ * TD ATTRIBUTES (Intel TDX Module ABI specification, "TD ATTRIBUTES"). TUD (bits 0 to 7) must be 0, or the host can debug the guest.
+ * MIGRATABLE (bit 29) lets a migration TD have the guest's memory. SEPT_VE_DISABLE (bit 28) is QEMU's default: without it, the host can
+ * take pages away and the guest's exception handler runs (qapi/qom.json, TdxGuestProperties: sept-ve-disable).
+ */
+const attributeBits = { tud: 0xffn, septVeDisable: 1n << 28n, migratable: 1n << 29n } as const;
+/** MRCONFIGID, MROWNER and MROWNERCONFIG have the size of a SHA-384 digest. QEMU sets them to zero. */
+const ZEROS = "00".repeat(48);
 
 /** Intel TDX. The machine has exactly the options of the Cocos documentation. */
 export const tdx: Platform = {
@@ -60,6 +69,16 @@ export const tdx: Platform = {
   kernelHeader: "tdx",
   measures: ["tdx"],
   registers: () => [{ platform: "tdx", registers: ["mrtd", "rtmr1", "rtmr2"] }],
+  // XFAM depends on the processor, and MRSEAM and the TCB on the host: a verifier has its own rules for these.
+  expect: () => [
+    {
+      platform: "tdx",
+      field: "ATTRIBUTES",
+      set: bits(attributeBits.septVeDisable),
+      clear: bits(attributeBits.tud | attributeBits.migratable),
+    },
+    ...["MRCONFIGID", "MROWNER", "MROWNERCONFIG"].map((field) => ({ platform: "tdx" as const, field, allowed: [ZEROS] })),
+  ],
   eventLog: { kind: "ccel", of: "tdx" },
   unreleasable: undefined,
   evidence: { kind: "TDX quote", fields: { mrtd: "MRTD", rtmr1: "RTMR1", rtmr2: "RTMR2" } },

@@ -54,18 +54,18 @@ export interface LaunchSettings {
     /** The guest's context ID. */
     cid: number;
   };
-  /** Directories of the host that the guest can mount. */
+  /**
+   * Directories of the host that the guest can mount. `hal run --share TAG=PATH` gives the directory (`9p`) or the socket of its virtiofsd (`virtiofs`).
+   */
   shares: {
     /** The mount tag. */
     tag: string;
     /** The protocol. */
     type: "9p" | "virtiofs";
-    /**
-     * The directory on the launching host (`9p`) or the socket of its virtiofsd (`virtiofs`). By default, `hal run --share TAG=PATH` sets it at launch.
-     */
-    path?: string;
   }[];
-  /** QEMU monitors, each `pty` or `unix:PATH`. By default, the monitor is on the serial console (Ctrl-a c). */
+  /**
+   * QEMU monitors, each `pty` or `unix:NAME`, where NAME is the name of a socket without a directory. By default, the monitor is on the serial console (Ctrl-a c).
+   */
   monitors: string[];
   /** TDX: the vsock address of the quote generation service. */
   quoteGenerationSocket?: {

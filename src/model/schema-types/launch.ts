@@ -2,7 +2,7 @@
 import type { MeasuredPlatform, PlatformName } from "./common.js";
 
 export interface Artifact {
-  /** The path, relative to the directory of launch.json or absolute. */
+  /** The name of a file in the directory of launch.json. */
   path: string;
   /** The size in bytes. */
   size: number;
@@ -10,7 +10,9 @@ export interface Artifact {
   sha256: string;
 }
 
-/** launch.json contains everything that is needed to start an image. A relative path is relative to the directory of launch.json. */
+/**
+ * launch.json contains everything that is needed to start an image, except what the launcher gives: directories, sockets, and firmware that did not exist at build time. It names only files of its own directory.
+ */
 export interface Launch {
   /** The version of the file format. */
   schema: "hal.launch/v1";
@@ -79,9 +81,9 @@ export interface Launch {
   firmware?: {
     /** `bios`: one file in RAM. `pflash`: flash with a variable store. `igvm`: an IGVM file that contains the firmware. */
     kind: "bios" | "pflash" | "igvm";
-    /** The path, relative to the directory of launch.json or absolute. */
+    /** The name of a file in the directory of launch.json, or a placeholder for a file that the launcher gives. */
     path: string;
-    /** The SHA-256 digest of the file. The key is missing when the file did not exist at build time. */
+    /** The SHA-256 digest of the file. The key is missing when the launcher gives the file. */
     sha256?: string;
     /** The Debian package that contains the firmware. */
     package?: string;
@@ -89,7 +91,7 @@ export interface Launch {
     packageVersion?: string;
     /** The template of the variable store. */
     vars?: {
-      /** The path, relative to the directory of launch.json or absolute. */
+      /** The name of a file in the directory of launch.json, or a placeholder for a file that the launcher gives. */
       path: string;
       /** A SHA-256 digest in lower-case hex. */
       sha256?: string;
@@ -107,14 +109,14 @@ export interface Launch {
   drives: {
     /** The ID in the QEMU command line. */
     id: string;
-    /** The path, relative to the directory of launch.json or absolute. */
+    /** The name of a file in the directory of launch.json. */
     path: string;
     /** The size in bytes. */
     size: number;
     /** A SHA-256 digest in lower-case hex. */
     sha256: string;
-    /** The image format. */
-    format: "raw" | "qcow2";
+    /** The image format. Other formats can name further files. */
+    format: "raw";
     /** Discard the guest's writes when it stops. */
     snapshot: boolean;
   }[];
@@ -144,18 +146,16 @@ export interface Launch {
     /** The guest's context ID. */
     cid: number;
   };
-  /** Directories of the host that the guest can mount. */
+  /** Directories of the host that the guest can mount. The launcher gives the directories. */
   shares: {
     /** The mount tag. */
     tag: string;
     /** The protocol. */
     type: "9p" | "virtiofs";
-    /** The directory (`9p`) or the socket of its virtiofsd (`virtiofs`). Without this key, the launcher chooses it. */
-    path?: string;
-    /** The name of the variable that replaces the path in `argv` and in the shell format. */
+    /** The name of the variable for the directory (`9p`) or the socket of its virtiofsd (`virtiofs`), which the launcher gives. */
     variable: string;
   }[];
-  /** The QEMU monitors. */
+  /** The QEMU monitors. A Unix socket has a name without a directory. */
   monitors: string[];
   /** The TEE and its parameters. */
   tee?: {

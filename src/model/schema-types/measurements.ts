@@ -2,7 +2,7 @@
 import type { MeasuredPlatform } from "./common.js";
 
 /**
- * measurements.json lists the predicted values of the measurement registers. It also lists the registers that hal cannot predict, with the reason.
+ * measurements.json lists the predicted values of the measurement registers, and what else must hold in the evidence. It also lists the registers that hal cannot predict, with the reason.
  */
 export interface Measurements {
   /** The version of the file format. */
@@ -23,6 +23,23 @@ export interface Measurements {
     };
     /** The artifacts and settings that determine the value. */
     from: string[];
+  }[];
+  /** The fields of the evidence that no register covers, such as the guest policy. A verifier must check them too. */
+  expect: {
+    /** The platform that reports a register. `sev-es` is SEV with encrypted state; `vtpm` is a virtual TPM. */
+    platform: MeasuredPlatform;
+    /** The name of the field in the vendor's specification. */
+    field: string;
+    /** The values that the field can have. */
+    allowed?: string[];
+    /** The values that the field cannot have. */
+    forbidden?: string[];
+    /** The bits that must be 1. */
+    set?: string;
+    /** The bits that must be 0. */
+    clear?: string;
+    /** A selection of PCRs must include these. */
+    includes?: string[];
   }[];
   /** The registers without a predicted value. */
   notPredicted: {

@@ -1,5 +1,5 @@
-import { join } from "node:path";
 import { files } from "../../bundle/files.js";
+import { imageFile } from "../../bundle/open.js";
 import type { DamagedDisk } from "../damage.js";
 import type { ImageUnderTest } from "../image.js";
 
@@ -48,7 +48,7 @@ export interface HostileCase {
 export const INIT = "/sbin/init";
 
 /** The path of the root filesystem's image, to look up blocks in it. */
-export const rootImage = (image: ImageUnderTest): string => join(image.dir, files.root);
+export const rootImage = (image: ImageUnderTest): string => imageFile(image.dir, files.root);
 
 /** A path inside an option of QEMU, which separates its options with commas. */
 export const qemuPath = (path: string): string => path.replaceAll(",", ",,");

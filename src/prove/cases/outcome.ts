@@ -1,3 +1,4 @@
+import { endingText } from "../../launch/qmp.js";
 import type { BootRecord } from "../boot.js";
 import { CONSOLE_CHECK } from "../checks/access.js";
 import { type Check, check, type Evidence } from "../checks/check.js";
@@ -5,7 +6,6 @@ import { evaluate } from "../checks/index.js";
 import { failureLines, SHELL_ANSWER } from "../console.js";
 import { lastValue } from "../facts.js";
 import type { ImagePromises } from "../image.js";
-import { endingText } from "../qmp.js";
 import type { Outcome } from "./case.js";
 
 /**

@@ -1,6 +1,6 @@
+import type { Ending } from "../../launch/qmp.js";
 import type { Facts } from "../facts.js";
 import type { ImagePromises } from "../image.js";
-import type { Ending } from "../qmp.js";
 import type { DiskFindings } from "../scan-disk.js";
 
 /** One promise of an image and what the boot showed. */

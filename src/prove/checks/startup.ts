@@ -1,5 +1,5 @@
+import { endingText } from "../../launch/qmp.js";
 import { allValues, lastValue } from "../facts.js";
-import { endingText } from "../qmp.js";
 import { type CheckGroup, check, NOT_REPORTED } from "./check.js";
 
 /** The state that the probe reports when startup is complete: of `systemctl is-system-running`, or its own word for BusyBox init. */
