@@ -66,11 +66,24 @@ async function readJson(dir: string, name: string): Promise<unknown> {
     if (!(error instanceof HalError) || error.message !== "does not exist") throw error;
     throw new HalError("input", error.message, { at, remedy: "give an image directory of hal build, such as out/sev-snp" });
   });
+  let value: unknown;
   try {
-    return JSON.parse(bytes.toString("utf8"));
+    value = JSON.parse(bytes.toString("utf8"));
   } catch {
     throw new HalError("input", "not valid JSON", { at });
   }
+  if (!isOrdinary(value)) throw new HalError("input", `contains a number that is too large, or more than ${MOST_LEVELS} levels`, { at });
+  return value;
+}
+
+/** No document has more than ten levels. A recursive function, such as a validator, runs out of stack after some thousand. */
+const MOST_LEVELS = 64;
+
+/** Whether a JSON value has few levels and only finite numbers: JSON.parse reads 1e400 as Infinity, which canonical JSON cannot write. */
+function isOrdinary(value: unknown, levels = MOST_LEVELS): boolean {
+  if (typeof value === "number") return Number.isFinite(value);
+  if (typeof value !== "object" || value === null) return true;
+  return levels > 0 && Object.values(value).every((part) => isOrdinary(part, levels - 1));
 }
 
 /** Whether a package of the manifest is the kernel, by the name that Buildroot or Debian gives it. */

@@ -4,6 +4,7 @@ import { files } from "../bundle/files.js";
 import { canonicalJson } from "../lib/digest.js";
 import { HalError } from "../lib/errors.js";
 import type { Launch } from "../model/generated.js";
+import { judgeCommandLine } from "../model/judge-cmdline.js";
 import { composeLaunch, factsOf, type LaunchFacts } from "./compose.js";
 import { settingsRefusal } from "./settings.js";
 
@@ -45,12 +46,24 @@ export function judgeLaunch(launch: Launch): readonly LaunchFault[] {
 }
 
 /**
- * Refuses a launch.json that `judgeLaunch` finds fault with, before anything starts from it or is signed.
+ * Words of the command line that undo a promise of the image. `hal verify` has a stricter reading: it knows the artifacts, and also
+ * reports words that hal does not know.
+ */
+function commandLineFaults({ cmdline, platform, debug }: Launch): LaunchFault[] {
+  const verity = cmdline.includes("roothash=");
+  return judgeCommandLine(cmdline, { verity, platform, debug })
+    .filter(({ verdict }) => verdict === "undoes")
+    .map(({ word, why, remedy }) => ({ key: "cmdline", message: `'${word}' ${why}`, remedy }));
+}
+
+/**
+ * Refuses a launch.json that `judgeLaunch` finds fault with, or whose command line undoes a promise of the image, before anything starts
+ * from it or is signed.
  * @param file the path of launch.json
  * @throws HalError "check" with the first fault
  */
 export function refuseFaultyLaunch(launch: Launch, file: string): void {
-  const [fault, ...more] = judgeLaunch(launch);
+  const [fault, ...more] = [...judgeLaunch(launch), ...commandLineFaults(launch)];
   if (fault === undefined) return;
   const others = more.length === 0 ? "" : ` (and ${more.length} more)`;
   throw new HalError("check", `${fault.key}: ${fault.message}${others}`, {
