@@ -74,7 +74,7 @@ function sharesOf(words: readonly string[]): Record<string, string> {
 }
 
 /** Parses a word `[ADDRESS:]HOST:GUEST` of --forward. Without an address, only this host reaches the port. */
-function forwardOf(word: string): Forward {
+export function forwardOf(word: string): Forward {
   const [, address = "127.0.0.1", host, guest] = /^(?:([^:]+):)?([0-9]{1,5}):([0-9]{1,5})$/.exec(word) ?? [];
   const ports = [Number(host), Number(guest)] as const;
   if (!isIPv4(address) || !ports.every((port) => port >= 1 && port <= 65535))

@@ -5,9 +5,12 @@ import fc from "fast-check";
 import { afterAll, expect, test } from "vitest";
 import { describeLaunch } from "../../src/launch/describe.js";
 import { formats } from "../../src/launch/formats.js";
+import { judgeLaunch } from "../../src/launch/judge.js";
 import { withoutTee } from "../../src/launch/without-tee.js";
+import { canonicalJson } from "../../src/lib/digest.js";
 import { HalError } from "../../src/lib/errors.js";
 import { validatePlain } from "../../src/load/schema.js";
+import type { Launch } from "../../src/model/generated.js";
 import { platforms } from "../../src/model/platforms/index.js";
 import type { Resolved } from "../../src/model/resolved.js";
 import { resolve } from "../../src/resolve/resolve.js";
@@ -97,6 +100,8 @@ async function resolveOrRefuse(profile: string, set: readonly string[]): Promise
 /** Describes what `resolve` accepted. Each format renders it, or refuses it as the user's input. */
 function describeAccepted(resolved: Resolved): void {
   const launch = describeLaunch(resolved, artifactsOf(resolved), resolved.cmdline.join(" "));
+  // The build and hal verify ask the same questions. The JSON is what verify reads.
+  expect(judgeLaunch(JSON.parse(canonicalJson(launch)) as Launch)).toEqual([]);
   const plain = withoutTee(launch);
   for (const each of [launch, plain]) {
     validatePlain(each, "launch", "launch.json");

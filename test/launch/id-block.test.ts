@@ -1,6 +1,6 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -134,6 +134,34 @@ describe("hal run --id-key", () => {
     const refused = { kind: "input", message: expect.stringMatching(message), at: { file: at(name) } };
     await expect(signed({ idKeys: { idKey: at(name) } })).rejects.toMatchObject(refused);
     await expect(signed({ idKeys: { idKey: at("id.pem"), authorKey: at(name) } })).rejects.toMatchObject(refused);
+  });
+
+  test("refuses a key that others can replace, and a key that is no regular file", async () => {
+    const key = at("open.pem");
+    writeFileSync(key, readFileSync(at("id.pem")));
+    for (const mode of [0o620, 0o602, 0o666]) {
+      chmodSync(key, mode);
+      await expect(signed({ idKeys: { idKey: key } })).rejects.toMatchObject({
+        kind: "input",
+        message: expect.stringContaining("other users can write"),
+        at: { file: key },
+      });
+    }
+    chmodSync(key, 0o640);
+    expect((await signed({ idKeys: { idKey: key } })).text).toContain("id-block=");
+    spawnSync("mkfifo", [at("pipe.pem")]);
+    await expect(signed({ idKeys: { idKey: at("pipe.pem") } })).rejects.toMatchObject({ kind: "input", message: "is a pipe" });
+  });
+
+  test("refuses the key of another user", async (context) => {
+    context.skip(process.geteuid?.() !== 0, "only root can give a file to another user");
+    const key = at("other.pem");
+    writeFileSync(key, readFileSync(at("id.pem")), { mode: 0o600 });
+    chownSync(key, 12345, 12345);
+    await expect(signed({ idKeys: { idKey: key } })).rejects.toMatchObject({
+      kind: "input",
+      message: expect.stringContaining("belongs to another user"),
+    });
   });
 
   test("refuses to sign for a file that changed after the build", async () => {

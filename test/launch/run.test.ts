@@ -1,14 +1,16 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { execFileSync } from "node:child_process";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { forwardOf } from "../../src/commands/run.js";
 import { chooseAccel, chooseCpu } from "../../src/launch/host.js";
 import { bootsKernel } from "../../src/launch/kvm.js";
-import { type RunImageOptions, runImage } from "../../src/launch/run.js";
+import { endedByItself, type RunImageOptions, runImage } from "../../src/launch/run.js";
 import { withoutTee } from "../../src/launch/without-tee.js";
 import { canonicalJson } from "../../src/lib/digest.js";
 import { placeholder } from "../../src/model/shares.js";
-import { launchOf } from "./fixture.js";
+import { launchOf, ownFirmware } from "./fixture.js";
 
 let dir: string;
 beforeAll(async () => {
@@ -69,6 +71,77 @@ describe("hal run", () => {
     await writeFile(join(dir, "bzImage"), "");
     await expect(runImage(dir, start)).rejects.toMatchObject({ kind: "input", at: { file: join(dir, "rootfs.cpio.gz") } });
     await rm(join(dir, "bzImage"));
+  });
+
+  test("starts with the ports and monitors of the caller only", async () => {
+    const other = await mkdtemp(join(tmpdir(), "hal-run-test-"));
+    await writeFile(join(other, "launch.json"), canonicalJson(await launchOf("tdx-ram")));
+    for (const name of ["bzImage", "rootfs.cpio.gz"]) await writeFile(join(other, name), "");
+    const bin = await mkdtemp(join(tmpdir(), "hal-bin-"));
+    const fake =
+      '#!/bin/sh\ncase "$1" in --version) echo "version 9.0"; exit;; -help) echo "-sandbox on"; exit;; esac\nprintf "%s\\n" "$@" >"$OUT"\n';
+    await writeFile(join(bin, "qemu-system-x86_64"), fake.replace("$OUT", join(bin, "words")), { mode: 0o755 });
+    const before = process.env.PATH;
+    process.env.PATH = `${bin}:${before}`;
+    try {
+      const notes: string[] = [];
+      const start = (more: Partial<RunImageOptions>) =>
+        runImage(other, options({ print: false, withoutTee: true, accel: "tcg", note: (text) => notes.push(text), ...more }));
+      const words = async () => (await readFile(join(bin, "words"), "utf8")).split("\n");
+      expect((await start({})).ended).toMatchObject({ exitCode: 0 });
+      expect(notes.join("\n")).toContain("starting without port 7002 of the guest (to add: --forward 7020:7002)");
+      expect((await words()).join(" ")).not.toMatch(/hostfwd|-monitor/);
+      for (const word of ["-nodefaults", "-no-user-config", "-sandbox", "mon:stdio"]) expect(await words()).toContain(word);
+      await start({ forwards: [{ address: "127.0.0.1", host: 1234, guest: 7002 }], monitors: ["unix:a,b"] });
+      expect(await words()).toContain("user,id=nic0_td,hostfwd=tcp:127.0.0.1:1234-:7002");
+      expect(await words()).toContain(`unix:${process.cwd().replaceAll(",", ",,")}/a,,b,server,nowait`);
+      await expect(start({ print: true, monitors: ["pty"] })).rejects.toMatchObject({
+        kind: "input",
+        remedy: expect.stringContaining("--monitor"),
+      });
+    } finally {
+      process.env.PATH = before;
+      for (const path of [other, bin]) await rm(path, { recursive: true });
+    }
+  });
+
+  test("takes firmware from the caller only where launch.json has a placeholder, and only regular files", async () => {
+    const code = join(dir, "code.igvm");
+    await writeFile(code, "igvm");
+    const { text } = await runImage(dir, options({ firmware: { code } }));
+    expect(text).toContain(`igvm-cfg,id=igvm0,file=${code}`);
+    execFileSync("mkfifo", [join(dir, "pipe")]);
+    await expect(runImage(dir, options({ firmware: { code: join(dir, "pipe") } }))).rejects.toMatchObject({
+      kind: "input",
+      message: "is a pipe",
+    });
+    await expect(runImage(dir, options({ firmware: { vars: code } }))).rejects.toThrow(/needs no --firmware-vars/);
+    const other = await mkdtemp(join(tmpdir(), "hal-run-test-"));
+    await writeFile(join(other, "launch.json"), canonicalJson(await launchOf("sev-snp-ram", [], ownFirmware)));
+    await expect(runImage(other, options({ firmware: { code } }))).rejects.toThrow(/it has its own firmware file/);
+    await rm(other, { recursive: true });
+  });
+
+  test.each([
+    [{ exitCode: 0, ending: "guest-shutdown", seconds: 17.2 }, "guest powered off after 17 s"],
+    [{ exitCode: 0, ending: "guest-panic", seconds: 3 }, "guest kernel panicked after 3 s"],
+    [{ exitCode: 0, ending: "host-signal", seconds: 3 }, undefined],
+    [{ exitCode: 0, seconds: 3 }, undefined],
+  ] as const)("%j is reported as %s", (ended, text) => {
+    expect(endedByItself(ended)).toBe(text);
+  });
+
+  test.each([
+    ["7020:7002", { address: "127.0.0.1", host: 7020, guest: 7002 }],
+    ["0.0.0.0:80:8080", { address: "0.0.0.0", host: 80, guest: 8080 }],
+    ["0:7002", undefined],
+    ["1:65536", undefined],
+    ["::1:1:2", undefined],
+    ["host:1:2", undefined],
+    ["1.2.3.4,restrict=off:1:2", undefined],
+  ])("--forward %s", (word, forward) => {
+    if (forward === undefined) expect(() => forwardOf(word)).toThrow(/does not have the form/);
+    else expect(forwardOf(word)).toEqual(forward);
   });
 
   test("refuses an enclave without nitro-cli, and names the package", async () => {
