@@ -1,48 +1,44 @@
-import { existsSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { requireFiles } from "../bundle/documents.js";
 import { files } from "../bundle/files.js";
 import { imageFile } from "../bundle/open.js";
 import { HalError } from "../lib/errors.js";
 import { findTool, formatCommand } from "../lib/tools.js";
-import { firmwarePlaceholder } from "../model/firmware-placeholders.js";
 import type { Launch } from "../model/generated.js";
 import { platforms } from "../model/platforms/index.js";
-import { pathKind } from "../model/shares.js";
 import { confinement } from "./confinement.js";
-import { type CallerFirmware, requireFirmware, withFirmware } from "./firmware.js";
+import { requireFirmware, withFirmware } from "./firmware.js";
 import { type FormatName, formats } from "./formats.js";
 import { chooseAccel, chooseCpu, tcgCpuModel } from "./host.js";
 import { readJudgedLaunch } from "./judge.js";
 import { nitroArgv } from "./nitro-cli.js";
-import { type Accel, type Forward, qemuArgv } from "./qemu.js";
+import {
+  absoluteMonitor,
+  absolutePaths,
+  type CallerPowers,
+  notePlaceholders,
+  notePowers,
+  refuseUnknownShares,
+  withoutMissingDevices,
+  withoutOtherQuoteService,
+} from "./powers.js";
+import { type Accel, qemuArgv } from "./qemu.js";
 import { endingText } from "./qmp.js";
 import type { IdKeyFiles } from "./sign.js";
 import { type Ended, runOnTerminal, runQemu } from "./start.js";
 import { withoutTee } from "./without-tee.js";
 
-/** launch.json describes an image and has no power over the host. What the guest gets of the host is in these options only. */
-export interface RunImageOptions {
+export interface RunImageOptions extends CallerPowers {
   readonly accel: "auto" | Accel;
   /** Start the image as an ordinary virtual machine. */
   readonly withoutTee?: boolean;
   /** Return the command (or another format) instead of running it. */
   readonly print: boolean;
   readonly format: FormatName;
-  /** The directory (9p) or virtiofsd socket (virtiofs) of each share, by tag. */
-  readonly shares: Readonly<Record<string, string>>;
-  /** Ports of the host that lead to the guest. */
-  readonly forwards: readonly Forward[];
-  /** Monitors of QEMU: `pty`, or `unix:` and a path. */
-  readonly monitors: readonly string[];
-  /** Firmware for the placeholders of launch.json. */
-  readonly firmware?: CallerFirmware;
   /** SEV-SNP: keys that sign an ID block, so that the processor refuses any other image. */
   readonly idKeys?: IdKeyFiles;
   /** Stops the virtual machine when it aborts. */
   readonly signal?: AbortSignal;
-  /** Receives each message for the user before the image starts. */
-  readonly note: (text: string) => void;
 }
 
 export interface RunImageResult {
@@ -115,7 +111,7 @@ async function startMachine(launch: Launch, base: string, options: RunImageOptio
   }
   requireFirmware(launch, "it does not start without it");
   requireFiles(base, launch);
-  const startable = withoutMissingDevices(launch, options);
+  const startable = withoutMissingDevices(withoutOtherQuoteService(launch, options.note), options);
   notePowers(startable, options);
   const cpu = await chooseCpu(startable, accel);
   const argv = qemuArgv(
@@ -143,80 +139,4 @@ async function startMachine(launch: Launch, base: string, options: RunImageOptio
 export function endedByItself({ ending, seconds }: Ended): string | undefined {
   if (ending === undefined || ending === "host-signal" || ending === "killed") return undefined;
   return `${endingText[ending]} after ${Math.round(seconds)} s`;
-}
-
-function refuseUnknownShares(launch: Launch, shares: Readonly<Record<string, string>>): void {
-  const tags = launch.shares.map((share) => share.tag);
-  for (const [tag, path] of Object.entries(shares)) {
-    if (!tags.includes(tag))
-      throw new HalError("input", `the image has no share ${tag}`, {
-        remedy: tags.length === 0 ? "remove --share" : `use one of: ${tags.join(", ")}`,
-      });
-    if (path.includes("${"))
-      throw new HalError("input", `the path of share ${tag} contains \${, which starts a variable in launch.json`, {
-        remedy: "rename the directory",
-      });
-  }
-}
-
-/** Returns the shares that the caller gives no path for. */
-function missingShares(launch: Launch, shares: Readonly<Record<string, string>>): Launch["shares"] {
-  return launch.shares.filter(({ tag }) => shares[tag] === undefined);
-}
-
-/** Notes each placeholder of the printed command that the user must replace. */
-function notePlaceholders(launch: Launch, { shares, note }: RunImageOptions): void {
-  for (const file of [firmwarePlaceholder(launch.firmware), firmwarePlaceholder(launch.firmware?.vars)])
-    if (file !== undefined) note(`replace ${file.word} by the ${file.means}, or add ${file.option} FILE`);
-  for (const share of missingShares(launch, shares))
-    note(`replace \${${share.variable}} by the ${pathKind(share)} of share ${share.tag}, or add --share ${share.tag}=PATH`);
-}
-
-/**
- * Removes the devices that this host cannot provide, and notes each one.
- * @throws HalError "input" if a guest of a TEE lacks the directory of a share, because such a guest starts only with all devices
- */
-function withoutMissingDevices(launch: Launch, { shares, note }: RunImageOptions): Launch {
-  const missing = missingShares(launch, shares);
-  const flags = missing.map((share) => `--share ${share.tag}=DIR`).join(" ");
-  if (platforms[launch.platform].confidential) {
-    if (missing.length > 0)
-      throw new HalError("input", `no directory given for share ${missing.map((share) => share.tag).join(", ")}`, {
-        remedy: `add ${flags}`,
-      });
-    return launch;
-  }
-  if (missing.length > 0) note(`starting without ${missing.map((share) => `share ${share.tag}`).join(", ")} (to add: ${flags})`);
-  const { vsock, ...rest } = launch;
-  const noVsock = vsock !== undefined && !existsSync("/dev/vhost-vsock");
-  if (noVsock) note("starting without vsock: this host has no /dev/vhost-vsock (to add: modprobe vhost_vsock)");
-  return { ...(noVsock ? rest : launch), shares: launch.shares.filter((share) => !missing.includes(share)) };
-}
-
-/** Notes the ports and monitors that launch.json describes and the caller does not give. */
-function notePowers({ net, monitors }: Launch, options: RunImageOptions): void {
-  const ports = (net?.forwards ?? []).filter(({ guest }) => !options.forwards.some((given) => given.guest === guest));
-  if (ports.length > 0) {
-    const flags = ports.map(({ host, guest }) => `--forward ${host}:${guest}`).join(" ");
-    options.note(`starting without port ${ports.map(({ guest }) => guest).join(", ")} of the guest (to add: ${flags})`);
-  }
-  if (monitors.length > 0 && options.monitors.length === 0)
-    options.note(`starting without a separate monitor (to add: ${monitors.map((monitor) => `--monitor ${monitor}`).join(" ")})`);
-}
-
-/** The monitor with an absolute path of its socket. QEMU deletes the file that has the name of the socket, so only a socket can be there. */
-function absoluteMonitor(monitor: string): string {
-  const [, name] = /^unix:(.+)$/.exec(monitor) ?? [];
-  if (name === undefined) return monitor;
-  const path = resolve(name);
-  if (existsSync(path) && !statSync(path).isSocket())
-    throw new HalError("input", "QEMU would delete this file to create the monitor's socket", {
-      at: { file: path },
-      remedy: "name another path",
-    });
-  return `unix:${path}`;
-}
-
-function absolutePaths(shares: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(shares).map(([tag, path]) => [tag, resolve(path)]));
 }

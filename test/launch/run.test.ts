@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { forwardOf } from "../../src/commands/run.js";
 import { chooseAccel, chooseCpu } from "../../src/launch/host.js";
 import { bootsKernel } from "../../src/launch/kvm.js";
+import { withoutOtherQuoteService } from "../../src/launch/powers.js";
 import { endedByItself, type RunImageOptions, runImage } from "../../src/launch/run.js";
 import { withoutTee } from "../../src/launch/without-tee.js";
 import { canonicalJson } from "../../src/lib/digest.js";
@@ -103,6 +104,16 @@ describe("hal run", () => {
       process.env.PATH = before;
       for (const path of [other, bin]) await rm(path, { recursive: true });
     }
+  });
+
+  test("connects QEMU only to the usual quote generation service", async () => {
+    const notes: string[] = [];
+    const usual = await launchOf("tdx");
+    expect(withoutOtherQuoteService(usual, (text) => notes.push(text))).toBe(usual);
+    expect(notes).toEqual([]);
+    const other = await launchOf("tdx", ["launch.quoteGenerationSocket={cid: 3, port: 22}"]);
+    expect(withoutOtherQuoteService(other, (text) => notes.push(text)).tee).toEqual({ type: "tdx", id: "tdx" });
+    expect(notes.join()).toContain("vsock 3:22");
   });
 
   test("takes firmware from the caller only where launch.json has a placeholder, and only regular files", async () => {
