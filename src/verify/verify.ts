@@ -78,11 +78,17 @@ function verifyLaunch(manifest: Manifest, launch: Launch): Finding[] {
     ({ key, message }): Finding => ({ what: `${files.launch}: ${key}`, ok: false, expected: "what hal build writes", found: message }),
   );
   const { firmware, kernel, initrd, eif, drives } = launch;
-  const digests = new Map(manifest.artifacts.map(({ name, sha256 }) => [name, sha256]));
+  const listed = new Map(manifest.artifacts.map((entry) => [entry.name, entry]));
   const named = [firmware, firmware?.vars, kernel, initrd, eif, ...drives].flatMap((file) =>
     file === undefined || firmwarePlaceholder(file) !== undefined ? [] : [file],
   );
-  const wrong = named.filter(({ path, sha256 }) => sha256 === undefined || digests.get(path) !== sha256);
+  const described = ({ sha256, size }: { readonly sha256?: string; readonly size?: number }): string =>
+    `${sha256 ?? "no digest"}${size === undefined ? "" : `, ${size} bytes`}`;
+  const expected = (file: (typeof named)[number]): string => {
+    const entry = listed.get(file.path);
+    return entry === undefined ? "a file of the manifest" : described("size" in file ? entry : { sha256: entry.sha256 });
+  };
+  const wrong = named.filter((file) => expected(file) !== described(file));
   const compare = (what: string, expected: string, found: string): Finding => ({
     what: `${files.launch}: ${what}`,
     ok: expected === found,
@@ -95,7 +101,7 @@ function verifyLaunch(manifest: Manifest, launch: Launch): Finding[] {
     ...(faults.length > 0 ? faults : [{ what: `${files.launch}: settings, machine and command`, ok: true }]),
     compare("profile and platform", image(manifest), image(launch)),
     ...(wrong.length > 0
-      ? wrong.map(({ path, sha256 }) => compare(path, digests.get(path) ?? "a file of the manifest", sha256 ?? "no digest"))
+      ? wrong.map((file) => compare(file.path, expected(file), described(file)))
       : [compare("files", `${named.length} artifacts`, `${named.length} artifacts`)]),
     ...supplied.map(({ means }) => ({
       what: `${files.launch}: ${means}`,

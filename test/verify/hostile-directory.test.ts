@@ -136,6 +136,11 @@ describe("launch.json weakens what the launch digest does not cover", () => {
     }
   });
 
+  test("a file has the size and the digest of the manifest", async () => {
+    await forgeLaunch(dir, (launch) => ({ ...launch, kernel: { ...launch.kernel, size: 1 } }));
+    expect(await failed()).toEqual(["launch.json: bzImage"]);
+  });
+
   test("a debug image is reported, and its manifest must say so too", async () => {
     await forgeLaunch(dir, (launch) => ({ ...launch, debug: true, tee: { ...launch.tee, policy: "0xb0000" } }));
     expect(await failed()).toContain("launch.json: profile and platform");
