@@ -1,5 +1,6 @@
 import { chmod, lstat, mkdir, readFile, readlink, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { refuseLinks } from "../lib/links.js";
 import type { Rendered, TreeFile } from "../model/resolved.js";
 
 /** The list of files that hal wrote into a tree. The next rendering removes those that it no longer has, and no others. */
@@ -8,15 +9,20 @@ const RECORD = ".hal-rendered";
 /**
  * Writes rendered files into a directory. A file that is already right keeps its modification time: for a newer fragment,
  * make would configure the kernel again. Files that hal did not write stay.
+ * @throws HalError "input" for a directory of the tree that is a link
  */
 export async function writeTree(rendered: Pick<Rendered, "files">, dir: string): Promise<void> {
   await mkdir(dir, { recursive: true });
+  await refuseLinks(dir, RECORD);
   const wanted = new Set(rendered.files.map((file) => file.path));
   const before = await readFile(join(dir, RECORD), "utf8").catch(() => "");
   for (const path of before.split("\n")) {
     // hal writes no path that leads out of the tree.
-    if (path !== "" && !wanted.has(path) && !path.split("/").includes("..")) await rm(join(dir, path), { force: true });
+    if (path === "" || wanted.has(path) || path.split("/").includes("..")) continue;
+    await refuseLinks(dir, dirname(path));
+    await rm(join(dir, path), { force: true });
   }
+  for (const parent of new Set(rendered.files.map((file) => dirname(file.path)))) await refuseLinks(dir, parent);
   await writeFile(join(dir, RECORD), [...wanted].map((path) => `${path}\n`).join(""));
   for (const file of rendered.files) {
     const path = join(dir, file.path);
