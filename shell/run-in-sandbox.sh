@@ -124,11 +124,11 @@ cd "$directory"
 unset OLDPWD
 umount --lazy /.outside
 
+set -- setpriv --no-new-privs -- "$@"
 case $ids in
-one) set -- --map-user=1000 --map-group=1000 -- setpriv --no-new-privs -- "$@" ;;
+one) set -- --map-user=1000 --map-group=1000 -- "$@" ;;
 many)
 	# mmdebstrap mounts /proc in a tree. That takes a process namespace of the same user namespace.
-	set -- setpriv --no-new-privs -- "$@"
 	if [ "$base" = 0 ]; then
 		set -- --map-root-user --map-auto --pid --fork --kill-child -- "$@"
 	else

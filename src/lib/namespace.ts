@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { HalError } from "./errors.js";
 import { shellScript } from "./paths.js";
 import type { Command, RunOptions } from "./tools.js";
-import { requireTools, runCommand } from "./tools.js";
+import { cleanEnvironment, requireTools, runCommand } from "./tools.js";
 
 /** Another user becomes root in a new user namespace, with the ids of /etc/subuid and /etc/subgid. */
 export const isRoot = process.getuid?.() === 0;
@@ -32,6 +32,9 @@ function unshared(options: readonly string[], words: readonly string[], command:
   const unshare = ["unshare", ...options, "--mount", "--pid", "--fork", "--kill-child", "--"];
   return { ...command, tool: "setpriv", args: ["--pdeathsig", "KILL", ...unshare, ...words] };
 }
+
+/** The tools that make a sandbox. */
+const SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** A directory, and the path where a command sees it too (mount(8), --bind). */
 export interface BindMount {
@@ -63,6 +66,7 @@ export interface Sandbox {
  * unshare(1) makes the namespaces. bubblewrap(1) maps only one id, and an image has files of many.
  */
 export function inSandbox(command: Command, { ids, read, write, layers, network = false }: Sandbox): Command {
+  const env = command.env ?? cleanEnvironment();
   const bind = (kind: string, mounts: Sandbox["read"]) =>
     mounts.map((mount) => ({ kind, ...(typeof mount === "string" ? { source: mount, target: mount } : mount) }));
   const mounts = [
@@ -80,11 +84,15 @@ export function inSandbox(command: Command, { ids, read, write, layers, network 
     ...(layers === undefined ? [] : ["changes", layers.changes, "-"]),
     ...mounts.flatMap(({ kind, source, target }) => [kind, source, target]),
     "--",
+    // The command's PATH can name directories that it wrote to in an earlier run. Nothing that still has privileges uses it.
+    "env",
+    `PATH=${env.PATH ?? ""}`,
     command.tool,
     ...command.args,
   ];
   const { cwd: _, ...rest } = command;
-  return unshared(isRoot ? [] : ["--map-root-user", ...(ids === "many" ? ["--map-auto"] : [])], words, rest);
+  const own = { ...rest, env: { ...env, PATH: SYSTEM_PATH } };
+  return unshared(isRoot ? [] : ["--map-root-user", ...(ids === "many" ? ["--map-auto"] : [])], words, own);
 }
 
 /**

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { inSandbox, isRoot, type Sandbox, sandboxObjection } from "../../src/lib/namespace.js";
-import { runCommand } from "../../src/lib/tools.js";
+import { cleanEnvironment, runCommand } from "../../src/lib/tools.js";
 import { skipEach } from "../skip-each.js";
 
 const why = await sandboxObjection("many");
@@ -58,6 +58,16 @@ describe.each(["many", "one"] as const)("a sandbox with %s ids", (ids) => {
       for path in / /usr /etc /etc/passwd; do [ ! -w "$path" ] || echo "$path"; done`;
     expect(await run(`exec 2>/dev/null; ${script}`)).toBe("");
     expect(await readFile(join(dir, "read/file"), "utf8")).toBe("whole");
+  });
+
+  it("runs no program of its own directories as the machine's root", async () => {
+    const hostile = '#!/bin/sh\nPATH=/usr/bin:/bin; echo "$0 as $(cat /proc/self/uid_map)" >>"$HOSTILE"; exec "/usr/bin/${0##*/}" "$@"\n';
+    for (const name of ["umount", "unshare", "setpriv", "setsid", "env", "pivot_root", "rmdir"])
+      await writeFile(join(dir, "write", name), hostile, { mode: 0o755 });
+    const env = { ...cleanEnvironment(), PATH: `${join(dir, "write")}:/usr/bin:/bin`, HOSTILE: join(dir, "write/ran") };
+    const { stdout } = await runCommand(inSandbox({ tool: "sh", args: ["-c", "echo $PATH"], env }, sandbox()));
+    expect(stdout).toBe(`${env.PATH}\n`);
+    expect(existsSync(env.HOSTILE)).toBe(false);
   });
 
   it("changes no setting of the kernel", async () => {
