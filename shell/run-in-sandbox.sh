@@ -34,10 +34,10 @@ mount_read_only() {
 	fi
 	mount --rbind "$1" "$root$2"
 	mount -o remount,bind,ro "$root$2"
-	cut -d ' ' -f 5 /proc/self/mountinfo | sed 's/\\/\\0/g' | while read -r point; do
-		point=$(printf %b "$point")
+	while read -r _ _ _ _ point _; do
+		case $point in *\\*) point=$(printf %b "$(printf %s "$point" | sed 's/\\/\\0/g')") ;; esac
 		case $point in "$root$2"/*) mount -o remount,bind,ro "$point" ;; esac
-	done
+	done </proc/self/mountinfo
 }
 
 # The host's tools.

@@ -167,8 +167,5 @@ export function remedyFor(value: (path: string) => string | undefined): string {
   if (!isRoot && value("kernel/unprivileged_userns_clone") === "0") return "as root: sysctl kernel.unprivileged_userns_clone=1";
   if (!isRoot && value("kernel/apparmor_restrict_unprivileged_userns") === "1")
     return "as root: sysctl kernel.apparmor_restrict_unprivileged_userns=0; or build as root";
-  return [
-    "in a container: docker run --cap-add SYS_ADMIN --security-opt seccomp=unconfined --security-opt apparmor=unconfined",
-    "--security-opt systempaths=unconfined; see docs/debian-backend.md",
-  ].join(" ");
+  return "in a container: docker run --cap-add SYS_ADMIN --security-opt seccomp=unconfined --security-opt apparmor=unconfined (docs/isolation.md)";
 }
