@@ -17,12 +17,11 @@ export async function writeTree(rendered: Pick<Rendered, "files">, dir: string):
   const wanted = new Set(rendered.files.map((file) => file.path));
   const before = await readFile(join(dir, RECORD), "utf8").catch(() => "");
   for (const path of before.split("\n")) {
-    // hal writes no path that leads out of the tree.
-    if (path === "" || wanted.has(path) || path.split("/").includes("..")) continue;
-    await refuseLinks(dir, dirname(path));
+    if (path === "" || wanted.has(path)) continue;
+    await refuseLinks(dir, path, { last: false });
     await rm(join(dir, path), { force: true });
   }
-  for (const parent of new Set(rendered.files.map((file) => dirname(file.path)))) await refuseLinks(dir, parent);
+  for (const directory of new Set(rendered.files.map((file) => dirname(file.path)))) await refuseLinks(dir, directory);
   await writeFile(join(dir, RECORD), [...wanted].map((path) => `${path}\n`).join(""));
   for (const file of rendered.files) {
     const path = join(dir, file.path);

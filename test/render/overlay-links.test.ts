@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, describe, expect, test } from "vitest";
 import { refuseLink } from "../../src/build/collect.js";
+import { refuseLinks } from "../../src/lib/links.js";
 import { render } from "../../src/render/render.js";
 import { writeTree } from "../../src/render/write-tree.js";
 import { resolve } from "../../src/resolve/resolve.js";
@@ -132,6 +133,16 @@ describe("hal writes a rendered tree through no link", () => {
     await expect(writeTree({ files }, tree)).rejects.toMatchObject({ kind: "input", at: { file: join(tree, path) } });
     await untouched();
   });
+});
+
+test.each(["../file", "a/../../file", "..", "a/.."])("hal removes nothing at a recorded path that leads out: %s", async (path) => {
+  const { dir, untouched } = await canary();
+  await mkdir(join(dir, "tree"));
+  await writeFile(join(dir, "tree/.hal-rendered"), `${path}\n`);
+  await expect(writeTree({ files: [] }, join(dir, "tree"))).rejects.toMatchObject({ kind: "input" });
+  await expect(refuseLinks(join(dir, "tree"), path, { last: false })).rejects.toMatchObject({ kind: "input" });
+  await rm(join(dir, "tree"), { recursive: true });
+  await untouched();
 });
 
 test("an artifact that is a link out of its directory is not collected", async () => {

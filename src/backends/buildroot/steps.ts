@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { readdir, rm, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { isRemade } from "../../bundle/files.js";
 import { refuseLinks } from "../../lib/links.js";
 import type { Report } from "../../lib/plan.js";
@@ -111,7 +111,7 @@ async function applyRebuild(
   make: (targets: readonly string[]) => Promise<void>,
 ): Promise<void> {
   const remove = async (path: string): Promise<void> => {
-    await refuseLinks(buildrootOutput, dirname(path));
+    await refuseLinks(buildrootOutput, path, { last: false });
     await rm(join(buildrootOutput, path), { recursive: true, force: true });
   };
   const targets: string[] = [];
