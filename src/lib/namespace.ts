@@ -66,7 +66,9 @@ export interface Sandbox {
  * unshare(1) makes the namespaces. bubblewrap(1) maps only one id, and an image has files of many.
  */
 export function inSandbox(command: Command, { ids, read, write, layers, network = false }: Sandbox): Command {
-  const env = command.env ?? cleanEnvironment();
+  // The address of a proxy can contain a password.
+  const { http_proxy, https_proxy, ...env } = command.env ?? cleanEnvironment();
+  const proxies = network ? { ...(http_proxy && { http_proxy }), ...(https_proxy && { https_proxy }) } : {};
   const bind = (kind: string, mounts: Sandbox["read"]) =>
     mounts.map((mount) => ({ kind, ...(typeof mount === "string" ? { source: mount, target: mount } : mount) }));
   const mounts = [
@@ -91,7 +93,7 @@ export function inSandbox(command: Command, { ids, read, write, layers, network 
     ...command.args,
   ];
   const { cwd: _, ...rest } = command;
-  const own = { ...rest, env: { ...env, PATH: SYSTEM_PATH } };
+  const own = { ...rest, env: { ...env, ...proxies, PATH: SYSTEM_PATH } };
   return unshared(isRoot ? [] : ["--map-root-user", ...(ids === "many" ? ["--map-auto"] : [])], words, own);
 }
 

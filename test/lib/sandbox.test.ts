@@ -70,6 +70,12 @@ describe.each(["many", "one"] as const)("a sandbox with %s ids", (ids) => {
     expect(existsSync(env.HOSTILE)).toBe(false);
   });
 
+  it("gets the address of a proxy only with a network", async () => {
+    const command = { tool: "sh", args: ["-c", "echo $http_proxy"], env: { ...cleanEnvironment(), http_proxy: "http://me:secret@proxy" } };
+    expect((await runCommand(inSandbox(command, sandbox()))).stdout).toBe("\n");
+    expect((await runCommand(inSandbox(command, { ...sandbox(), network: true }))).stdout).toBe("http://me:secret@proxy\n");
+  });
+
   it("changes no setting of the kernel", async () => {
     // Its own value: where it is permitted, nothing changes.
     const script = "read -r value <$1 && echo $value >$1 && echo written";
