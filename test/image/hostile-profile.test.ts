@@ -1,8 +1,8 @@
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { runCommand } from "../../src/lib/tools.js";
 import { emptyDir, hal, succeed } from "./harness.js";
 
 /** Leaves the chroot that it runs in, and then makes a file of the host. */
@@ -59,7 +59,7 @@ files: [{path: /etc/agent.key, content: x, mode: "0600", owner: agent, group: ag
   );
   const program = join(dir, "escape");
   await writeFile(`${program}.c`, ESCAPE);
-  await execa("gcc", ["-static", `-DCANARY="${canary()}"`, "-o", program, `${program}.c`]);
+  await runCommand({ tool: "gcc", args: ["-static", `-DCANARY="${canary()}"`, "-o", program, `${program}.c`] });
   for (const [folder, names] of Object.entries(programs)) {
     await mkdir(join(dir, "programs/overlay", folder), { recursive: true });
     for (const name of names) await copyFile(program, join(dir, "programs/overlay", folder, name));
@@ -67,7 +67,7 @@ files: [{path: /etc/agent.key, content: x, mode: "0600", owner: agent, group: ag
   const out = await emptyDir("hostile");
   await succeed(["build", "--profile", file, "--backend", "debian", "--out", out]);
   await untouched();
-  const { stdout } = await execa("debugfs", ["-R", "ls -l /", join(out, "theirs/rootfs.ext4")]);
+  const { stdout } = await runCommand({ tool: "debugfs", args: ["-R", "ls -l /", join(out, "theirs/rootfs.ext4")] });
   expect(stdout).toMatch(/ etc$/m);
   expect(stdout).not.toMatch(/ ran$/m);
   await rm(out, { recursive: true });
