@@ -13,7 +13,6 @@ const RECORD = ".hal-rendered";
  */
 export async function writeTree(rendered: Pick<Rendered, "files">, dir: string): Promise<void> {
   await mkdir(dir, { recursive: true });
-  await refuseLinks(dir, RECORD);
   const wanted = new Set(rendered.files.map((file) => file.path));
   const before = await readFile(join(dir, RECORD), "utf8").catch(() => "");
   for (const path of before.split("\n")) {
@@ -22,7 +21,8 @@ export async function writeTree(rendered: Pick<Rendered, "files">, dir: string):
     await rm(join(dir, path), { force: true });
   }
   for (const directory of new Set(rendered.files.map((file) => dirname(file.path)))) await refuseLinks(dir, directory);
-  await writeFile(join(dir, RECORD), [...wanted].map((path) => `${path}\n`).join(""));
+  await rm(join(dir, RECORD), { force: true }); // it can be a link
+  await writeFile(join(dir, RECORD), [...wanted].map((path) => `${path}\n`).join(""), { flag: "wx" });
   for (const file of rendered.files) {
     const path = join(dir, file.path);
     if (await isWritten(file, path)) continue;

@@ -122,17 +122,26 @@ describe("hal writes a rendered tree through no link", () => {
     ["of a directory", [text("a/file")], "a", ""],
     ["of a deeper directory", [text("a/b/file")], "a/b", ""],
     ["of a directory with an old file", [], "a", "a/file\n"],
-    ["of the record", [], ".hal-rendered", ""],
   ])("%s", async (_, files, path, record) => {
     const { dir, untouched } = await canary();
     const tree = await mkdtemp(join(tmpdir(), "hal-tree-"));
     made.push(tree);
     if (record !== "") await writeFile(join(tree, ".hal-rendered"), record);
     await mkdir(join(tree, path, ".."), { recursive: true });
-    await symlink(path === ".hal-rendered" ? join(dir, "file") : dir, join(tree, path));
+    await symlink(dir, join(tree, path));
     await expect(writeTree({ files }, tree)).rejects.toMatchObject({ kind: "input", at: { file: join(tree, path) } });
     await untouched();
   });
+});
+
+test("hal replaces a record that is a link", async () => {
+  const { dir, untouched } = await canary();
+  const tree = await mkdtemp(join(tmpdir(), "hal-tree-"));
+  made.push(tree);
+  await symlink(join(dir, "file"), join(tree, ".hal-rendered"));
+  await writeTree({ files: [{ path: "a", content: Buffer.from("new"), mode: 0o644 }] }, tree);
+  await untouched();
+  expect(await readFile(join(tree, ".hal-rendered"), "utf8")).toBe("a\n");
 });
 
 test.each(["../file", "a/../../file", "..", "a/.."])("hal removes nothing at a recorded path that leads out: %s", async (path) => {
