@@ -15,6 +15,8 @@ function integer(least: number, most: number): (text: string) => number {
 const append = (value: string, earlier: readonly string[] = []): string[] => [...earlier, value];
 const repeatable = (flags: string, description: string): Option => new Option(flags, `${description} (repeatable)`).argParser(append);
 const set = (): Option => repeatable("--set <key.path=value>", "override a value of the profile").default([]);
+const allowOutside = (): Option =>
+  new Option("--allow-outside", "accept files outside of the profile's own tree; for a profile that you trust");
 const json = (): Option => new Option("--json", "print the result as JSON");
 const backend = (): Option =>
   new Option("-b, --backend <backend>", "source of kernel and root filesystem").choices(["buildroot", "debian"]).default("buildroot");
@@ -45,6 +47,7 @@ export function program(interruption: () => AbortSignal): Command {
     .argument("<profile>", "name or YAML file of a profile")
     .option("--origin", "print the file and line of each value")
     .addOption(json())
+    .addOption(allowOutside())
     .addOption(set())
     .action(async (profile, options) => (await import("./commands/show.js")).show(profile, options));
 
@@ -58,6 +61,7 @@ export function program(interruption: () => AbortSignal): Command {
     .option("--defconfig <file>", "check a defconfig instead of a profile")
     .addOption(repeatable("--external <dir>", "with --defconfig: an external tree, BR2_EXTERNAL").default([]))
     .addOption(json())
+    .addOption(allowOutside())
     .addOption(set())
     .action(async (profiles, options) => (await import("./commands/check.js")).check(profiles, { ...options, signal: interruption() }));
 
@@ -66,6 +70,7 @@ export function program(interruption: () => AbortSignal): Command {
     .description("write the Buildroot external tree of a profile")
     .argument("<profile>", "name or YAML file of a profile")
     .requiredOption("-o, --output <dir>", "directory to write")
+    .addOption(allowOutside())
     .addOption(set())
     .action(async (profile, options) => (await import("./commands/render.js")).render(profile, options));
 
@@ -90,6 +95,7 @@ export function program(interruption: () => AbortSignal): Command {
     .option("--verbose", "print the output of the tools", false)
     .option("--dry-run", "check everything and print the steps, without building", false)
     .addOption(json())
+    .addOption(allowOutside())
     .addOption(set())
     .action(async (options) => (await import("./commands/build.js")).buildAll({ ...options, signal: interruption() }));
 
@@ -100,6 +106,7 @@ export function program(interruption: () => AbortSignal): Command {
     .requiredOption("-o, --output <dir>", "download directory (BR2_DL_DIR)")
     .addOption(buildrootTree())
     .option("--allow-version", "accept a Buildroot tree whose version differs from the profile's")
+    .addOption(allowOutside())
     .addOption(set())
     .action(async (options) => (await import("./commands/fetch.js")).fetchSources({ ...options, signal: interruption() }));
 
@@ -111,6 +118,7 @@ export function program(interruption: () => AbortSignal): Command {
     .option("-o, --out <dir>", "directory that contains the image directories", "out")
     .addOption(buildrootTree())
     .option("--allow-version", "accept a Buildroot tree whose version differs from the profile's")
+    .addOption(allowOutside())
     .addOption(set())
     .action(async (profile, targets, options) =>
       (await import("./commands/make.js")).make(profile, targets, { ...options, signal: interruption() }),

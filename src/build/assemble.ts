@@ -1,9 +1,10 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { contractEnvironment, type Prepared } from "../backends/backend.js";
+import { targetSandbox } from "../backends/debian/sandbox.js";
 import { files } from "../bundle/files.js";
 import { runOrExplain } from "../lib/failures.js";
-import { inNamespace, removeTree } from "../lib/namespace.js";
+import { inSandbox, removeTree } from "../lib/namespace.js";
 import type { Report } from "../lib/plan.js";
 import { digestBeside } from "./digests.js";
 
@@ -15,7 +16,7 @@ import { digestBeside } from "./digests.js";
  * @returns the input with the digest of the root, which is computed meanwhile
  */
 export async function assemble(prepared: Prepared, sourceDateEpoch: number, report: Report, signal: AbortSignal): Promise<Prepared> {
-  const { workspace, binariesDir, buildDir, targetDir, layers } = prepared;
+  const { workspace, binariesDir, buildDir, targetDir } = prepared;
   await mkdir(buildDir, { recursive: true });
   const command = {
     tool: join(workspace.externalTree, "board/hal/post-image.sh"),
@@ -25,7 +26,10 @@ export async function assemble(prepared: Prepared, sourceDateEpoch: number, repo
   };
   report("hash tree, initramfs, disk");
   // The output goes to the log only: some of the tools print harmless warnings.
-  const work = runOrExplain(inNamespace(command, layers), "post-image.sh", { log: workspace.log, signal });
+  const work = runOrExplain(inSandbox(command, targetSandbox(prepared, [workspace.externalTree])), "post-image.sh", {
+    log: workspace.log,
+    signal,
+  });
   const digests = await digestBeside(
     work.then(() => removeTree(targetDir)),
     binariesDir,

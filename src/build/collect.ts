@@ -1,7 +1,9 @@
-import { copyFile, readdir, readFile, rename } from "node:fs/promises";
-import { join } from "node:path";
+import { chown, copyFile, readdir, readFile, realpath, rename, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import type { Prepared } from "../backends/backend.js";
 import { binaries, files, isArtifact } from "../bundle/files.js";
+import { HalError } from "../lib/errors.js";
+import { isRoot } from "../lib/namespace.js";
 import { runCommand } from "../lib/tools.js";
 import type { FirmwareFile } from "./firmware.js";
 
@@ -23,11 +25,28 @@ export async function collect(prepared: Prepared, firmware: FirmwareFile | undef
   const dir = prepared.workspace.staging;
   for (const name of (await readdir(prepared.binariesDir)).filter(isArtifact)) {
     const [from, to] = [join(prepared.binariesDir, name), join(dir, name)];
+    await refuseLink(from);
     if (keep) await copySparse(from, to);
     else await rename(from, to);
+    if (isRoot) await chown(to, 0, 0); // the file may belong to root of a sandbox
   }
+  await refuseLink(join(prepared.binariesDir, binaries.cmdline));
   const cmdline = (await readFile(join(prepared.binariesDir, binaries.cmdline), "utf8")).trimEnd();
   return { prepared, dir, cmdline, firmware: firmware && (await copyFirmware(firmware, dir)) };
+}
+
+/**
+ * Programs of a profile can write BINARIES_DIR, and a link would put a file of this machine into the image. Buildroot's
+ * own links (rootfs.ext4 to rootfs.ext2) stay in the directory.
+ * @throws HalError "check" for anything but a regular file of the same directory
+ */
+export async function refuseLink(file: string): Promise<void> {
+  const target = await realpath(file);
+  if (dirname(target) === (await realpath(dirname(file))) && (await stat(target)).isFile()) return;
+  throw new HalError("check", "is not a regular file of this directory", {
+    at: { file },
+    remedy: "a package or a script of the profile replaced it: find out which one",
+  });
 }
 
 /** Copies a file, or the target of a link, and keeps holes. */

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { isKernel } from "../bundle/documents.js";
 import { binaries, eifName, files, initrdName } from "../bundle/files.js";
@@ -9,12 +9,13 @@ import { readNewc, trailerPath } from "../codecs/cpio.js";
 import { type EifSigner, readCertificate, readKey, signingKey } from "../codecs/eif-signer.js";
 import { type EifContents, writeEif } from "../codecs/eif-write.js";
 import { HalError } from "../lib/errors.js";
+import { inSandbox } from "../lib/namespace.js";
 import { readKeyFile, readRegular } from "../lib/regular-file.js";
 import { runCommand } from "../lib/tools.js";
 import { version } from "../lib/version.js";
 import { enclavePcr0 } from "../measure/nitro/pcrs.js";
 import type { Resolved } from "../model/resolved.js";
-import type { Collected } from "./collect.js";
+import { type Collected, refuseLink } from "./collect.js";
 
 /** The paths of a root's boot part, which PCR1 covers: early boot and the kernel's modules. PCR2 covers the rest, the application. */
 const BOOT_PART = /^(\.|init|dev(\/.*)?|proc|sys|run|lib|usr|usr\/lib|usr\/lib\/modules(\/.*)?|lib\/modules(\/.*)?)$/;
@@ -50,7 +51,7 @@ export async function addEif(collected: Collected, resolved: Resolved, signer: E
   const { dir, cmdline, prepared } = collected;
   const root = gunzipSync(await readFile(join(dir, initrdName("ram", "gzip"))), { maxOutputLength: MAX_ROOT_BYTES });
   const parts = enclaveParts(root);
-  const work = join(prepared.buildDir, "hal-eif");
+  const work = join(prepared.workspace.workDir, "eif");
   await rm(work, { recursive: true, force: true });
   await mkdir(work, { recursive: true });
   const ramdisks = [];
@@ -70,11 +71,16 @@ export async function addEif(collected: Collected, resolved: Resolved, signer: E
   return collected;
 }
 
-/** Compresses with the backend's gzip if there is one, because the output differs between versions of a compressor. */
-async function compress(file: string, bytes: Uint8Array, hostDir: string): Promise<Uint8Array> {
+/**
+ * Compresses with the backend's gzip if there is one, because the output differs between versions of a compressor. A
+ * Buildroot build made that gzip, so it is a program of the profile.
+ */
+export async function compress(file: string, bytes: Uint8Array, hostDir: string): Promise<Uint8Array> {
   await writeFile(file, bytes);
   const own = join(hostDir, "bin/gzip");
-  await runCommand({ tool: existsSync(own) ? own : "gzip", args: ["-6n", "--force", file] });
+  const gzip = { tool: existsSync(own) ? own : "gzip", args: ["-6n", "--force", file] };
+  await runCommand(inSandbox(gzip, { ids: "one", read: existsSync(hostDir) ? [hostDir] : [], write: [dirname(file)] }));
+  await refuseLink(`${file}.gz`);
   return readFile(`${file}.gz`);
 }
 

@@ -12,6 +12,7 @@ import { refuseBuildrootOptions } from "./buildroot-options.js";
 interface Options extends Omit<BuildOptions, "buildroot" | "eifSigner"> {
   readonly profile: readonly string[];
   readonly set: readonly string[];
+  readonly allowOutside?: boolean;
   readonly dryRun: boolean;
   readonly json?: boolean;
   readonly buildroot?: string;
@@ -24,8 +25,10 @@ interface Options extends Omit<BuildOptions, "buildroot" | "eifSigner"> {
 
 /** Builds the given profiles in order. All of them are planned, with their refusals checked, before the first one is built. */
 export async function buildAll(options: Options): Promise<void> {
+  process.umask(0o022); // root of a sandbox is another user, and reads files that hal makes
   const matrix = [];
-  for (const reference of options.profile) matrix.push(await resolve(reference, { set: options.set }));
+  for (const reference of options.profile)
+    matrix.push(await resolve(reference, { set: options.set, allowOutside: options.allowOutside ?? false }));
   const { buildroot, allowVersion, until, shell, eifKey: key, eifCertificate: certificate } = options;
   if ((key === undefined) !== (certificate === undefined)) throw new HalError("input", "--eif-key and --eif-certificate go together");
   const eifSigner = key === undefined || certificate === undefined ? undefined : await readSigner(key, certificate, { warn: note });

@@ -13,6 +13,7 @@ interface Options {
   readonly backend: BackendName;
   readonly json?: boolean;
   readonly set: readonly string[];
+  readonly allowOutside?: boolean;
   readonly buildroot?: string;
   readonly allowVersion?: boolean;
   readonly defconfig?: string;

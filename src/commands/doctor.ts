@@ -1,9 +1,6 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { namespaceObjection, WITHOUT_FIXED_PATHS } from "../backends/buildroot/dirs.js";
 import { HalError } from "../lib/errors.js";
 import { type HostTool, hostTools } from "../lib/host-tools.js";
+import { sandboxObjection } from "../lib/namespace.js";
 import { formatTable, note, print, printJson } from "../lib/terminal.js";
 import { findTool, runCommand } from "../lib/tools.js";
 
@@ -16,7 +13,9 @@ export async function doctor(options: { json?: boolean; install?: boolean }): Pr
   const found = await Promise.all(hostTools.map(async (entry) => ({ ...entry, path: await findTool(entry.tool) })));
   const missing = found.filter((entry) => entry.path === undefined);
   const command = installCommand(missing);
-  const refused = await namespacesRefused();
+  const refused = missing.some(({ package: name }) => ["util-linux", "uidmap"].includes(name))
+    ? "tools are missing"
+    : await sandboxObjection("many");
   const namespaces = { permitted: refused === undefined, ...(refused === undefined ? {} : { why: refused }) };
   if (options.json) printJson({ tools: found, missing: missing.map((entry) => entry.tool), install: command, namespaces });
   else {
@@ -26,8 +25,7 @@ export async function doctor(options: { json?: boolean; install?: boolean }): Pr
       entry.stage,
       entry.path ?? `package ${entry.package}: ${entry.for}`,
     ]);
-    const why = refused === undefined ? "the build directory does not change the image" : `${refused}: ${WITHOUT_FIXED_PATHS}`;
-    print(formatTable([...rows, [refused === undefined ? "ok" : "no", "namespaces", "buildroot", why]]));
+    print(formatTable([...rows, [refused === undefined ? "ok" : "no", "namespaces", "build", refused ?? "isolate a build"]]));
     if (missing.length > 0) print(`\nTo install the missing tools:\n  ${command.join(" ")}`);
   }
   if (missing.length === 0) return;
@@ -40,15 +38,6 @@ export async function doctor(options: { json?: boolean; install?: boolean }): Pr
   throw new HalError("tool", `${missing.length} host tools are missing: ${missing.map((entry) => entry.tool).join(", ")}`, {
     remedy: "hal doctor --install",
   });
-}
-
-async function namespacesRefused(): Promise<string | undefined> {
-  const dir = await mkdtemp(join(tmpdir(), "hal-doctor-"));
-  try {
-    return await namespaceObjection(dir);
-  } finally {
-    await rm(dir, { recursive: true, force: true });
-  }
 }
 
 function installCommand(missing: readonly HostTool[]): string[] {

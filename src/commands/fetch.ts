@@ -1,11 +1,12 @@
 import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { resolve as absolute, join } from "node:path";
-import { buildrootDirs, withFixedPaths } from "../backends/buildroot/dirs.js";
+import { buildrootDirs, makeDirs, profilePaths } from "../backends/buildroot/dirs.js";
 import { makeCommand } from "../backends/buildroot/environment.js";
 import { gateExternalTree } from "../backends/buildroot/gate.js";
 import { runMake } from "../backends/buildroot/make.js";
 import { buildrootTree } from "../backends/buildroot/source.js";
+import { refuseWithoutSandbox } from "../lib/namespace.js";
 import { note } from "../lib/terminal.js";
 import { render } from "../render/render.js";
 import { writeTree } from "../render/write-tree.js";
@@ -15,6 +16,7 @@ interface Options {
   readonly profile: readonly string[];
   readonly output: string;
   readonly set: readonly string[];
+  readonly allowOutside?: boolean;
   readonly buildroot?: string;
   readonly allowVersion?: boolean;
   readonly signal: AbortSignal;
@@ -27,6 +29,7 @@ interface Options {
 export async function fetchSources(options: Options): Promise<void> {
   const { signal } = options;
   const downloads = absolute(options.output);
+  await refuseWithoutSandbox("one", signal);
   await mkdir(downloads, { recursive: true });
   for (const reference of options.profile) {
     const resolved = await resolve(reference, options);
@@ -36,9 +39,12 @@ export async function fetchSources(options: Options): Promise<void> {
       const external = join(work, "external");
       const rendered = render(resolved, "buildroot");
       await writeTree(rendered, external);
-      const { dirs } = await withFixedPaths(buildrootDirs(work, external, downloads), signal);
+      const dirs = buildrootDirs(work, external, { read: profilePaths(resolved), downloads });
+      await makeDirs(dirs);
       await gateExternalTree({ profile: resolved.name, symbols: rendered.symbols, tree, dirs, signal });
-      await runMake(makeCommand(tree, dirs, ["source"]), { log: join(downloads, "fetch.log"), report: note, verbose: false, signal });
+      // Beside the directory, because programs of the profile can write in it.
+      const log = `${downloads}.log`;
+      await runMake(makeCommand(tree, dirs, ["source"], { network: true }), { log, report: note, verbose: false, signal });
     } finally {
       await rm(work, { recursive: true, force: true });
     }

@@ -1,8 +1,8 @@
 import { HalError } from "../lib/errors.js";
 import { formatTable, print, printJson } from "../lib/terminal.js";
 import { listDocuments } from "../load/catalog.js";
+import { documentKinds } from "../load/kinds.js";
 import { load } from "../load/load.js";
-import { documentKinds } from "../load/schema.js";
 import { toPlain } from "../load/tree.js";
 
 interface Entry {

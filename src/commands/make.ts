@@ -1,15 +1,17 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { buildrootDirs, noteFixedPath, withFixedPaths } from "../backends/buildroot/dirs.js";
+import { buildrootDirs, makeDirs, noteFixedPath, profilePaths } from "../backends/buildroot/dirs.js";
 import { makeCommand } from "../backends/buildroot/environment.js";
 import { buildrootTree } from "../backends/buildroot/source.js";
 import { HalError } from "../lib/errors.js";
+import { refuseWithoutSandbox } from "../lib/namespace.js";
 import { runInteractive } from "../lib/tools.js";
 import { resolve } from "../resolve/resolve.js";
 
 interface Options {
   readonly out: string;
   readonly set: readonly string[];
+  readonly allowOutside?: boolean;
   readonly buildroot?: string;
   readonly allowVersion?: boolean;
   readonly signal: AbortSignal;
@@ -26,8 +28,10 @@ export async function make(reference: string, targets: readonly string[], option
     });
   }
   const tree = await buildrootTree(resolved, { ...options, offline: false });
-  const { dirs } = await withFixedPaths(buildrootDirs(work, external), options.signal);
+  await refuseWithoutSandbox("one", options.signal);
+  const dirs = buildrootDirs(work, external, { read: profilePaths(resolved) });
+  await makeDirs(dirs);
   noteFixedPath(dirs);
-  const exitCode = await runInteractive(makeCommand(tree, dirs, targets));
+  const exitCode = await runInteractive(makeCommand(tree, dirs, targets, { network: true }));
   if (exitCode !== 0) throw new HalError("command", `make ${targets.join(" ")} failed with exit code ${exitCode}`);
 }

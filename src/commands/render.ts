@@ -11,7 +11,7 @@ import { writeTree } from "../render/write-tree.js";
 import { resolve } from "../resolve/resolve.js";
 
 /** Writes the external tree of a profile into an empty directory, or updates a tree that hal rendered before. */
-export async function render(reference: string, options: { output: string; set?: string[] }): Promise<void> {
+export async function render(reference: string, options: { output: string; set?: string[]; allowOutside?: boolean }): Promise<void> {
   const resolved = await resolve(reference, options);
   await refuseProfile.buildroot(resolved, {});
   const rendered = renderTree(resolved, "buildroot");

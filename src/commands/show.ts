@@ -6,7 +6,10 @@ import type { Profile } from "../model/generated.js";
 import { resolve } from "../resolve/resolve.js";
 
 /** Prints the resolved profile. Its YAML is a complete profile without parents that can be built. */
-export async function show(reference: string, options: { json?: boolean; origin?: boolean; set?: string[] }): Promise<void> {
+export async function show(
+  reference: string,
+  options: { json?: boolean; origin?: boolean; set?: string[]; allowOutside?: boolean },
+): Promise<void> {
   const resolved = await resolve(reference, { ...options, overlayContents: false });
   const profile = identityFirst(resolved.profile);
   if (options.json) {

@@ -1,6 +1,7 @@
 import { access, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { HalError } from "../lib/errors.js";
+import { inSandbox, type Sandbox } from "../lib/namespace.js";
 import { type Command, cleanEnvironment, type RunOptions, runCommand } from "../lib/tools.js";
 import { type DotConfig, formatConfigLine, readDotConfig } from "./dotconfig.js";
 
@@ -18,7 +19,7 @@ export interface BuildrootConfigInput {
   readonly defconfig: string;
   /** Buildroot's `O=`. A second run in the same directory reuses the compiled `conf`: 0.2 s instead of 1.0 s. */
   readonly output: string;
-  /** The make command, when it must run with the directories mounted at other paths. */
+  /** The make command, when it sees the directories at other paths. */
   readonly command?: Command;
 }
 
@@ -44,7 +45,9 @@ export async function resolveBuildrootConfig(input: BuildrootConfigInput, option
     args: ["-C", buildroot, `O=${output}`, `BR2_EXTERNAL=${externals.join(":")}`, `BR2_DEFCONFIG=${defconfig}`, "defconfig"],
     env: cleanEnvironment(),
   };
-  const result = await runCommand(input.command ?? plain, options);
+  // The make files of an external tree are programs.
+  const sandbox: Sandbox = { ids: "one", read: [buildroot, defconfig, ...externals], write: [output] };
+  const result = await runCommand(input.command ?? inSandbox(plain, sandbox), options);
   return readResolved(join(output, ".config"), "", result.stderr);
 }
 

@@ -14,8 +14,8 @@ export interface HostTool {
 /** All host tools. scripts/setup.sh has the same list. */
 export const hostTools: readonly HostTool[] = [
   { tool: "mmdebstrap", package: "mmdebstrap", for: "root and tools trees of the debian backend", stage: "debian" },
-  { tool: "newuidmap", package: "uidmap", for: "building as an ordinary user", stage: "debian" },
-  { tool: "unshare", package: "util-linux", for: "building as an ordinary user", stage: "debian" },
+  { tool: "newuidmap", package: "uidmap", for: "user namespaces with the ids of an image", stage: "debian" },
+  { tool: "unshare", package: "util-linux", for: "namespaces that isolate a build", stage: "debian" },
   { tool: "mount", package: "mount", for: "bind and overlay mounts in a mount namespace", stage: "debian" },
   { tool: "cpio", package: "cpio", for: "initramfs archives and test probes", stage: "debian" },
   { tool: "qemu-system-x86_64", package: "qemu-system-x86", for: "hal run and hal test", stage: "run" },

@@ -3,9 +3,7 @@ import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import { HalError, type Location } from "../lib/errors.js";
 import { nearest } from "../lib/nearest.js";
 import { halRoot } from "../lib/paths.js";
-import type { DocumentKind } from "./schema.js";
-
-const folders: Readonly<Record<DocumentKind, string>> = { profile: "profiles", layout: "layouts", feature: "features" };
+import { type DocumentKind, folders } from "./kinds.js";
 
 /**
  * The folders that a name is looked up in, in order: the repository of the file that uses the name, the folder of that file, the working

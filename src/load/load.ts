@@ -1,7 +1,8 @@
 import { readFile, stat } from "node:fs/promises";
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from "yaml";
 import { HalError, type Location } from "../lib/errors.js";
-import { type DocumentKind, validate } from "./schema.js";
+import type { DocumentKind } from "./kinds.js";
+import { validate } from "./schema.js";
 import type { MapTree, Tree } from "./tree.js";
 
 /** Larger than any profile that a person writes. */

@@ -5,10 +5,9 @@ import { feature, type HostPath, launch, layout, manifest, measurements, profile
 import { HalError, type Location } from "../lib/errors.js";
 import { nearest } from "../lib/nearest.js";
 import { halRoot } from "../lib/paths.js";
+import type { DocumentKind } from "./kinds.js";
+import { refuseOutside } from "./outside.js";
 import { fileOf, type MapTree, originsOf, toPlain, treeAt } from "./tree.js";
-
-export const documentKinds = ["profile", "layout", "feature"] as const;
-export type DocumentKind = (typeof documentKinds)[number];
 
 /** The names of hal's JSON Schemas: the file names without `.schema.json`, sorted. */
 export function schemaNames(): string[] {
@@ -50,9 +49,10 @@ export function validate(tree: MapTree, kind: DocumentKind): void {
 
 /**
  * The plain value with the schema's defaults filled in and every host path made absolute.
- * @throws HalError "input" for the first problem in file order
+ * @param allowOutside accepts a path out of the tree of the file that names it
+ * @throws HalError "input" for the first problem in file order, and for such a path (refuseOutside)
  */
-export function complete<T>(tree: MapTree, kind: DocumentKind): T {
+export function complete<T>(tree: MapTree, kind: DocumentKind, allowOutside: boolean): T {
   const value = toPlain(tree);
   const { hostPaths, errors } = validateInPlace(value, kind);
   if (errors.length > 0) throw located(tree, errors);
@@ -61,7 +61,9 @@ export function complete<T>(tree: MapTree, kind: DocumentKind): T {
   for (const { pointer, parent, key } of hostPaths) {
     const at = origins.get(pointer);
     const file = at === undefined ? undefined : fileOf(at);
-    parent[key] = resolvePath(file === undefined ? process.cwd() : dirname(file), String(parent[key]));
+    const path = resolvePath(file === undefined ? process.cwd() : dirname(file), String(parent[key]));
+    if (at !== undefined) refuseOutside(path, at, allowOutside);
+    parent[key] = path;
   }
   return value as T;
 }

@@ -52,6 +52,8 @@ export interface TreeFile {
   readonly mode: number;
   /** Target of a symbolic link. */
   readonly link?: string;
+  /** The file of this machine that it was read from, for messages. */
+  readonly from?: string;
 }
 
 /** What the profile or one of its features puts into the root. */

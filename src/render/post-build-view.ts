@@ -1,3 +1,4 @@
+import { posix } from "node:path";
 import type { BackendName, Resolved } from "../model/resolved.js";
 import type { RootContents } from "./root-contents.js";
 import { enabledUnits, maskedUnits, unitFile } from "./units.js";
@@ -80,6 +81,20 @@ export function postBuildView(resolved: Resolved, contents: RootContents, backen
     udevRules,
     remove: removed,
   };
+}
+
+/** Paths in the root that post-build.sh, or a later step of a backend, writes or removes. */
+export function writtenPaths(resolved: Resolved, contents: RootContents): readonly string[] {
+  const { layout } = resolved;
+  return [
+    ...directoriesOf(resolved, contents),
+    ...["/etc/hostname", "/etc/machine-id", "/etc/mtab", "/etc/resolv.conf", "/var/lib/dbus"],
+    ...["passwd", "group", "shadow", "gshadow"].map((name) => `/etc/${name}`),
+    ...(layout.root.type === "ram" ? ["/init"] : []),
+    "/usr/lib/modules",
+    ...removed.map((path) => posix.dirname(path)).filter((path) => path !== "/"),
+    ...contents.users.map(({ home }) => home).filter((home) => home !== undefined),
+  ];
 }
 
 /** Mount points, and the directories that post-build.sh writes to. */

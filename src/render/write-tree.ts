@@ -1,5 +1,6 @@
 import { chmod, lstat, mkdir, readFile, readlink, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { refuseLinks } from "../lib/links.js";
 import type { Rendered, TreeFile } from "../model/resolved.js";
 
 /** The list of files that hal wrote into a tree. The next rendering removes those that it no longer has, and no others. */
@@ -8,16 +9,20 @@ const RECORD = ".hal-rendered";
 /**
  * Writes rendered files into a directory. A file that is already right keeps its modification time: for a newer fragment,
  * make would configure the kernel again. Files that hal did not write stay.
+ * @throws HalError "input" for a directory of the tree that is a link
  */
 export async function writeTree(rendered: Pick<Rendered, "files">, dir: string): Promise<void> {
   await mkdir(dir, { recursive: true });
   const wanted = new Set(rendered.files.map((file) => file.path));
   const before = await readFile(join(dir, RECORD), "utf8").catch(() => "");
   for (const path of before.split("\n")) {
-    // hal writes no path that leads out of the tree.
-    if (path !== "" && !wanted.has(path) && !path.split("/").includes("..")) await rm(join(dir, path), { force: true });
+    if (path === "" || wanted.has(path)) continue;
+    await refuseLinks(dir, path, { last: false });
+    await rm(join(dir, path), { force: true });
   }
-  await writeFile(join(dir, RECORD), [...wanted].map((path) => `${path}\n`).join(""));
+  for (const directory of new Set(rendered.files.map((file) => dirname(file.path)))) await refuseLinks(dir, directory);
+  await rm(join(dir, RECORD), { force: true }); // it can be a link
+  await writeFile(join(dir, RECORD), [...wanted].map((path) => `${path}\n`).join(""), { flag: "wx" });
   for (const file of rendered.files) {
     const path = join(dir, file.path);
     if (await isWritten(file, path)) continue;

@@ -35,14 +35,18 @@ function* filesBelow(overlay: string, directory: string, read: boolean, refuse: 
     const info = lstatSync(file);
     // biome-ignore lint/suspicious/noControlCharactersInRegex: refuses control characters in a file name
     if (/[\u0000-\u001f\u007f]/.test(name)) refuse(`file ${JSON.stringify(path)} has a control character in its name`);
+    // .git/config can contain credentials.
+    if (info.isDirectory() && name === ".git")
+      refuse(`${overlay} contains a git repository, ${path}, which would become part of the image`);
     if (info.isDirectory()) yield* filesBelow(overlay, path, read, refuse);
     else if (info.isSymbolicLink()) {
       const link = readlinkSync(file);
       if (/^\.\.(\/|$)/.test(posix.join(directory, link)) && !link.startsWith("/"))
         refuse(`link ${path} points to ${link}, out of the tree`);
-      yield { path, content: EMPTY, mode: 0o777, link };
-    } else if (info.isFile()) yield { path, content: read ? contentOf(file, info) : EMPTY, mode: info.mode & 0o100 ? 0o755 : 0o644 };
-    else refuse(`entry ${path} is neither a file, a directory nor a symbolic link`);
+      yield { path, content: EMPTY, mode: 0o777, link, from: file };
+    } else if (info.isFile()) {
+      yield { path, content: read ? contentOf(file, info) : EMPTY, mode: info.mode & 0o100 ? 0o755 : 0o644, from: file };
+    } else refuse(`entry ${path} is neither a file, a directory nor a symbolic link`);
   }
 }
 

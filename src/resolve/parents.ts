@@ -1,7 +1,9 @@
 import { basename } from "node:path";
 import { HalError, type Location } from "../lib/errors.js";
 import { findDocument } from "../load/catalog.js";
+import { callersFolders } from "../load/kinds.js";
 import { load } from "../load/load.js";
+import { refuseOutside } from "../load/outside.js";
 import { type MapTree, mergeTrees, toPlain, treeAt } from "../load/tree.js";
 
 /** Keys that a profile does not inherit from its parents. */
@@ -10,28 +12,35 @@ const OWN_KEYS = new Set(["name", "description", "abstract", "extends"]);
 /**
  * Loads a profile file and all of its ancestors, and merges them. Later values replace earlier ones.
  * Parents come before their children. An ancestor of several parents is merged once, before all of them.
+ * @param allowOutside accepts a parent out of the tree of the file that names it
  * @throws HalError "input", with its location, for a missing parent or profiles that extend each other in a circle
  */
-export async function loadWithParents(file: string): Promise<MapTree> {
+export async function loadWithParents(file: string, allowOutside: boolean): Promise<MapTree> {
   const trees = new Map<string, MapTree>();
-  await loadAncestors(file, [], trees);
+  await loadAncestors(file, [], trees, allowOutside);
   const own = trees.get(file);
   const inherited = [...trees].flatMap(([path, tree]) => (path === file ? [] : [withoutOwnKeys(tree)]));
   return [...inherited, ...(own === undefined ? [] : [own])].reduce((merged, tree) => mergeTrees(merged, tree) as MapTree);
 }
 
 /** Adds the ancestors of a profile file to `ordered`, in the order of `extends`, and then the file itself. */
-async function loadAncestors(file: string, descendants: readonly string[], ordered: Map<string, MapTree>): Promise<void> {
+async function loadAncestors(
+  file: string,
+  descendants: readonly string[],
+  ordered: Map<string, MapTree>,
+  allowOutside: boolean,
+): Promise<void> {
   const tree = await load(file, "profile");
   requireFileName(tree, file);
   for (const parent of parentsOf(tree)) {
     const parentFile = findDocument("profile", parent.reference, file, parent.at);
+    refuseOutside(parentFile, parent.at, allowOutside, callersFolders);
     const chain = [...descendants, file];
     if (chain.includes(parentFile)) {
       const names = [...chain.slice(chain.indexOf(parentFile)), parentFile].map((path) => basename(path, ".yaml"));
       throw new HalError("input", `profiles extend each other in a circle: ${names.join(" → ")}`, { at: parent.at });
     }
-    if (!ordered.has(parentFile)) await loadAncestors(parentFile, chain, ordered);
+    if (!ordered.has(parentFile)) await loadAncestors(parentFile, chain, ordered, allowOutside);
   }
   ordered.set(file, tree);
 }

@@ -1,7 +1,9 @@
 import { mergeRequests } from "../kconfig/requests.js";
 import { HalError, type Location } from "../lib/errors.js";
 import { findDocument } from "../load/catalog.js";
+import { callersFolders } from "../load/kinds.js";
 import { load } from "../load/load.js";
+import { refuseOutside } from "../load/outside.js";
 import { complete } from "../load/schema.js";
 import { fileOf, nearestOrigin, originsOf } from "../load/tree.js";
 import type { Feature, Layout, Profile } from "../model/generated.js";
@@ -20,6 +22,8 @@ export interface ResolveOptions {
   readonly set?: readonly string[];
   /** false: check the overlays but leave their files empty. For commands that only need the profile: an overlay can be large. */
   readonly overlayContents?: boolean;
+  /** Accept files out of the tree of the document that names them (`--allow-outside`). */
+  readonly allowOutside?: boolean;
 }
 
 /**
@@ -30,11 +34,14 @@ export interface ResolveOptions {
  * @throws HalError "input" with a location
  */
 export async function resolve(reference: string, options: ResolveOptions = {}): Promise<Resolved> {
+  const { allowOutside = false } = options;
   const file = findDocument("profile", reference, undefined, { file: reference });
-  const tree = applySettings(await loadWithParents(file), options.set ?? []);
-  const written = withToolchainDefaults(complete<Profile>(tree, "profile"));
+  const tree = applySettings(await loadWithParents(file, allowOutside), options.set ?? []);
+  const written = withToolchainDefaults(complete<Profile>(tree, "profile", allowOutside));
   const origins = originsOf(tree);
   const at = (pointer: string): Location => nearestOrigin(origins, pointer);
+  const mirror = /^file:\/\/(\/.*)$/.exec(written.buildroot.primarySite ?? "")?.[1];
+  if (mirror !== undefined) refuseOutside(mirror, at("/buildroot/primarySite"), allowOutside);
 
   if (written.abstract)
     throw new HalError("input", `profile '${written.name}' is abstract, so only other profiles can use it`, {
@@ -55,18 +62,20 @@ export async function resolve(reference: string, options: ResolveOptions = {}): 
     });
 
   const layoutFile = findDocument("layout", profile.layout, fileOf(at("/layout")), at("/layout"));
+  refuseOutside(layoutFile, at("/layout"), allowOutside, callersFolders);
   const layoutTree = await load(layoutFile, "layout");
   requireFileName(layoutTree, layoutFile);
-  const layout = withLayoutOptions(complete<Layout>(layoutTree, "layout"), profile, at);
+  const layout = withLayoutOptions(complete<Layout>(layoutTree, "layout", allowOutside), profile, at);
 
   const features: LoadedFeature[] = [];
   for (const [index, name] of profile.features.entries()) {
     const where = at(`/features/${index}`);
     const featureFile = findDocument("feature", name, fileOf(where), where);
     if (features.some((loaded) => loaded.file === featureFile)) continue;
+    refuseOutside(featureFile, where, allowOutside, callersFolders);
     const featureTree = await load(featureFile, "feature");
     requireFileName(featureTree, featureFile);
-    features.push({ feature: complete<Feature>(featureTree, "feature"), file: featureFile, origins: originsOf(featureTree) });
+    features.push({ feature: complete<Feature>(featureTree, "feature", allowOutside), file: featureFile, origins: originsOf(featureTree) });
   }
 
   const read = options.overlayContents ?? true;

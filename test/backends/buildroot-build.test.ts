@@ -19,12 +19,13 @@ const noTools = missing.length > 0 ? `a Buildroot build needs ${missing.join(", 
 
 /**
  * A `make` that records its arguments. It configures the real Buildroot, and instead of compiling it writes small files:
- * a kernel configuration as requested, with a Kconfig that defines its symbols, and the images.
+ * a kernel configuration as requested, with a Kconfig that defines its symbols, and the images. It runs in the sandbox,
+ * so it is in a directory that the profile names, and records in the download directory.
  */
 const MAKE = `#!/bin/sh
 set -eu
 for word; do case "$word" in O=*) o=\${word#O=} ;; BR2_EXTERNAL=*) external=\${word#*=} ;; esac; done
-echo "$*" | sed 's/.* -j1 //' >> DIR/calls
+echo "$*" | sed 's/.* -j1 //' >> "$BR2_DL_DIR/calls"
 case " $* " in
 *" defconfig "*) exec REAL "$@" ;;
 *" show-info "*) echo '{"linux": {"type": "target", "version": "custom", "stamp_dir": "build/linux-6"}}' ;;
@@ -38,7 +39,7 @@ case " $* " in
   echo ">>> linux custom Building"
   mkdir -p "$o/images" "$o/target"
   touch "$o/build/linux-6/.stamp_installed" "$o/images/rootfs.ext2"
-  cp DIR/images/* "$o/images/" ;;
+  cp NAMED/images/* "$o/images/" ;;
 esac
 `;
 
@@ -46,22 +47,24 @@ describe("a Buildroot build", () => {
   const skipped = noBuildroot ?? noTools;
   skipEach(skipped);
   const dir = mkdtempSync(join(tmpdir(), "hal-buildroot-build-"));
+  const named = join(dir, "named");
   const path = process.env.PATH;
   let version = "";
   beforeAll(async () => {
     if (skipped !== undefined) return;
     version = await versionOf(buildroot ?? "");
-    for (const name of ["bin", "images"]) mkdirSync(join(dir, name));
-    writeFileSync(join(dir, "bin/make"), MAKE.replaceAll("DIR", dir).replaceAll("REAL", (await findTool("make")) ?? ""));
-    chmodSync(join(dir, "bin/make"), 0o755);
+    for (const name of ["bin", "images"]) mkdirSync(join(named, name), { recursive: true });
+    mkdirSync(join(dir, "dl"));
+    writeFileSync(join(named, "bin/make"), MAKE.replaceAll("NAMED", named).replaceAll("REAL", (await findTool("make")) ?? ""));
+    chmodSync(join(named, "bin/make"), 0o755);
     const images = { "initramfs.cpio.zst": "early boot", "rootfs.ext4": "root", "disk.img": "disk", cmdline: "roothash=00\n" };
-    for (const [name, content] of Object.entries(images)) writeFileSync(join(dir, "images", name), content);
-    writeFileSync(join(dir, "images/bzImage"), buildPe([{ name: ".text", data: Buffer.from("kernel") }]));
-    process.env.PATH = `${join(dir, "bin")}:${path}`;
+    for (const [name, content] of Object.entries(images)) writeFileSync(join(named, "images", name), content);
+    writeFileSync(join(named, "images/bzImage"), buildPe([{ name: ".text", data: Buffer.from("kernel") }]));
+    process.env.PATH = `${join(named, "bin")}:${path}`;
     process.env.BR2_DL_DIR = join(dir, "dl");
   });
   beforeEach(() => {
-    writeFileSync(join(dir, "calls"), "");
+    if (skipped === undefined) writeFileSync(join(dir, "dl/calls"), "");
     vi.spyOn(process.stderr, "write").mockReturnValue(true);
   });
   afterAll(() => {
@@ -70,9 +73,9 @@ describe("a Buildroot build", () => {
     rmSync(dir, { recursive: true, force: true });
   });
 
-  const calls = () => readFileSync(join(dir, "calls"), "utf8").split("\n").slice(2, -1); // after configuring
+  const calls = () => readFileSync(join(dir, "dl/calls"), "utf8").split("\n").slice(2, -1); // after configuring
   const plan = async (set: readonly string[] = [], more: { until?: "kernel" } = {}) => {
-    const resolved = await resolve("dev", { set: [`buildroot.version=${version}`, ...set] });
+    const resolved = await resolve("dev", { set: [`buildroot.version=${version}`, `buildroot.overrides.named=${named}`, ...set] });
     return planBuild(resolved, buildOptions({ backend: "buildroot", out: join(dir, "out"), buildroot: { tree: buildroot, ...more } }));
   };
 
@@ -81,7 +84,7 @@ describe("a Buildroot build", () => {
     expect(planned.steps.titles).toContain("Build packages and images");
     const result = await build(planned);
     if ("stage" in result) throw new Error("stopped");
-    expect(calls()).toEqual(["toolchain linux-configure", "all"]);
+    expect(calls()).toEqual(["source", "toolchain linux-configure", "all"]);
     const { kernel } = (await resolve("dev")).profile;
     expect(result.manifest).toMatchObject({ backend: "buildroot", packages: [{ name: "linux", version: kernel.version }] });
     expect(result.manifest.artifacts).toContainEqual({ name: "rootfs.ext4", size: 4, sha256: sha256("root") });

@@ -1,8 +1,8 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { type BuildrootDirs, buildrootDirs, seenByMake, toRealPaths, withFixedPaths } from "../../src/backends/buildroot/dirs.js";
+import { type BuildrootDirs, buildrootDirs, makeDirs, seenByMake, toRealPaths } from "../../src/backends/buildroot/dirs.js";
 import { makeCommand, shellCommand } from "../../src/backends/buildroot/environment.js";
 import { gateExternalTree } from "../../src/backends/buildroot/gate.js";
 import { filesNamingBuild } from "../../src/backends/buildroot/leaks.js";
@@ -12,9 +12,9 @@ import { showInfo } from "../../src/backends/buildroot/show-info.js";
 import type { BuildrootTree } from "../../src/backends/buildroot/source.js";
 import { versionOf } from "../../src/backends/buildroot/source.js";
 import type { HalError } from "../../src/lib/errors.js";
-import { isRoot, withBindMounts } from "../../src/lib/namespace.js";
+import { inSandbox, isRoot, remedyFor, sandboxObjection } from "../../src/lib/namespace.js";
 import { halRoot } from "../../src/lib/paths.js";
-import { cleanEnvironment, runCommand, runInteractive } from "../../src/lib/tools.js";
+import { runCommand, runInteractive } from "../../src/lib/tools.js";
 import { render } from "../../src/render/render.js";
 import { writeTree } from "../../src/render/write-tree.js";
 import { resolve } from "../../src/resolve/resolve.js";
@@ -35,8 +35,7 @@ afterAll(() => {
   for (const dir of made) rmSync(dir, { recursive: true, force: true });
 });
 
-const probe = top();
-const { why } = await withFixedPaths(buildrootDirs(probe, probe, join(probe, "dl")), signal);
+const why = await sandboxObjection("one", signal);
 const noNamespaces = why === undefined ? undefined : `this machine permits no namespaces: ${why}`;
 
 interface Site {
@@ -50,7 +49,7 @@ async function site(name: string, makefile: string): Promise<Site> {
   const dir = join(top(), name);
   for (const inside of ["tree", "external", "dl", "work/buildroot"]) mkdirSync(join(dir, inside), { recursive: true });
   writeFileSync(join(dir, "tree/Makefile"), makefile);
-  const { dirs } = await withFixedPaths(buildrootDirs(join(dir, "work"), join(dir, "external"), join(dir, "dl")), signal);
+  const dirs = buildrootDirs(join(dir, "work"), join(dir, "external"), { downloads: join(dir, "dl") });
   return { dir, tree: { dir: join(dir, "tree"), version: "2025.02.16", commit: undefined }, dirs };
 }
 
@@ -98,22 +97,30 @@ describe("make's fixed paths", () => {
     for (const { dir, dirs } of sites) {
       expect(readFileSync(join(dirs.buildrootOutput, "made"), "utf8")).toBe("made\n");
       expect(outputs.join("")).not.toContain(made.find((one) => dir.startsWith(one)));
-      expect(readdirSync(dirs.root ?? "")).toEqual([]);
     }
     expect(existsSync("/hal-build")).toBe(false);
   });
 
-  it("hide nothing else of the machine, and the rest stays writable", async () => {
+  it("and the host's tools are all that a build sees of the machine", async () => {
     const { dir, tree, dirs } = await site("x", "");
-    const script = 'for name in /* /.[!.]*; do if [ -e "$name" ]; then echo "$name"; fi; done; echo here > "$1"; ls /dev/null';
-    const all = ["-euc", script, "sh", join(dir, "written")];
-    const outside = (await runCommand({ tool: "sh", args: all })).stdout.split("\n");
-    const inside = (await runCommand({ ...shellCommandOf(tree, dirs, all) })).stdout.split("\n");
-    expect(inside.filter((name) => name !== "/hal-build")).toEqual(outside);
-    expect(readFileSync(join(dir, "written"), "utf8")).toBe("here\n");
-    // The new root does not contain itself.
-    const mounts = await runCommand(shellCommandOf(tree, dirs, ["-c", "cat /proc/self/mountinfo"]));
-    expect(mounts.stdout).not.toContain(dirs.root);
+    writeFileSync(join(dir, "secret"), "");
+    const script = `for name in /* /.[!.]*; do if [ -e "$name" ]; then echo "$name"; fi; done; ls -A /run /tmp "$1" | cat`;
+    const { stdout } = await runCommand({ ...shellCommandOf(tree, dirs, ["-euc", script, "sh", join(dir, "..")]) }, { allowFailure: true });
+    const expected = ["/bin", "/dev", "/etc", "/hal-build", "/lib", "/lib64", "/proc", "/run", "/sbin", "/tmp", "/usr", "/var"];
+    const roots = stdout.split("\n").filter((line) => /^\/[^:]*$/.test(line));
+    expect(roots.filter((name) => !["/lib32", "/libx32", "/.outside"].includes(name))).toEqual(expected);
+    expect(stdout).not.toContain("secret");
+    const writes =
+      'for path in / /usr /etc /hal-build/buildroot /hal-build/external; do touch "$path/x" 2>/dev/null && echo "$path"; done; true';
+    expect((await runCommand(shellCommandOf(tree, dirs, ["-c", writes]))).stdout).toBe("");
+  });
+
+  it("have no access to the settings of the kernel", async () => {
+    const { tree, dirs } = await site("x", "");
+    // Writing its own value changes nothing where it is permitted.
+    const script = "read -r value </proc/sys/vm/swappiness; echo $value >/proc/sys/vm/swappiness";
+    const { exitCode } = await runCommand(shellCommandOf(tree, dirs, ["-c", script]), { allowFailure: true });
+    expect(exitCode).not.toBe(0);
   });
 
   /** The shell of `hal build --shell`, with these arguments. */
@@ -139,22 +146,17 @@ describe("make's fixed paths", () => {
     expect((await runCommand(shellCommandOf(tree, dirs, ["-c", "kill -TERM $$; exit 0"]), { allowFailure: true })).exitCode).toBe(143);
   });
 
-  it("give a user no other identity and no privileges", async () => {
+  it.each([
+    ["one", 1000],
+    ["many", 0],
+  ] as const)("run as another user than the machine's root, with %s ids", async (ids, inside) => {
     const dir = top();
-    for (const name of ["root", "place"]) mkdirSync(join(dir, name));
-    const asUser = isRoot ? ["--reuid=1234", "--regid=1234", "--clear-groups"] : [];
-    if (isRoot) await runCommand({ tool: "chown", args: ["-R", "1234:1234", dir] });
-    const command = JSON.stringify({ tool: "sh", args: ["-euc", "id -u; id -g; grep CapEff /proc/self/status; echo x > /here/file"] });
-    const places = JSON.stringify([{ target: "/here", source: join(dir, "place") }]);
-    const program = `import { withBindMounts } from ${JSON.stringify(join(halRoot, "src/lib/namespace.ts"))};
-      import { runCommand } from ${JSON.stringify(join(halRoot, "src/lib/tools.ts"))};
-      process.stdout.write((await runCommand(withBindMounts(${command}, ${places}, ${JSON.stringify(join(dir, "root"))}))).stdout);`;
-    const node = [process.execPath, "--import", "tsx", "--input-type=module", "--eval", program];
-    const env = cleanEnvironment({ HOME: dir, TMPDIR: dir });
-    const { stdout } = await runCommand({ tool: "setpriv", args: [...asUser, "--", ...node], env, cwd: halRoot });
-    const [uid, gid] = isRoot ? [1234, 1234] : [process.getuid?.(), process.getgid?.()];
-    expect(stdout).toMatch(new RegExp(`^${uid}\n${gid}\nCapEff:\\s0+\n$`));
-    expect(readFileSync(join(dir, "place/file"), "utf8")).toBe("x\n");
+    const command = { tool: "sh", args: ["-euc", 'id -u; grep -E "CapEff|NoNewPrivs" /proc/self/status; echo x >"$1/file"', "sh", dir] };
+    const { stdout } = await runCommand(inSandbox(command, { ids, read: [], write: [dir] }));
+    expect(stdout).toMatch(new RegExp(`^${inside}\nCapEff:\\s${ids === "one" ? "0+" : "[0-9a-f]+"}\nNoNewPrivs:\\s1\n$`));
+    const owner = statSync(join(dir, "file")).uid;
+    if (ids === "one") expect(owner).toBe(process.getuid?.());
+    else if (isRoot) expect(owner).not.toBe(0);
   });
 
   it("end with hal, and with them every process that uses them", async () => {
@@ -163,8 +165,7 @@ describe("make's fixed paths", () => {
     const sleep = `sleep 61.${process.pid}`;
     // Background processes too.
     const inside = { tool: "sh", args: ["-c", `${sleep}1 & ${sleep}2 & echo > ${began}; ${sleep}3`] };
-    mkdirSync(join(dir, "root"));
-    const command = withBindMounts(inside, [], join(dir, "root"));
+    const command = inSandbox(inside, { ids: "one", read: [], write: [dir] });
     // The outer shell plays hal: it is killed with SIGKILL while its command runs.
     const outer = `"$@" & until [ -e ${began} ]; do sleep 0.05; done; kill -9 $$`;
     await runCommand({ tool: "sh", args: ["-c", outer, "sh", command.tool, ...command.args] }, { allowFailure: true });
@@ -216,31 +217,26 @@ describe("make's fixed paths", () => {
   });
 
   it("are what the next build compares, not the real paths", async () => {
-    const { tree, dirs } = await site(ODD, "");
-    const now = stateAt(seenByMake(tree, dirs).buildrootOutput);
-    expect(planRebuild(stateAt(seenByMake(tree, { ...dirs, buildrootOutput: "/elsewhere" }).buildrootOutput), now)).toEqual([]);
+    const { dirs } = await site(ODD, "");
+    const now = stateAt(seenByMake.buildrootOutput);
     const [clean] = planRebuild(stateAt(dirs.buildrootOutput), now);
     expect(clean).toMatchObject({ target: "clean", reason: expect.stringContaining(dirs.buildrootOutput) });
   });
 
   it("are searched for in the image", async () => {
-    const { tree, dirs } = await site("x", "");
+    const { dirs } = await site("x", "");
     mkdirSync(join(dirs.buildrootOutput, "target/bin"), { recursive: true });
     writeFileSync(join(dirs.buildrootOutput, "target/bin/clean"), "\x7fELF\0/usr/lib\0");
-    expect(await filesNamingBuild(dirs.buildrootOutput, seenByMake(tree, dirs).buildrootOutput)).toEqual([]);
+    expect(await filesNamingBuild(dirs.buildrootOutput, seenByMake.buildrootOutput)).toEqual([]);
     writeFileSync(join(dirs.buildrootOutput, "target/bin/here"), `\x7fELF\0${dirs.buildrootOutput}/host/lib\0`);
     writeFileSync(join(dirs.buildrootOutput, "target/bin/there"), "\x7fELF\0/hal-build/output/host/lib\0");
-    expect(await filesNamingBuild(dirs.buildrootOutput, seenByMake(tree, dirs).buildrootOutput)).toEqual(["/bin/here", "/bin/there"]);
+    expect(await filesNamingBuild(dirs.buildrootOutput, seenByMake.buildrootOutput)).toEqual(["/bin/here", "/bin/there"]);
   });
 });
 
-it("without namespaces make sees the real paths, and hal reports the reason", async () => {
-  const dir = top();
-  const program = `import { makeCommand } from ${JSON.stringify(join(halRoot, "src/backends/buildroot/environment.ts"))};
-    import { buildrootDirs, withFixedPaths } from ${JSON.stringify(join(halRoot, "src/backends/buildroot/dirs.ts"))};
-    const { dirs, why } = await withFixedPaths(buildrootDirs("${dir}/w", "${dir}/e", "${dir}/dl"), new AbortController().signal);
-    const { tool, args } = makeCommand({ dir: "/tree", version: "", commit: undefined }, dirs, ["all"]);
-    console.log(JSON.stringify({ why, command: [tool, ...args] }));`;
+it("without namespaces there is no build, and hal reports the reason and a remedy", async () => {
+  const program = `import { refuseWithoutSandbox } from ${JSON.stringify(join(halRoot, "src/lib/namespace.ts"))};
+    await refuseWithoutSandbox("one").catch(({ kind, message, details, remedy }) => console.log(JSON.stringify({ kind, message, details, remedy })));`;
   const node = [process.execPath, "--import", "tsx", "--input-type=module", "--eval", program];
   // As in most containers: root without CAP_SYS_ADMIN, or a user whose namespaces permit no mounts.
   const refuse = isRoot
@@ -248,9 +244,17 @@ it("without namespaces make sees the real paths, and hal reports the reason", as
     : ["unshare", "--map-root-user", "sh", "-c", 'echo 0 > /proc/sys/user/max_mnt_namespaces; exec "$@"', "sh"];
   const [tool = "", ...args] = [...refuse, ...node];
   const { stdout } = await runCommand({ tool, args, cwd: halRoot });
-  const found = JSON.parse(stdout) as { why: string; command: string[] };
-  expect(found.why).toMatch(/unshare/);
-  expect(found.command).toEqual(["make", "-C", "/tree", `O=${dir}/w/buildroot`, `BR2_EXTERNAL=${dir}/e`, "all"]);
+  const found = JSON.parse(stdout) as HalError;
+  expect(found).toMatchObject({ kind: "tool", message: "this machine does not permit the namespaces that isolate a build" });
+  expect(found.details.join()).toMatch(/unshare/);
+  expect(found.remedy).toMatch(/docker run --cap-add SYS_ADMIN/);
+});
+
+it.each([
+  ["user/max_user_namespaces", "0", /sysctl user\.max_user_namespaces=/],
+  ["kernel/apparmor_restrict_unprivileged_userns", "1", isRoot ? /docker run/ : /sysctl kernel\.apparmor_restrict/],
+])("the remedy follows %s = %s", (setting, value, remedy) => {
+  expect(remedyFor((path) => (path === setting ? value : undefined))).toMatch(remedy);
 });
 
 describe("a text with make's paths", () => {
@@ -283,7 +287,8 @@ describe("the output directory of a real Buildroot", () => {
     const rendered = render(resolved, "buildroot");
     const configure = async (work: string): Promise<string> => {
       await writeTree(rendered, join(work, "external"));
-      const { dirs } = await withFixedPaths(buildrootDirs(work, join(work, "external"), join(dir, "dl")), signal);
+      const dirs = buildrootDirs(work, join(work, "external"), { downloads: join(dir, "dl") });
+      await makeDirs(dirs);
       await gateExternalTree({ profile: resolved.name, symbols: rendered.symbols, tree, dirs, signal });
       const files = [".config", ".br2-external.mk", ".br2-external.in.paths", "Makefile"];
       return files.map((name) => readFileSync(join(dirs.buildrootOutput, name), "utf8")).join("");

@@ -36,8 +36,8 @@ async function failureOf(work: Promise<unknown>): Promise<HalError> {
 
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), "hal-buildroot-"));
-  dirs = { buildrootOutput: join(dir, "o"), external: join(dir, "external"), downloads: join(dir, "dl") };
-  mkdirSync(dirs.buildrootOutput);
+  dirs = { buildrootOutput: join(dir, "o"), external: join(dir, "external"), downloads: join(dir, "dl"), read: [] };
+  for (const path of [dirs.buildrootOutput, dirs.external, dirs.downloads]) mkdirSync(path);
 });
 
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
@@ -47,23 +47,29 @@ describe("the environment of make", () => {
     process.env.CFLAGS = "-Dleaked";
     try {
       const { stdout } = await runCommand(makeCommand(tree("all:\n\t@env\n"), dirs, ["-s"]));
-      expect(stdout).toContain(`BR2_DL_DIR=${dirs.downloads}\n`);
+      expect(stdout).toContain("BR2_DL_DIR=/hal-build/dl\n");
+      expect(stdout).toContain("HOME=/tmp\n");
       expect(stdout).not.toContain("leaked");
     } finally {
       delete process.env.CFLAGS;
     }
   });
 
-  it("makes every download fail when offline", () => {
-    const { env } = makeCommand(tree(""), dirs, [], { offline: true });
-    expect(env).toMatchObject({ https_proxy: "http://127.0.0.1:9", GIT_ALLOW_PROTOCOL: "file" });
+  it.each([
+    [false, ["lo"]],
+    [true, expect.arrayContaining([expect.not.stringMatching(/^lo$/)])],
+  ])("has a network of its own, or the machine's if asked: %s", async (network, expected) => {
+    const devices = "all:\n\t@cut -s -d: -f1 /proc/net/dev\n";
+    const { stdout } = await runCommand(makeCommand(tree(devices), dirs, ["-s"], { network }));
+    expect(stdout.trim().split(/\s+/)).toEqual(expected);
   });
 
   it("runs in Buildroot's tree: relative directories are made absolute", () => {
-    expect(buildrootDirs("out/w", "out/e", "dl")).toEqual({
+    expect(buildrootDirs("out/w", "out/e", { downloads: "dl" })).toEqual({
       buildrootOutput: resolve("out/w/buildroot"),
       external: resolve("out/e"),
       downloads: resolve("dl"),
+      read: [],
     });
   });
 
@@ -80,8 +86,8 @@ describe("the environment of make", () => {
   it("is the shell's too, with the build's own tools first", async () => {
     process.env.SHELL = "/bin/sh";
     const shell = shellCommand(tree(""), dirs);
-    const { stdout } = await runCommand({ ...shell, args: ["-c", 'echo "$PWD $TARGET_DIR ${PATH%%:*}"'] });
-    expect(stdout).toBe(`${dirs.buildrootOutput} ${dirs.buildrootOutput}/target ${dirs.buildrootOutput}/host/bin\n`);
+    const { stdout } = await runCommand({ ...shell, args: [...shell.args, "-c", 'echo "$PWD $TARGET_DIR ${PATH%%:*}"'] });
+    expect(stdout).toBe("/hal-build/output /hal-build/output/target /hal-build/output/host/bin\n");
   });
 });
 

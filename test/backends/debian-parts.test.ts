@@ -117,7 +117,13 @@ describe("users table", () => {
 describe("permission table", () => {
   it("becomes lines of type, mode, owner and path", () => {
     const table = "# name\n/etc/key f 0640 root agent - - - - -\n/var/x d 1777 0 0 - - - - -\n/srv r -1 900 900 - - - - -\n";
-    expect(permissionLines(parsePermissions(table, "t"))).toBe("f 0640 root:agent /etc/key\nd 1777 0:0 /var/x\nr -1 900:900 /srv\n");
+    const accounts = { passwd: "root:x:0:0::/root:/bin/sh\nuser:x:901:902::/:/bin/sh\n", group: "root:x:0:\nagent:x:900:\n" };
+    expect(permissionLines(parsePermissions(table, "t"), accounts)).toBe("f 0640 0:900 /etc/key\nd 1777 0:0 /var/x\nr -1 900:900 /srv\n");
+    // Without a group: the user's own.
+    const home = [{ type: "d", mode: "-1", owner: "user:", path: "/home/user" }] as const;
+    expect(permissionLines(home, accounts)).toBe("d -1 901:902 /home/user\n");
+    const unknown = caught(() => permissionLines(parsePermissions("/x f 600 nobody root\n", "t"), accounts));
+    expect([unknown.kind, unknown.message]).toEqual(["input", "the image has no user 'nobody'"]);
   });
   it.each([
     "/dev/x c 644 0 0 5 1 0 0 -",

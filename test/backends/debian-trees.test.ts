@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { cacheAt, entry, sweep } from "../../src/backends/debian/cache.js";
 import { applyOverlay } from "../../src/backends/debian/overlay.js";
 import { wrapper } from "../../src/backends/debian/tools-tree.js";
-import { inNamespace, openLayers } from "../../src/lib/namespace.js";
+import { inNamespace, inSandbox, openLayers, type Sandbox } from "../../src/lib/namespace.js";
 import { shellScript } from "../../src/lib/paths.js";
 import { findTool, runCommand } from "../../src/lib/tools.js";
 
@@ -16,14 +16,18 @@ beforeEach(async () => {
 });
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
-/** A root tree with a tar (Debian's busybox-static) and Debian's links. */
-async function smallRoot(): Promise<string> {
-  const root = join(dir, "root");
+const sandbox = (): Sandbox => ({ ids: "many", read: [shellScript("debian")], write: [dir] });
+
+/** A root tree with a tar (Debian's busybox-static) and Debian's links. Its files belong to the sandbox's root. */
+async function smallRoot(more: (seed: string) => Promise<void> = async () => {}): Promise<string> {
+  const root = join(dir, "seed");
   for (const part of ["usr/bin", "etc", "data"]) await mkdir(join(root, part), { recursive: true });
   await symlink("usr/bin", join(root, "bin"));
   await copyFile((await findTool("busybox")) ?? "busybox", join(root, "bin/busybox"));
   await symlink("busybox", join(root, "bin/tar"));
-  return root;
+  await more(root);
+  await runCommand(inSandbox({ tool: "cp", args: ["-a", "--no-preserve=ownership", root, join(dir, "root")] }, sandbox()));
+  return join(dir, "root");
 }
 
 async function overlay(files: Readonly<Record<string, string>>): Promise<string> {
@@ -31,20 +35,21 @@ async function overlay(files: Readonly<Record<string, string>>): Promise<string>
   for (const [path, text] of Object.entries(files)) {
     await mkdir(join(tree, path, ".."), { recursive: true });
     await writeFile(join(tree, path), text);
-    await chmod(join(tree, path), 0o640);
+    await chmod(join(tree, path), 0o604);
   }
   return tree;
 }
 
 describe("overlay", () => {
   it("follows the tree's links inside the tree, never to the host", async () => {
-    const root = await smallRoot();
     const host = join(dir, "host");
     await mkdir(host);
-    await symlink(host, join(root, "etc/escape"));
-    await mkdir(join(root, host), { recursive: true });
-    await symlink("/data", join(root, "etc/absolute"));
-    await runCommand(applyOverlay(await overlay({ "etc/escape/a": "a", "etc/absolute/b": "b", "bin/tool": "c" }), root, dir));
+    const root = await smallRoot(async (seed) => {
+      await symlink(host, join(seed, "etc/escape"));
+      await mkdir(join(seed, host), { recursive: true });
+      await symlink("/data", join(seed, "etc/absolute"));
+    });
+    await runCommand(applyOverlay(await overlay({ "etc/escape/a": "a", "etc/absolute/b": "b", "bin/tool": "c" }), root, dir, sandbox()));
     expect(await readdir(host)).toEqual([]);
     expect(await readFile(join(root, host, "a"), "utf8")).toBe("a");
     expect(await readFile(join(root, "data/b"), "utf8")).toBe("b");
@@ -53,33 +58,71 @@ describe("overlay", () => {
   });
   it("keeps modes, and gives new directories one whatever the umask", async () => {
     const root = await smallRoot();
+    const tree = await overlay({ "etc/new/file": "x" });
     const before = process.umask(0o077);
     try {
-      await runCommand(applyOverlay(await overlay({ "etc/new/file": "x" }), root, dir));
+      await runCommand(applyOverlay(tree, root, dir, sandbox()));
     } finally {
       process.umask(before);
     }
     expect((await stat(join(root, "etc/new"))).mode & 0o7777).toBe(0o755);
-    expect((await stat(join(root, "etc/new/file"))).mode & 0o7777).toBe(0o640);
+    expect((await stat(join(root, "etc/new/file"))).mode & 0o7777).toBe(0o604);
   });
 });
 
 describe("permissions", () => {
-  it("are set inside of the tree, the owner first, and paths are no shell words", async () => {
-    const root = await smallRoot();
-    for (const tool of ["chown", "chmod", "mkdir"]) await symlink("busybox", join(root, "bin", tool));
-    for (const name of ["suid", "$(id)", "kept"]) await writeFile(join(root, "data", name), "");
-    await mkdir(join(root, "srv/deep"), { recursive: true });
-    await symlink("/etc/passwd", join(root, "srv/link"));
+  it("are set without the tree's programs, the owner first, and paths are no shell words", async () => {
+    const root = await smallRoot(async (seed) => {
+      const hostile = '#!/bin/busybox sh\necho "$0" >>/data/ran\n';
+      for (const tool of ["chown", "chmod", "mkdir"]) await writeFile(join(seed, "bin", tool), hostile, { mode: 0o755 });
+      for (const name of ["suid", "$(id)", "kept"]) await writeFile(join(seed, "data", name), "");
+      await mkdir(join(seed, "srv/deep"), { recursive: true });
+      await symlink("/etc/passwd", join(seed, "srv/link"));
+    });
     const table = "f 4711 7:8 /data/suid\nf 0600 0:0 /data/$(id)\nd 1777 1:1 /var/made\nr -1 9:9 /srv\n";
     await writeFile(join(dir, "table"), table);
     const list = join(root, "data/list");
     const script = 'sh "$1" "$2" "$3"; cd "$2"; stat -c "%a %u:%g %n" data/suid "$4" var/made srv/deep srv/link >data/list';
     const args = ["-euc", script, "sh", shellScript("debian/apply-permissions.sh"), root, join(dir, "table"), "data/$(id)"];
-    await runCommand(inNamespace({ tool: "sh", args }));
+    await runCommand(inSandbox({ tool: "sh", args }, sandbox()));
+    expect(existsSync(join(root, "data/ran"))).toBe(false);
     expect(await readFile(list, "utf8")).toBe(
       "4711 7:8 data/suid\n600 0:0 data/$(id)\n1777 1:1 var/made\n755 9:9 srv/deep\n777 9:9 srv/link\n",
     );
+  });
+  it.each(["f 0600 7:8 /data/out/file", "d 0700 7:8 /data/out/made", "r 0700 7:8 /data/out"])(
+    "%s is refused through a link",
+    async (line) => {
+      const host = join(dir, "host");
+      await mkdir(host);
+      await writeFile(join(host, "file"), "");
+      const root = await smallRoot((seed) => symlink(host, join(seed, "data/out")));
+      await writeFile(join(dir, "table"), `${line}\n`);
+      const args = [shellScript("debian/apply-permissions.sh"), root, join(dir, "table")];
+      const before = await stat(join(host, "file"));
+      const { exitCode, stderr } = await runCommand(inSandbox({ tool: "sh", args }, sandbox()), { allowFailure: true });
+      expect([exitCode, stderr]).toEqual([1, expect.stringContaining("a link of an overlay leads out of the root tree")]);
+      expect(await stat(join(host, "file"))).toMatchObject({ mode: before.mode, ctimeMs: before.ctimeMs });
+      expect(await readdir(host)).toEqual(["file"]);
+    },
+  );
+});
+
+describe("account files", () => {
+  it.each(["etc/passwd", "etc/shadow", "etc"])("are not read through a link: %s", async (path) => {
+    const host = join(dir, "host");
+    await mkdir(host);
+    for (const name of ["passwd", "group", "shadow", "gshadow"]) await writeFile(join(host, name), "of the host");
+    const root = await smallRoot(async (seed) => {
+      await rm(join(seed, path), { recursive: true, force: true });
+      for (const name of path === "etc" ? [] : ["passwd", "group", "shadow", "gshadow"]) await writeFile(join(seed, "etc", name), "");
+      await rm(join(seed, path), { recursive: true, force: true });
+      await symlink(path === "etc" ? host : join(host, path.slice(4)), join(seed, path));
+    });
+    const args = [shellScript("debian/read-accounts.sh"), root, join(dir, "copy")];
+    const { exitCode, stderr } = await runCommand(inSandbox({ tool: "sh", args }, sandbox()), { allowFailure: true });
+    expect([exitCode, stderr]).toEqual([1, expect.stringContaining("of the root tree is a link")]);
+    expect((await readdir(join(dir, "copy"))).map((name) => name)).not.toContain(path.slice(4));
   });
 });
 
@@ -164,12 +207,15 @@ describe("namespace", () => {
 describe("layers", () => {
   it("show one tree, and changes do not reach the lower one", async ({ skip }) => {
     const [base, at] = [join(dir, "base, a:b"), join(dir, "at, c:d")];
-    for (const path of [base, at]) await mkdir(path);
-    for (const name of ["changed", "removed", "kept"]) await writeFile(join(base, name), name);
+    await mkdir(at);
+    const make = 'mkdir "$1"; cd "$1"; for name in changed removed kept; do printf $name >$name; done';
+    await runCommand(inSandbox({ tool: "sh", args: ["-euc", make, "sh", base] }, sandbox()));
     const layers = await openLayers({ base, changes: join(dir, "changes, e:f"), at });
     if (layers === undefined) skip("there is no overlayfs here: builds copy the root tree");
     const script = 'cd "$1"; echo new >> changed; rm removed; echo more > added; cat changed; ls';
-    const { stdout } = await runCommand(inNamespace({ tool: "sh", args: ["-euc", script, "sh", at] }, layers));
+    const { stdout } = await runCommand(
+      inSandbox({ tool: "sh", args: ["-euc", script, "sh", at] }, { ids: "many", read: [], write: [], layers }),
+    );
     expect(stdout).toBe("changednew\nadded\nchanged\nkept\n");
     expect(await readdir(base)).toEqual(["changed", "kept", "removed"]);
     expect(await readFile(join(base, "changed"), "utf8")).toBe("changed");

@@ -1,9 +1,10 @@
 import { execFileSync } from "node:child_process";
-import { lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
 import { afterAll, describe, expect, test } from "vitest";
-import { enclaveParts, readSigner } from "../../src/build/eif.js";
+import { compress, enclaveParts, readSigner } from "../../src/build/eif.js";
 import { type Member, newc } from "../../src/codecs/cpio.js";
 
 const dir = mkdtempSync(join(tmpdir(), "hal-eif-parts-"));
@@ -32,6 +33,28 @@ const modules = (lib: string) => [
   file(`${lib}/modules/6.12/nsm.ko`),
   file(`${lib}/libc.so.6`),
 ];
+
+describe("the backend's gzip", () => {
+  const host = (script: string): { hostDir: string; work: string } => {
+    const top = mkdtempSync(join(dir, "gzip-"));
+    for (const name of ["host/bin", "work"]) mkdirSync(join(top, name), { recursive: true });
+    writeFileSync(join(top, "host/bin/gzip"), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    return { hostDir: join(top, "host"), work: join(top, "work") };
+  };
+
+  test("compresses, and reaches nothing of the machine", async () => {
+    const { hostDir, work } = host(`echo reached >${join(dir, "reached")}; echo reached >$(dirname "$0")/reached; exec /usr/bin/gzip "$@"`);
+    const bytes = await compress(join(work, "part"), Buffer.from("text"), hostDir);
+    expect(gunzipSync(bytes).toString()).toBe("text");
+    expect([join(dir, "reached"), join(hostDir, "bin/reached")].filter((path) => existsSync(path))).toEqual([]);
+  });
+
+  test("cannot put a file of the machine into the enclave", async () => {
+    writeFileSync(join(dir, "secret"), "secret");
+    const { hostDir, work } = host(`ln -s ${join(dir, "secret")} "$3.gz"`);
+    await expect(compress(join(work, "part"), Buffer.from("text"), hostDir)).rejects.toMatchObject({ kind: "check" });
+  });
+});
 
 describe("the two ramdisks of an enclave", () => {
   test.each([

@@ -5,8 +5,8 @@ import type { BuildrootTree } from "./source.js";
 
 /** The user's shell in the build directory, with make's environment and the build's tools first on PATH. */
 export function shellCommand(tree: BuildrootTree, dirs: BuildrootDirs): BoundCommand {
-  const { buildrootOutput } = seenByMake(tree, dirs);
-  const env = makeEnvironment(tree, dirs);
+  const { buildrootOutput } = seenByMake;
+  const env = makeEnvironment();
   const names = { BUILD_DIR: "build", HOST_DIR: "host", STAGING_DIR: "staging", TARGET_DIR: "target", BINARIES_DIR: "images" };
   const shell = {
     tool: process.env.SHELL ?? "/bin/sh",
@@ -19,33 +19,30 @@ export function shellCommand(tree: BuildrootTree, dirs: BuildrootDirs): BoundCom
       TERM: process.env.TERM ?? "dumb",
     },
   };
-  return boundCommand(shell, tree, dirs);
+  return boundCommand(shell, tree, dirs, true);
 }
 
-/** One `make` in Buildroot. */
+/**
+ * One `make` in Buildroot.
+ * @param options.network packages are downloaded; default false
+ */
 export function makeCommand(
   tree: BuildrootTree,
   dirs: BuildrootDirs,
   args: readonly string[],
-  options: { offline?: boolean; jobs?: number } = {},
+  { jobs, network = false }: { readonly jobs?: number; readonly network?: boolean } = {},
 ): BoundCommand {
-  const seen = seenByMake(tree, dirs);
-  const jobs = options.jobs === undefined ? [] : [`-j${options.jobs}`];
+  const { tree: directory, buildrootOutput, external } = seenByMake;
   const make = {
     tool: "make",
-    args: ["-C", seen.tree, `O=${seen.buildrootOutput}`, `BR2_EXTERNAL=${seen.external}`, ...jobs, ...args],
-    env: makeEnvironment(tree, dirs, options.offline),
+    args: ["-C", directory, `O=${buildrootOutput}`, `BR2_EXTERNAL=${external}`, ...(jobs === undefined ? [] : [`-j${jobs}`]), ...args],
+    env: makeEnvironment(),
   };
-  return boundCommand(make, tree, dirs);
+  return boundCommand(make, tree, dirs, network);
 }
 
 /** Excludes the caller's environment, because Buildroot passes its whole environment to every package and every hook. */
-function makeEnvironment(tree: BuildrootTree, dirs: BuildrootDirs, offline = false): Record<string, string> {
-  const env = cleanEnvironment({ BR2_DL_DIR: seenByMake(tree, dirs).downloads });
-  delete env.TMPDIR;
-  // Without it the configure scripts of some packages (tar, coreutils) refuse to run as root.
-  if (process.getuid?.() === 0) env.FORCE_UNSAFE_CONFIGURE = "1";
-  // With --offline every download method gets a proxy that does not exist, or no permission, so all of them fail.
-  if (offline) Object.assign(env, { http_proxy: "http://127.0.0.1:9", https_proxy: "http://127.0.0.1:9", GIT_ALLOW_PROTOCOL: "file" });
-  return env;
+function makeEnvironment(): Record<string, string> {
+  const { TMPDIR: _, XDG_CACHE_HOME: __, XDG_RUNTIME_DIR: ___, ...env } = cleanEnvironment();
+  return { ...env, HOME: "/tmp", USER: "build", LOGNAME: "build", BR2_DL_DIR: seenByMake.downloads };
 }

@@ -6,10 +6,11 @@ import { gateError } from "../../kconfig/format.js";
 import { gate } from "../../kconfig/gate.js";
 import { parseKconfig } from "../../kconfig/parse.js";
 import { buildrootEnvironment, resolveBuildrootConfig } from "../../kconfig/resolve-config.js";
+import { refuseWithoutSandbox } from "../../lib/namespace.js";
 import type { Rendered, Resolved, SymbolRequest } from "../../model/resolved.js";
 import { defconfigName } from "../../render/defconfig.js";
 import { writeTree } from "../../render/write-tree.js";
-import { type BuildrootDirs, buildrootDirs, seenByMake, toRealPaths, withFixedPaths } from "./dirs.js";
+import { type BuildrootDirs, buildrootDirs, makeDirs, profilePaths, seenByMake, toRealPaths } from "./dirs.js";
 import { makeCommand } from "./environment.js";
 import { type BuildrootTree, buildrootTree } from "./source.js";
 
@@ -31,16 +32,15 @@ export interface GateInput {
  */
 export async function gateExternalTree({ profile, symbols, tree, dirs, signal }: GateInput): Promise<DotConfig> {
   const { external, buildrootOutput } = dirs;
-  const seen = seenByMake(tree, dirs).external;
   const defconfigIn = (tree: string): string => join(tree, "configs", defconfigName(profile));
-  const make = makeCommand(tree, dirs, [`BR2_DEFCONFIG=${defconfigIn(seen)}`, "defconfig"]);
+  const make = makeCommand(tree, dirs, [`BR2_DEFCONFIG=${defconfigIn(seenByMake.external)}`, "defconfig"]);
   const { config } = await resolveBuildrootConfig(
     {
       buildroot: tree.dir,
       externals: [external],
       defconfig: defconfigIn(external),
       output: buildrootOutput,
-      ...(dirs.root === undefined ? {} : { command: make }),
+      command: make,
     },
     { signal, group: true },
   );
@@ -60,12 +60,14 @@ export interface GateOptions {
 
 /** The Kconfig gate of `hal check P --buildroot DIR`, in a temporary directory. */
 export async function gateProfile(resolved: Resolved, rendered: Rendered, options: GateOptions): Promise<void> {
+  await refuseWithoutSandbox("one", options.signal);
   const tree = await buildrootTree(resolved, { ...options, offline: true });
   const work = await mkdtemp(join(tmpdir(), "hal-gate-"));
   try {
     const external = join(work, "external");
     await writeTree(rendered, external);
-    const { dirs } = await withFixedPaths(buildrootDirs(work, external, join(work, "dl")), options.signal);
+    const dirs = buildrootDirs(work, external, { read: profilePaths(resolved), downloads: join(work, "dl") });
+    await makeDirs(dirs);
     await gateExternalTree({ profile: resolved.name, symbols: rendered.symbols, tree, dirs, signal: options.signal });
   } finally {
     await rm(work, { recursive: true, force: true });

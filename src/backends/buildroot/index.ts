@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { hostTools } from "../../lib/host-tools.js";
+import { refuseWithoutSandbox } from "../../lib/namespace.js";
 import { Plan, type Report } from "../../lib/plan.js";
 import { requireTools } from "../../lib/tools.js";
 import type { Resolved } from "../../model/resolved.js";
@@ -45,7 +46,7 @@ async function plan({ resolved, rendered, options }: BuildRequest): Promise<Back
     })
     .add({
       title: `Configure Buildroot ${tree ?? version}`,
-      refusals: [() => requireTools(tools)],
+      refusals: [() => requireTools(tools), () => refuseWithoutSandbox("one", signal)],
       run: (workspace, report) => configure(request, workspace, report),
       result: () => `${rendered.symbols.length} symbols as requested`,
     });

@@ -2,11 +2,12 @@ import { existsSync } from "node:fs";
 import { readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isRemade } from "../../bundle/files.js";
+import { refuseLinks } from "../../lib/links.js";
 import type { Report } from "../../lib/plan.js";
 import { duration } from "../../lib/progress.js";
 import { note } from "../../lib/terminal.js";
 import type { BackendInputs, BuildRequest, Prepared, Stopped, Workspace } from "../backend.js";
-import { type BuildrootDirs, buildrootDirs, noteFixedPath, seenByMake, WITHOUT_FIXED_PATHS, withFixedPaths } from "./dirs.js";
+import { type BuildrootDirs, buildrootDirs, makeDirs, noteFixedPath, profilePaths, seenByMake } from "./dirs.js";
 import { makeCommand, shellCommand } from "./environment.js";
 import { gateExternalTree } from "./gate.js";
 import { gateKernel, kernelRequests } from "./kernel-gate.js";
@@ -58,12 +59,12 @@ export async function configure(request: Request, workspace: Workspace, report: 
   const { resolved, rendered, source, options } = request;
   const { signal } = options;
   const tree = await buildrootTree(resolved, source);
-  const { dirs, why } = await withFixedPaths(buildrootDirs(workspace.workDir, workspace.externalTree), signal);
-  if (why !== undefined) note(`${why}: ${WITHOUT_FIXED_PATHS}`);
+  const dirs = buildrootDirs(workspace.workDir, workspace.externalTree, { read: profilePaths(resolved) });
+  await makeDirs(dirs);
   report("configuring");
   const config = await gateExternalTree({ profile: resolved.name, symbols: rendered.symbols, tree, dirs, signal });
   const packages = await showInfo(tree, dirs, signal);
-  const { buildrootOutput } = seenByMake(tree, dirs);
+  const { buildrootOutput } = seenByMake;
   const state = await rebuildState({ rendered, tree, buildrootOutput, config, packages, sources: await request.sources() });
   const last = await readState(recordFile(workspace));
   const untouched = last === undefined && !existsSync(join(dirs.buildrootOutput, "per-package"));
@@ -109,7 +110,10 @@ async function applyRebuild(
   buildrootOutput: string,
   make: (targets: readonly string[]) => Promise<void>,
 ): Promise<void> {
-  const remove = (path: string): Promise<void> => rm(join(buildrootOutput, path), { recursive: true, force: true });
+  const remove = async (path: string): Promise<void> => {
+    await refuseLinks(buildrootOutput, path, { last: false });
+    await rm(join(buildrootOutput, path), { recursive: true, force: true });
+  };
   const targets: string[] = [];
   for (const { target, removes, emptyTarget } of steps) {
     if (emptyTarget) {
@@ -132,35 +136,52 @@ async function applyRebuild(
 }
 
 function make(
-  { options: { jobs, offline, verbose, signal } }: Request,
+  { options: { jobs, verbose, signal } }: Request,
   { workspace: { log }, tree, dirs }: Configured,
   targets: readonly string[],
   report: Report,
-  tracker?: Tracker,
+  { tracker, network = false }: { readonly tracker?: Tracker; readonly network?: boolean } = {},
 ): Promise<void> {
-  return runMake(makeCommand(tree, dirs, targets, { jobs, offline }), { log, report, verbose, signal, tracker });
+  return runMake(makeCommand(tree, dirs, targets, { jobs, network }), { log, report, verbose, signal, tracker });
 }
 
-/** Runs make after the kernel's configuration has passed its gate, and saves the durations even when it fails. */
-async function makeGated(request: Request, tracked: Tracked, report: Report, targets: readonly string[]): Promise<void> {
+/**
+ * Downloads, and then runs make without a network: first for the kernel's configuration, which must pass its gate. Saves
+ * the durations even when it fails.
+ */
+async function makeGated(request: Request, tracked: Tracked, report: Report, until: keyof typeof stages): Promise<void> {
   const { dirs, packages, tracker } = tracked;
+  const { sources, targets } = stages[until];
   note(workLeft(tracker.incomplete().length, packages.size, tracker.left()));
   try {
-    if (tracker.incomplete().includes("linux")) await make(request, tracked, ["toolchain", "linux-configure"], report, tracker);
+    if (tracker.incomplete().length > 0 && !request.options.offline)
+      await make(request, tracked, sources, report, { tracker, network: true });
+    if (tracker.incomplete().includes("linux")) await make(request, tracked, ["toolchain", "linux-configure"], report, { tracker });
     const directory = packages.get("linux")?.directory ?? "build/linux";
     await gateKernel(kernelRequests(request.resolved), join(dirs.buildrootOutput, directory));
-    await make(request, tracked, targets, report, tracker);
+    await make(request, tracked, targets, report, { tracker });
   } finally {
     await tracker.save();
   }
 }
 
-/** The make targets that each stage of `--until` needs. */
-const stages = { toolchain: ["toolchain"], kernel: ["linux"], rootfs: ["target-finalize"] } as const;
+/** The make targets that each stage of `--until` needs, and those that download its sources. The kernel is part of each. */
+const kernelSources = ["toolchain-all-source", "linux-all-source"];
+const stages = {
+  toolchain: { sources: kernelSources, targets: ["toolchain"] },
+  kernel: { sources: kernelSources, targets: ["linux"] },
+  rootfs: { sources: ["source"], targets: ["target-finalize"] },
+  images: { sources: ["source"], targets: ["all"] },
+} as const;
 
 /** Builds as far as `--until` asks. */
-export async function makeStage(request: Request, tracked: Tracked, until: keyof typeof stages, report: Report): Promise<Stopped> {
-  await makeGated(request, tracked, report, stages[until]);
+export async function makeStage(
+  request: Request,
+  tracked: Tracked,
+  until: Exclude<keyof typeof stages, "images">,
+  report: Report,
+): Promise<Stopped> {
+  await makeGated(request, tracked, report, until);
   return { stage: until, directory: tracked.dirs.buildrootOutput };
 }
 
@@ -168,9 +189,9 @@ export async function makeStage(request: Request, tracked: Tracked, until: keyof
 export async function makeImages(request: Request, tracked: Tracked, report: Report): Promise<Prepared> {
   const { workspace, tree, dirs, packages, tracker } = tracked;
   const { resolved } = request;
-  await makeGated(request, tracked, report, ["all"]);
+  await makeGated(request, tracked, report, "images");
   await tracker.finished();
-  await noteLeaks(dirs, seenByMake(tree, dirs).buildrootOutput);
+  await noteLeaks(dirs, seenByMake.buildrootOutput);
   const built = await imagePackages(packages, tree, await request.sources(), dirs.downloads);
   return {
     workspace,

@@ -4,13 +4,14 @@ import { binaries, files } from "../../bundle/files.js";
 import { BLOCK } from "../../codecs/verity.js";
 import { HalError } from "../../lib/errors.js";
 import { runOrExplain } from "../../lib/failures.js";
-import { inNamespace } from "../../lib/namespace.js";
+import { inSandbox } from "../../lib/namespace.js";
 import { shellScript } from "../../lib/paths.js";
 import { formatSize, parseSize } from "../../lib/size.js";
 import { runCommand } from "../../lib/tools.js";
 import type { Resolved } from "../../model/resolved.js";
 import { contractEnvironment, type Prepared } from "../backend.js";
 import type { TreeOptions } from "./root.js";
+import { targetSandbox } from "./sandbox.js";
 
 type Dirs = Pick<Prepared, "targetDir" | "binariesDir" | "hostDir" | "buildDir" | "layers">;
 
@@ -56,7 +57,7 @@ async function makeExt4(resolved: Resolved, dirs: Dirs, options: TreeOptions): P
   const env = contractEnvironment(dirs, resolved.profile.sourceDateEpoch);
   options.report("root filesystem");
   await rm(image, { force: true });
-  const command = inNamespace({ tool: join(dirs.hostDir, "bin/mke2fs"), args, env }, dirs.layers);
+  const command = inSandbox({ tool: join(dirs.hostDir, "bin/mke2fs"), args, env }, targetSandbox(dirs, []));
   const result = await runCommand(command, { log: options.log, signal: options.signal, allowFailure: true });
   if (result.exitCode === 0) return;
   if (/Could not allocate (block|inode)|too small/.test(result.stderr)) {
@@ -80,7 +81,7 @@ function tooSmall(resolved: Resolved, needed: number, size: number): HalError {
 /** An upper estimate of a tree's size in ext4: its blocks, 512 bytes for each inode (256 and a reserve), and 5 % for metadata. */
 async function neededBytes(dirs: Dirs, env: Readonly<Record<string, string>>, options: TreeOptions): Promise<number> {
   const { stdout } = await runOrExplain(
-    inNamespace({ tool: "find", args: [dirs.targetDir, "-printf", "%s\\n"], env }, dirs.layers),
+    inSandbox({ tool: "find", args: [dirs.targetDir, "-printf", "%s\\n"], env }, targetSandbox(dirs, [])),
     "measuring the root tree",
     { signal: options.signal },
   );
@@ -94,5 +95,5 @@ async function makeCpio(resolved: Resolved, dirs: Dirs, { log, report, signal }:
   const env = contractEnvironment(dirs, resolved.profile.sourceDateEpoch);
   const [archive, list] = [join(dirs.binariesDir, binaries.rootArchive), join(dirs.buildDir, "hal-cpio.list")];
   const args = [shellScript("debian/make-cpio.sh"), dirs.targetDir, archive, list];
-  await runOrExplain(inNamespace({ tool: "sh", args, env }, dirs.layers), "cpio", { log, signal });
+  await runOrExplain(inSandbox({ tool: "sh", args, env }, targetSandbox(dirs, [])), "cpio", { log, signal });
 }

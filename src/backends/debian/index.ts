@@ -4,7 +4,7 @@ import { userInfo } from "node:os";
 import { join } from "node:path";
 import { HalError } from "../../lib/errors.js";
 import { hostTools } from "../../lib/host-tools.js";
-import { isRoot } from "../../lib/namespace.js";
+import { isRoot, refuseWithoutSandbox } from "../../lib/namespace.js";
 import { cacheRoot } from "../../lib/paths.js";
 import { Plan } from "../../lib/plan.js";
 import { formatSize } from "../../lib/size.js";
@@ -32,10 +32,8 @@ import { toolsDir } from "./tools-tree.js";
  */
 export const debian: Backend = { plan, assembles: false };
 
-/** Root needs no subordinate ids; cpio comes from the tools tree. */
-const tools = hostTools
-  .filter(({ tool, stage }) => stage === "debian" && tool !== "cpio" && !(isRoot && tool === "newuidmap"))
-  .map(({ tool }) => tool);
+/** cpio comes from the tools tree. */
+const tools = hostTools.filter(({ tool, stage }) => stage === "debian" && tool !== "cpio").map(({ tool }) => tool);
 
 /** Refuses an ordinary user without subordinate ids: the image's other users need them (subuid(5)). */
 async function refuseMissingIds(): Promise<void> {
@@ -71,6 +69,7 @@ async function plan({ resolved, options }: BuildRequest): Promise<BackendPlan> {
         () => requireTools(tools),
         () => void keyring(),
         refuseMissingIds,
+        () => refuseWithoutSandbox("many", options.signal),
         ...(options.offline && downloads.length > 0 ? [() => refuseDownload(downloads)] : []),
       ],
       run: (workspace, report) => makeTrees(request, workspace, report),

@@ -1,4 +1,5 @@
 import { HalError } from "../../lib/errors.js";
+import type { AccountFiles } from "./accounts.js";
 
 /** One line for apply-permissions.sh. */
 export interface Permission {
@@ -38,7 +39,23 @@ function isType(type: string): type is Permission["type"] {
   return /^[fdr]$/.test(type);
 }
 
-/** The table that apply-permissions.sh reads. */
-export function permissionLines(permissions: readonly Permission[]): string {
-  return permissions.map(({ type, mode, owner, path }) => `${type} ${mode} ${owner} ${path}\n`).join("");
+/**
+ * The table that apply-permissions.sh reads. Owners become numbers here: chown(1) would look up names on the build host.
+ * @throws HalError "input" for a user or a group that the image does not have
+ */
+export function permissionLines(permissions: readonly Permission[], accounts: Pick<AccountFiles, "passwd" | "group">): string {
+  return permissions.map(({ type, mode, owner, path }) => `${type} ${mode} ${ownerIds(owner, accounts)} ${path}\n`).join("");
+}
+
+/** `uid:gid`. As in chown(1), an owner without a group has the user's own group. */
+function ownerIds(owner: string, { passwd, group }: Pick<AccountFiles, "passwd" | "group">): string {
+  const field = (table: string, what: string, name: string, index: number): string => {
+    const row = table.split("\n").find((line) => line.startsWith(`${name}:`));
+    if (row === undefined)
+      throw new HalError("input", `the image has no ${what} '${name}'`, { remedy: "add it to users, or write its id" });
+    return row.split(":")[index] ?? "";
+  };
+  const id = (table: string, what: string, name: string): string => (/^\d+$/.test(name) ? name : field(table, what, name, 2));
+  const [user = "", groupName = ""] = owner.split(":");
+  return `${id(passwd, "user", user)}:${groupName === "" ? field(passwd, "user", user, 3) : id(group, "group", groupName)}`;
 }

@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { mkdir, symlink, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { sha256 } from "../../lib/digest.js";
 import { runOrExplain } from "../../lib/failures.js";
-import { inNamespace } from "../../lib/namespace.js";
+import { inSandbox, type Sandbox } from "../../lib/namespace.js";
 import { shellScript } from "../../lib/paths.js";
 import { cleanEnvironment, shellQuote } from "../../lib/tools.js";
 import { type Cache, entry } from "./cache.js";
@@ -29,7 +29,7 @@ const filters = [
 const scripts = ["extract-hook.sh", "customize-hook.sh", "finish-root.sh", "clean-root.sh"].map((name) => shellScript(`debian/${name}`));
 
 /** The version of the recipe in this file. Increase it with every change that makes other trees. */
-const RECIPE = 2;
+const RECIPE = 3;
 
 /** The digest of everything that decides the bytes of a root tree: packages, filters and scripts. */
 export function rootKey(lock: Lock, sourceDateEpoch: number): string {
@@ -52,7 +52,6 @@ export function rootTree(lock: Lock, requested: readonly string[], sourceDateEpo
     await options.fetch(lock.root);
     const work = `${fresh}.work`;
     await writeArchive(join(work, "archive"), lock, cache);
-    await mkdir(join(work, "tmp"));
     const args = [
       "--mode=root",
       "--variant=essential",
@@ -71,20 +70,21 @@ export function rootTree(lock: Lock, requested: readonly string[], sourceDateEpo
       ...cleanEnvironment({
         SOURCE_DATE_EPOCH: String(sourceDateEpoch),
         FILTERS: filters,
-        TMPDIR: join(work, "tmp"),
+        TMPDIR: "/tmp",
         HOME: "/root",
         USER: "root",
         LOGNAME: "root",
       }),
     };
+    const sandbox: Sandbox = { ids: "many", read: [shellScript("debian"), cache.pool], write: [dirname(fresh)] };
     const onLine = (line: string): void => {
       const step = /^I: ((?:extracting|installing|creating) .*?)\.*$/.exec(line)?.[1];
       if (step !== undefined) report(`root tree: ${step}`);
     };
-    await runOrExplain(inNamespace({ tool: "mmdebstrap", args, env }), "mmdebstrap", { log, onLine, signal });
+    await runOrExplain(inSandbox({ tool: "mmdebstrap", args, env }, sandbox), "mmdebstrap", { log, onLine, signal });
     const finish = [shellScript("debian/finish-root.sh"), fresh, String(sourceDateEpoch)];
     const clean = { tool: "sh", args: finish, env: cleanEnvironment({ LC_ALL: "C" }) };
-    await runOrExplain(inNamespace(clean), "cleaning the root tree", { log, signal });
+    await runOrExplain(inSandbox(clean, sandbox), "cleaning the root tree", { log, signal });
   });
 }
 

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { runOrExplain } from "../../lib/failures.js";
-import { inNamespace, type Layers, openLayers, removeTree } from "../../lib/namespace.js";
+import { inSandbox, type Layers, openLayers, removeTree } from "../../lib/namespace.js";
 import { shellScript } from "../../lib/paths.js";
 import type { Resolved } from "../../model/resolved.js";
 import { contractEnvironment, type Prepared } from "../backend.js";
@@ -11,6 +11,7 @@ import type { Kernel } from "./kernel.js";
 import { applyOverlay } from "./overlay.js";
 import { type Permission, parsePermissions, permissionLines } from "./permissions.js";
 import type { TreeOptions } from "./root.js";
+import { targetSandbox } from "./sandbox.js";
 
 type Dirs = Pick<Prepared, "targetDir" | "binariesDir" | "hostDir" | "buildDir" | "layers">;
 
@@ -47,21 +48,22 @@ export async function makeTarget(input: TargetInput, options: TreeOptions): Prom
   }
   const layers = await layRootTree(input, options);
   const env = contractEnvironment(dirs, epoch);
-  const run: Run = (what, tool, args) => runOrExplain(inNamespace({ tool, args, env, cwd: buildDir }, layers), what, options);
+  const sandbox = targetSandbox({ ...dirs, layers }, [externalTree, kernel.modulesDir], [scratch]);
+  const run: Run = (what, tool, args) => runOrExplain(inSandbox({ tool, args, env, cwd: buildDir }, sandbox), what, options);
 
   options.report("kernel modules");
   await installModules(input, run);
 
   options.report("overlay, users, permissions");
   const overlay = join(board, "overlay");
-  if (existsSync(overlay)) await runOrExplain(applyOverlay(overlay, targetDir, scratch, layers), "applying the overlay", options);
+  if (existsSync(overlay)) await runOrExplain(applyOverlay(overlay, targetDir, scratch, sandbox), "applying the overlay", options);
   const postBuild = join(board, "post-build.sh");
   if (existsSync(postBuild)) await run("post-build.sh", postBuild, [targetDir]);
-  const homes = await applyUsers(input, join(board, "users.table"), run);
+  const { accounts, homes } = await applyUsers(input, join(board, "users.table"), run);
   const table = join(board, "permissions.table");
   const permissions = [...homes, ...parsePermissions(await readFile(table, "utf8").catch(() => ""), table)];
   const list = join(scratch, "permissions");
-  await writeFile(list, permissionLines(permissions));
+  await writeFile(list, permissionLines(permissions, accounts));
   await run("applying permissions", "sh", [shellScript("debian/apply-permissions.sh"), targetDir, list]);
   // Files of the cached tree have this time already. To touch them would copy all of them to the upper layer.
   const changed = ["(", "-newermt", `@${epoch}`, "-o", "!", "-newermt", `@${epoch - 1}`, ")"];
@@ -76,7 +78,7 @@ async function layRootTree({ dirs, rootTree }: TargetInput, options: TreeOptions
   const layers = await openLayers({ base: rootTree, changes: join(scratchOf(dirs), "layers"), at: dirs.targetDir }, options);
   if (layers !== undefined) return layers;
   const copy = { tool: "cp", args: ["--archive", "--reflink=auto", "--", `${rootTree}/.`, dirs.targetDir] };
-  await runOrExplain(inNamespace(copy), "copying the root tree", options);
+  await runOrExplain(inSandbox(copy, targetSandbox({ ...dirs, layers }, [rootTree])), "copying the root tree", options);
   return undefined;
 }
 
@@ -94,13 +96,17 @@ async function installModules({ dirs, kernel, modules }: TargetInput, run: Run):
   await run("depmod", join(dirs.hostDir, "bin/depmod"), ["-b", dirs.targetDir, "-C", config, kernel.version]);
 }
 
-/** Writes the account files. Returns the permissions of the home directories. */
-async function applyUsers({ dirs }: TargetInput, table: string, run: Run): Promise<readonly Permission[]> {
-  const text = await readFile(table, "utf8").catch(() => "");
-  const accounts = parseUsersTable(text, table);
-  if (accounts.length === 0) return [];
+/**
+ * Writes the account files.
+ * @returns the new account files, and the permissions of the home directories
+ */
+async function applyUsers(
+  { dirs }: TargetInput,
+  table: string,
+  run: Run,
+): Promise<{ readonly accounts: AccountFiles; readonly homes: readonly Permission[] }> {
+  const users = parseUsersTable(await readFile(table, "utf8").catch(() => ""), table);
   const copy = join(scratchOf(dirs), "accounts");
-  await mkdir(copy);
   await run("reading the account files", "sh", [shellScript("debian/read-accounts.sh"), dirs.targetDir, copy]);
   const read = (name: keyof AccountFiles): Promise<string> => readFile(join(copy, name), "utf8");
   const before: AccountFiles = {
@@ -109,9 +115,13 @@ async function applyUsers({ dirs }: TargetInput, table: string, run: Run): Promi
     shadow: await read("shadow"),
     gshadow: await read("gshadow"),
   };
-  for (const [name, content] of Object.entries(addAccounts(accounts, before))) await writeFile(join(copy, name), content);
+  if (users.length === 0) return { accounts: before, homes: [] };
+  const accounts = addAccounts(users, before);
+  for (const [name, content] of Object.entries(accounts)) await writeFile(join(copy, name), content);
   await run("writing the account files", "sh", [shellScript("debian/write-accounts.sh"), dirs.targetDir, copy]);
-  const homes = accounts.filter(({ home }) => home !== "-" && home !== "/");
-  // Without a group, chown(1) uses the user's own group.
-  return homes.flatMap(({ name, home }) => (["d", "r"] as const).map((type) => ({ type, mode: "-1", owner: `${name}:`, path: home })));
+  const withHome = users.filter(({ home }) => home !== "-" && home !== "/");
+  const homes = withHome.flatMap(({ name, home }) =>
+    (["d", "r"] as const).map((type) => ({ type, mode: "-1", owner: `${name}:`, path: home })),
+  );
+  return { accounts, homes };
 }
