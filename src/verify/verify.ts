@@ -1,9 +1,10 @@
 import { readdir, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { artifactSha256 } from "../bundle/digest.js";
 import { readLaunch, readManifest, readMeasurements } from "../bundle/documents.js";
 import { files, isUnlisted } from "../bundle/files.js";
 import { launchArgv } from "../launch/describe.js";
-import { canonicalJson, sha256File } from "../lib/digest.js";
+import { canonicalJson } from "../lib/digest.js";
 import { formatError, HalError } from "../lib/errors.js";
 import { launchRequest } from "../measure/from-bundle.js";
 import { measure, toMeasurements } from "../measure/measure.js";
@@ -44,14 +45,17 @@ async function recompute(what: string, check: () => Promise<Finding[]>): Promise
 
 async function verifyArtifacts(dir: string, manifest: Manifest): Promise<Finding[]> {
   const findings: Finding[] = [];
-  for (const { name, size, sha256 } of manifest.artifacts) {
+  for (const { name, size, sha256, data } of manifest.artifacts) {
     const file = join(dir, name);
     const info = await stat(file).catch(() => undefined);
     if (info === undefined) findings.push({ what: name, ok: false, expected: `${size} bytes`, found: "no such file" });
     else if (!info.isFile()) findings.push({ what: name, ok: false, expected: "a regular file", found: "another type of file" });
     else if (info.size !== size) findings.push({ what: name, ok: false, expected: `${size} bytes`, found: `${info.size} bytes` });
     else {
-      const digest = await sha256File(file);
+      const digest = await artifactSha256(file, { data }).catch((error) => {
+        if (error instanceof HalError && error.kind === "check") return formatError(error);
+        throw error;
+      });
       findings.push({ what: name, ok: digest === sha256, expected: sha256, found: digest });
     }
   }
