@@ -6,6 +6,7 @@ import { backends } from "../backends/index.js";
 import { refuseProfile } from "../backends/refusals.js";
 import { readManifest } from "../bundle/documents.js";
 import { files } from "../bundle/files.js";
+import { printableLine } from "../lib/errors.js";
 import { fullDisk } from "../lib/failures.js";
 import { cacheRoot } from "../lib/paths.js";
 import { Plan } from "../lib/plan.js";
@@ -151,7 +152,7 @@ async function upToDate(request: BuildRequest, inputs: () => Promise<BackendInpu
   if (manifest?.inputs.digest !== digest) return undefined;
   const { changed, hashed } = await checkPublished(dir, recordOf(out, request.resolved.name), manifest, signal);
   if (changed === undefined) return { manifest, hashed };
-  note(`${join(dir, changed)} is not the file that hal built; hal builds the image again`);
+  note(`${printableLine(join(dir, changed))} is not the file that hal built; hal builds the image again`);
   return undefined;
 }
 

@@ -43,7 +43,7 @@ function holdLock(file: string, what: string): Promise<() => Promise<void>> {
     held
       .then(async ({ exitCode, stderr }) => {
         if (exitCode === 0) return; // released
-        if (exitCode !== LOCKED) throw new HalError("command", `${what} cannot be locked`, { details: [stderr.trim()] });
+        if (exitCode !== LOCKED) throw new HalError("command", `${what} cannot be locked`, { details: stderr.trim().split("\n") });
         const holder = (await readFile(file, "utf8")).trim() || "unknown"; // the process holds the lock, but has not written its id yet
         throw new HalError("command", `${what} is being built by process ${holder}`, { remedy: "wait for it, or stop it" });
       })
