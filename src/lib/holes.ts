@@ -16,7 +16,7 @@ export async function storedRanges(path: string, size: number, signal?: AbortSig
   if ((await findTool("filefrag")) === undefined) return undefined;
   const options = { allowFailure: true, ...(signal === undefined ? {} : { signal }) };
   const { exitCode, stdout } = await runCommand({ tool: "filefrag", args: ["-e", `-b${BLOCK_BYTES}`, path] }, options);
-  if (exitCode !== 0 || !stdout.includes("logical_offset")) return undefined;
+  if (exitCode !== 0 || !/: [0-9]+ extents? found$/m.test(stdout)) return undefined;
   const ranges = [...stdout.matchAll(/^\s*[0-9]+:\s*([0-9]+)\.\.\s*([0-9]+):/gm)].map(([, first, last]) => ({
     start: Math.min(Number(first) * BLOCK_BYTES, size),
     end: Math.min((Number(last) + 1) * BLOCK_BYTES, size),
