@@ -191,7 +191,7 @@ describe("cache", () => {
     await Promise.all([entry(cache, path, make), entry(cache, path, make)]);
     await entry(cache, path, make);
     expect(made).toBe(2);
-    expect(await readFile(join(path, "file"), "utf8")).toBe("whole");
+    expect(await readFile(join(path, "tree/file"), "utf8")).toBe("whole");
     expect(await readdir(cache.tmp)).toEqual([]);
   });
   it("has no entry after a failure", async () => {
