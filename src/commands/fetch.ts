@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { resolve as absolute, join } from "node:path";
 import { buildrootDirs, withFixedPaths } from "../backends/buildroot/dirs.js";
@@ -6,6 +6,7 @@ import { makeCommand } from "../backends/buildroot/environment.js";
 import { gateExternalTree } from "../backends/buildroot/gate.js";
 import { runMake } from "../backends/buildroot/make.js";
 import { buildrootTree } from "../backends/buildroot/source.js";
+import { makeDirectory } from "../lib/paths.js";
 import { note } from "../lib/terminal.js";
 import { render } from "../render/render.js";
 import { writeTree } from "../render/write-tree.js";
@@ -27,7 +28,7 @@ interface Options {
 export async function fetchSources(options: Options): Promise<void> {
   const { signal } = options;
   const downloads = absolute(options.output);
-  await mkdir(downloads, { recursive: true });
+  await makeDirectory(downloads);
   for (const reference of options.profile) {
     const resolved = await resolve(reference, options);
     const tree = await buildrootTree(resolved, { ...options, offline: false });
