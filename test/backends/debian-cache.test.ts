@@ -6,11 +6,13 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { makeApt, takenOver } from "../../src/backends/debian/archive.js";
 import { type Cache, cacheAt, entry } from "../../src/backends/debian/cache.js";
-import type { LockedPackage } from "../../src/backends/debian/lock.js";
+import { type Lock, type LockedPackage, lockText, readLock } from "../../src/backends/debian/lock.js";
 import { debFile, download, missing } from "../../src/backends/debian/pool.js";
+import { aptOf } from "../../src/backends/debian/solve.js";
 import { sha256 } from "../../src/lib/digest.js";
 import { isRoot } from "../../src/lib/namespace.js";
 import { runCommand } from "../../src/lib/tools.js";
+import { resolve } from "../../src/resolve/resolve.js";
 
 let dir = "";
 let cache: Cache;
@@ -106,6 +108,49 @@ describe("a package in the pool", () => {
     const { signal } = new AbortController();
     const work = download([locked], { cache, apt, offline: true, log: join(dir, "log"), report: () => {}, signal });
     await expect(work).rejects.toMatchObject({ kind: "command", details: ["p 1"] });
+  });
+});
+
+describe("a recorded package set", () => {
+  const lock: Lock = { format: 1, suite: "trixie", snapshot: null, releases: [], root: [], tools: [], kernel: [] };
+
+  test("is read as it was written", async () => {
+    await writeFile(join(dir, "lock"), lockText(lock));
+    expect(await readLock(join(dir, "lock"))).toEqual(lock);
+  });
+
+  test.each<[what: string, text: string]>([
+    ["changed", lockText(lock).replace("trixie", "trixia")],
+    ["cut off", lockText(lock).slice(0, -1)],
+    ["without its digest", JSON.stringify(lock)],
+    ["empty", ""],
+  ])("that is %s is not used", async (_, text) => {
+    await writeFile(join(dir, "lock"), text);
+    expect(await readLock(join(dir, "lock"))).toBeUndefined();
+  });
+});
+
+describe("the index of an archive", () => {
+  test("is used again while it is unchanged, and read again when it is damaged", async () => {
+    const bin = join(dir, "bin");
+    await mkdir(bin);
+    const calls = join(dir, "calls");
+    const script = `#!/bin/sh\necho "$*" >>${calls}\necho index >"$(dirname "$APT_CONFIG")/lists/sid_InRelease"\n`;
+    await writeFile(join(bin, "apt-get"), script, { mode: 0o755 });
+    vi.stubEnv("PATH", `${bin}:${process.env.PATH}`);
+    try {
+      const resolved = await resolve("dev", { set: ["debian.mirror=http://archive.test"] });
+      const options = { offline: false, update: false, signal: new AbortController().signal };
+      const updates = async (): Promise<number> => (await readFile(calls, "utf8")).split("\n").length - 1;
+      const apt = await aptOf(resolved, cache, options);
+      await aptOf(resolved, cache, options);
+      expect(await updates()).toBe(1);
+      await writeFile(join(apt.dir, "lists/sid_InRelease"), "INDEX\n");
+      await aptOf(resolved, cache, options);
+      expect(await updates()).toBe(2);
+    } finally {
+      vi.unstubAllEnvs();
+    }
   });
 });
 
