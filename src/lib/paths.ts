@@ -24,8 +24,9 @@ export function cacheRoot(env: NodeJS.ProcessEnv = process.env): string {
 export async function makeDirectory(dir: string): Promise<void> {
   await mkdir(dir).catch(async (error: NodeJS.ErrnoException) => {
     if (error.code === "EEXIST") return;
-    if (error.code !== "ENOENT" || (await entryAt(dirname(dir))) !== undefined)
-      throw new HalError("input", `cannot be created: ${error.code}`, { at: { file: dir }, remedy: "give another directory" });
+    if (error.code !== "ENOENT") throw error;
+    if ((await entryAt(dirname(dir))) !== undefined)
+      throw new HalError("input", "cannot be created", { at: { file: dir }, remedy: "give another directory" });
     await makeDirectory(dirname(dir));
     await makeDirectory(dir);
   });
