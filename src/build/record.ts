@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { artifactSha256 } from "../bundle/digest.js";
 import { files } from "../bundle/files.js";
-import { canonicalJson, sha256File } from "../lib/digest.js";
+import { canonicalJson, sha256 } from "../lib/digest.js";
 import { HalError } from "../lib/errors.js";
 import type { Manifest } from "../model/generated.js";
 
@@ -40,13 +40,15 @@ export interface Check {
 
 /** Checks every file of an image directory against its manifest. Hashes the files whose state differs from the record. */
 export async function checkPublished(dir: string, recordFile: string, { artifacts }: Manifest, signal?: AbortSignal): Promise<Check> {
-  const record = await readRecord(recordFile);
-  if (record !== undefined && record.manifest !== (await sha256File(join(dir, files.manifest), signal)))
-    return { changed: files.manifest, hashed: true };
+  const [record, states] = await Promise.all([
+    readRecord(recordFile),
+    Promise.all(artifacts.map(({ name }) => stateOf(join(dir, name)).catch(() => undefined))),
+  ]);
+  if (record !== undefined && record.manifest !== (await manifestDigest(dir))) return { changed: files.manifest, hashed: true };
   let hashed = record === undefined;
-  for (const artifact of artifacts) {
+  for (const [index, artifact] of artifacts.entries()) {
     const file = join(dir, artifact.name);
-    const [known, state] = [record?.files[artifact.name], await stateOf(file).catch(() => undefined)];
+    const [known, state] = [record?.files[artifact.name], states[index]];
     if (state !== undefined && known?.state === state && known.sha256 === artifact.sha256) continue;
     hashed = true;
     if (!(await hasDigest(file, artifact, signal))) return { changed: artifact.name, hashed };
@@ -70,7 +72,7 @@ export async function recordPublished(dir: string, recordFile: string, { artifac
   await sleep(TICKS_MS); // a write after this function then gets another time
   const states = artifacts.map(async ({ name, sha256 }) => [name, { sha256, state: (await stateOf(join(dir, name))) ?? "" }] as const);
   const record: StateRecord = {
-    manifest: await sha256File(join(dir, files.manifest)),
+    manifest: await manifestDigest(dir),
     files: Object.fromEntries(await Promise.all(states)),
   };
   try {
@@ -79,6 +81,10 @@ export async function recordPublished(dir: string, recordFile: string, { artifac
   } catch {
     // for example a read-only filesystem: without a record, the next build hashes the files
   }
+}
+
+async function manifestDigest(dir: string): Promise<string> {
+  return sha256(await readFile(join(dir, files.manifest)));
 }
 
 async function readRecord(file: string): Promise<StateRecord | undefined> {
