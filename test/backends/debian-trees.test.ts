@@ -138,7 +138,7 @@ describe("tools tree", () => {
     const { stdout } = await runCommand({ tool: "sh", args: [file, "a b"] });
     const lines = stdout.trimEnd().split("\n");
     expect(lines.slice(0, 3)).toEqual([`${tree}/etc/conf`, "--inhibit-cache", "--library-path"]);
-    expect(lines.slice(4)).toEqual(["--argv0", file, `${tree}/bin/python`, `${tree}/bin/true`, "a b"]);
+    expect(lines.slice(4)).toEqual(["--argv0", file, `${tree}/bin/python`, "-B", `${tree}/bin/true`, "a b"]);
   });
 });
 

@@ -63,7 +63,8 @@ export function wrapper({ path, env, interpreter }: TreeTool, tree: string): str
     exports: Object.entries(env ?? {}).map(([name, value]) => ({ name, value: within(value) })),
     loader: within("usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"),
     libraries: libraries.map(within).join(":"),
-    program: [...(interpreter === undefined ? [] : [within(interpreter)]), within(path)],
+    // -B: Python writes no bytecode into the tree, whose digest would then change.
+    program: [...(interpreter === undefined ? [] : [within(interpreter), "-B"]), within(path)],
   };
   return fill("debian/tool.sh", view, { file: tree });
 }
