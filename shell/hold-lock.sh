@@ -4,7 +4,8 @@
 # Arguments: hal's process id, FILE. FILE contains the process id until the lock is released.
 set -eu
 trap "" INT TERM HUP # a terminal sends these to all of its processes; only hal acts on them
-echo "$1" > "$2"
+exec 9<>"$2"         # FILE is a descriptor of hal, which hal closes; descriptor 3 holds the lock
+echo "$1" >/dev/fd/9
 echo locked
 cat
-: > "$2"
+: >/dev/fd/9

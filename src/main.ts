@@ -48,6 +48,7 @@ function unwritable(stream: NodeJS.WriteStream, error: NodeJS.ErrnoException): v
 /** An error of the operating system as a HalError, because the user can act on it; undefined for any other error. */
 function systemError(error: unknown): HalError | undefined {
   const { code, path, syscall, message } = error as NodeJS.ErrnoException;
+  if (code === "ERR_FS_FILE_TOO_LARGE") return new HalError("input", "a file is larger than 2 GiB, and hal reads it at once");
   if (code === undefined || syscall === undefined) return undefined;
   const at = path === undefined ? {} : { at: { file: path } };
   if (code === "ENOSPC" || code === "EDQUOT")

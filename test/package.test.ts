@@ -26,3 +26,12 @@ test("the modules of compiled/ import no package: hal needs neither ajv nor Hand
   expect(modules.sort()).toEqual(["templates.js", "validators.js"]);
   for (const name of modules) expect(readFileSync(join(root, "compiled", name), "utf8")).not.toMatch(/^import |__require\("/m);
 });
+
+test("npm checks the bytes of every package that it installs", () => {
+  const { packages } = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")) as {
+    packages: Record<string, { integrity?: string; link?: boolean; inBundle?: boolean }>;
+  };
+  const downloaded = Object.entries(packages).filter(([path, { link, inBundle }]) => path !== "" && !link && !inBundle);
+  expect(downloaded.length).toBeGreaterThan(100);
+  expect(downloaded.filter(([, { integrity }]) => !/^sha512-/.test(integrity ?? "")).map(([path]) => path)).toEqual([]);
+});

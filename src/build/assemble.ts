@@ -34,6 +34,7 @@ export async function assemble(prepared: Prepared, sourceDateEpoch: number, repo
     work.then(() => removeTree(targetDir)),
     binariesDir,
     files.root,
+    signal,
   );
   return { ...prepared, digests };
 }

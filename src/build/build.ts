@@ -1,15 +1,17 @@
 import { existsSync } from "node:fs";
-import { stat, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Backend, BackendInputs, BackendName, BuildOptions, BuildRequest, Prepared, Stopped, Workspace } from "../backends/backend.js";
 import { backends } from "../backends/index.js";
 import { refuseProfile } from "../backends/refusals.js";
 import { readManifest } from "../bundle/documents.js";
 import { files } from "../bundle/files.js";
+import { printableLine } from "../lib/errors.js";
 import { fullDisk } from "../lib/failures.js";
 import { cacheRoot } from "../lib/paths.js";
 import { Plan } from "../lib/plan.js";
 import { runPlan } from "../lib/progress.js";
+import { note } from "../lib/terminal.js";
 import { version } from "../lib/version.js";
 import type { Manifest } from "../model/generated.js";
 import { platforms } from "../model/platforms/index.js";
@@ -24,7 +26,8 @@ import { fingerprint } from "./fingerprint.js";
 import { findFirmware, firmwareToFetch, refuseFetch } from "./firmware.js";
 import { writeManifest } from "./manifest.js";
 import { measureImage } from "./measure.js";
-import { publish, refuseTarget, stage } from "./publish.js";
+import { publish, recordOf, refuseTarget, stage } from "./publish.js";
+import { checkPublished, recordPublished } from "./record.js";
 import { refuseUnreleasable } from "./release.js";
 
 /** The build of one image, before it runs. */
@@ -33,10 +36,16 @@ export interface BuildPlan {
   readonly backend: BackendName;
   /** The directory that contains the image directory. */
   readonly out: string;
-  /** The manifest of the published image, when a build would change nothing. */
-  readonly upToDate: Manifest | undefined;
+  /** The published image, when a build would change nothing. */
+  readonly upToDate: UpToDate | undefined;
   /** The steps that run, unless the image is up to date. */
   readonly steps: Plan<Workspace, Manifest | Stopped>;
+}
+
+interface UpToDate {
+  readonly manifest: Manifest;
+  /** Files had to be hashed: the build records their state again. */
+  readonly hashed: boolean;
 }
 
 /** A built image. */
@@ -115,23 +124,23 @@ async function stepsOf(
       title: "Make the enclave image",
       run: (collected) => addEif(collected, resolved, options.eifSigner),
     })
-    .add({ title: "Describe the launch", run: (collected) => describe(collected, resolved, options.backend) })
+    .add({ title: "Describe the launch", run: (collected) => describe(collected, resolved, options) })
     .add({ title: "Predict measurements", run: measureImage })
     .add({ title: "Write SBOM and manifest", run: (described) => writeManifest(described, request) })
     .add({
       title: `Publish ${join(options.out, resolved.name)}`,
       refusals: [() => refuseTarget(options.out, resolved.name)],
       run: async (manifest) => {
-        await publish(options.out, resolved.name);
+        await publish(options.out, resolved.name, manifest);
         return manifest;
       },
     });
   return { inputs, steps };
 }
 
-/** The manifest of the published image, when it was built from the same inputs and its files have their full size. */
-async function upToDate(request: BuildRequest, inputs: () => Promise<BackendInputs | undefined>): Promise<Manifest | undefined> {
-  const { out, update, buildroot } = request.options;
+/** The published image, when it was built from the same inputs and its files have the digests of its manifest. */
+async function upToDate(request: BuildRequest, inputs: () => Promise<BackendInputs | undefined>): Promise<UpToDate | undefined> {
+  const { out, update, buildroot, signal } = request.options;
   const { shell = false, until = "images" } = buildroot;
   if (update || shell || until !== "images") return undefined; // the caller asks for more than the published image
   const dir = join(out, request.resolved.name);
@@ -139,14 +148,12 @@ async function upToDate(request: BuildRequest, inputs: () => Promise<BackendInpu
   const known = await inputs();
   if (known === undefined) return undefined;
   const { digest } = await fingerprint(request, known);
-  try {
-    const manifest = await readManifest(dir);
-    if (manifest.inputs.digest !== digest) return undefined;
-    for (const { name, size } of manifest.artifacts) if ((await stat(join(dir, name))).size !== size) return undefined;
-    return manifest;
-  } catch {
-    return undefined; // damaged: build it again
-  }
+  const manifest = await readManifest(dir).catch(() => undefined); // damaged: it is built again
+  if (manifest?.inputs.digest !== digest) return undefined;
+  const { changed, hashed } = await checkPublished(dir, recordOf(out, request.resolved.name), manifest, signal);
+  if (changed === undefined) return { manifest, hashed };
+  note(`${printableLine(join(dir, changed))} is not the file that hal built; hal builds the image again`);
+  return undefined;
 }
 
 /**
@@ -155,7 +162,11 @@ async function upToDate(request: BuildRequest, inputs: () => Promise<BackendInpu
  */
 export async function build({ profile, out, upToDate, steps }: BuildPlan): Promise<BuildResult | Stopped> {
   const dir = join(out, profile);
-  if (upToDate !== undefined) return { dir, manifest: upToDate, upToDate: true };
+  if (upToDate !== undefined) {
+    const { manifest, hashed } = upToDate;
+    if (hashed) await recordPublished(dir, recordOf(out, profile), manifest);
+    return { dir, manifest, upToDate: true };
+  }
   const staging = await stage(out, profile);
   try {
     await writeFile(staging.log, `hal ${version}: ${profile}\n`);

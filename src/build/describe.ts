@@ -1,6 +1,6 @@
 import { chmod, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { BackendName } from "../backends/backend.js";
+import type { BuildOptions } from "../backends/backend.js";
 import { writeDocument } from "../bundle/documents.js";
 import { files } from "../bundle/files.js";
 import { describeLaunch } from "../launch/describe.js";
@@ -21,10 +21,14 @@ export interface Described extends Collected {
  * Digests the artifacts and writes launch.json.
  * @throws HalError "input" for artifacts that cannot be launched
  */
-export async function describe(collected: Collected, resolved: Resolved, backend: BackendName): Promise<Described> {
+export async function describe(
+  collected: Collected,
+  resolved: Resolved,
+  { backend, signal }: Pick<BuildOptions, "backend" | "signal">,
+): Promise<Described> {
   const { prepared, dir, cmdline, firmware } = collected;
   for (const name of await readdir(dir)) await chmod(join(dir, name), 0o644);
-  const images = await digestAll(dir, prepared.digests);
+  const images = await digestAll(dir, prepared.digests, signal);
   const launch = describeLaunch(resolved, images, cmdline, { backend, ...(firmware === undefined ? {} : { firmware }) });
   // The build never writes what hal verify refuses.
   refuseFaultyLaunch(launch, join(dir, files.launch));

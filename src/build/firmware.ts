@@ -1,10 +1,11 @@
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, rm, stat } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { findSources, makeApt } from "../backends/debian/archive.js";
-import { putInPlace } from "../backends/debian/cache.js";
+import { cacheAt } from "../backends/debian/cache.js";
 import { sha256File } from "../lib/digest.js";
 import { HalError } from "../lib/errors.js";
+import { note } from "../lib/terminal.js";
 import { runCommand } from "../lib/tools.js";
 import { nearestOrigin } from "../load/tree.js";
 import { type FirmwarePackage, firmwarePackages } from "../model/firmware-packages.js";
@@ -36,7 +37,7 @@ export interface FirmwareOptions {
 export async function findFirmware(resolved: Resolved, options: FirmwareOptions): Promise<FirmwareFile | undefined> {
   const wanted = packageOf(resolved, options.cacheDir);
   if (wanted === undefined) return firmwareFile(resolved);
-  return (await cachedFirmware(wanted, options.update)) ?? fetchFirmware(resolved, wanted, options);
+  return (await cachedFirmware(wanted, options.update, options.signal)) ?? fetchFirmware(resolved, wanted, options);
 }
 
 /** The firmware package that a build has to download; undefined when the profile names none or the cache contains it. */
@@ -67,7 +68,7 @@ interface PackagedFirmware {
   readonly suite: string;
   /** The version that the profile pins. */
   readonly version: string | undefined;
-  /** The package's directory in the cache. */
+  /** The package's directory in the cache; it contains a directory for each version. */
   readonly home: string;
 }
 
@@ -76,14 +77,27 @@ function packageOf({ profile }: Resolved, cacheDir: string): PackagedFirmware | 
   if (igvm !== undefined || firmware?.package === undefined) return undefined;
   const name = firmware.package;
   const suite = firmware.suite ?? firmwarePackages[name].suite;
-  return { name, suite, version: firmware.version, home: join(cacheDir, "firmware", suite, name) };
+  return { name, suite, version: firmware.version, home: join(cacheAt(cacheDir).firmware, suite, name) };
 }
 
-async function cachedFirmware({ name, version, home }: PackagedFirmware, update: boolean): Promise<FirmwareFile | undefined> {
+/** A firmware file in the cache is named by its digest, which every use computes again. */
+const fileName = (sha256: string): string => `${sha256}.fd`;
+
+async function cachedFirmware(
+  { version, home }: PackagedFirmware,
+  update: boolean,
+  signal?: AbortSignal,
+): Promise<FirmwareFile | undefined> {
   const packageVersion = version ?? (update ? undefined : await newestKept(home));
   if (packageVersion === undefined) return undefined;
-  const path = join(home, packageVersion, firmwarePackages[name].path);
-  return existsSync(path) ? { kind: "fd", path, sha256: await sha256File(path), packageVersion } : undefined;
+  const dir = join(home, packageVersion);
+  for (const file of await readdir(dir).catch(() => [])) {
+    const path = join(dir, file);
+    const digest = await sha256File(path, { signal });
+    if (file === fileName(digest)) return { kind: "fd", path, sha256: digest, packageVersion };
+    note(`${path} in the cache is damaged; hal does not use it`);
+  }
+  return undefined;
 }
 
 /** @throws HalError "command": the package is not in the cache, and `--offline` forbids to download it */
@@ -114,7 +128,8 @@ async function fetchFirmware(resolved: Resolved, wanted: PackagedFirmware, { off
       return (await runCommand({ tool: "dpkg-deb", args: ["--field", join(work, deb), "Version"] })).stdout.trim();
     };
     const version = await unpack(wanted.version === undefined ? name : `${name}=${wanted.version}`);
-    const has = (): boolean => existsSync(join(tree, firmwarePackages[name].path));
+    const firmware = join(tree, firmwarePackages[name].path);
+    const has = (): boolean => existsSync(firmware);
     // Since 2026.08 ovmf itself is empty: ovmf-generic contains its files.
     if (!has() && name === "ovmf") await unpack(`ovmf-generic=${version}`);
     if (!has()) {
@@ -123,14 +138,11 @@ async function fetchFirmware(resolved: Resolved, wanted: PackagedFirmware, { off
         remedy: "choose another version or suite",
       });
     }
-    const kept = join(home, version);
-    // A complete version stays: another build may be reading it.
-    if (!existsSync(join(kept, firmwarePackages[name].path))) {
-      await rm(kept, { recursive: true, force: true });
-      await putInPlace(tree, kept);
-    }
-    const path = join(kept, firmwarePackages[name].path);
-    return { kind: "fd", path, sha256: await sha256File(path), packageVersion: version };
+    const digest = await sha256File(firmware, { signal });
+    const path = join(home, version, fileName(digest));
+    await mkdir(join(home, version), { recursive: true });
+    await rename(firmware, path); // replaces a damaged file, or one with the same bytes
+    return { kind: "fd", path, sha256: digest, packageVersion: version };
   } finally {
     await rm(work, { recursive: true, force: true });
   }

@@ -1,4 +1,5 @@
-import { readFile } from "node:fs/promises";
+import { constants } from "node:fs";
+import { open, readFile } from "node:fs/promises";
 import { PassThrough } from "node:stream";
 import { HalError } from "../lib/errors.js";
 import { shellScript } from "../lib/paths.js";
@@ -14,7 +15,21 @@ const LOCKED = 75;
  * @returns releases the lock
  * @throws HalError "command" that names the process which holds the lock
  */
-export function lock(file: string, what: string): Promise<() => Promise<void>> {
+export async function lock(file: string, what: string): Promise<() => Promise<void>> {
+  // The child opens the file through /proc (proc(5)): a link that somebody put at its path is never followed.
+  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
+  const handle = await open(file, flags, 0o644).catch((error: NodeJS.ErrnoException) => {
+    const why = error.code === "ELOOP" ? "is a symbolic link" : error.code;
+    throw new HalError("command", `${what} cannot be locked`, { details: [`${file}: ${why}`] });
+  });
+  try {
+    return await holdLock(`/proc/${process.pid}/fd/${handle.fd}`, what);
+  } finally {
+    await handle.close();
+  }
+}
+
+function holdLock(file: string, what: string): Promise<() => Promise<void>> {
   const input = new PassThrough();
   const flock = ["--no-fork", "--nonblock", "--conflict-exit-code", String(LOCKED), file];
   const holder = ["sh", shellScript("hold-lock.sh"), String(process.pid), file];
@@ -28,7 +43,7 @@ export function lock(file: string, what: string): Promise<() => Promise<void>> {
     held
       .then(async ({ exitCode, stderr }) => {
         if (exitCode === 0) return; // released
-        if (exitCode !== LOCKED) throw new HalError("command", `${what} cannot be locked`, { details: [stderr.trim()] });
+        if (exitCode !== LOCKED) throw new HalError("command", `${what} cannot be locked`, { details: stderr.trim().split("\n") });
         const holder = (await readFile(file, "utf8")).trim() || "unknown"; // the process holds the lock, but has not written its id yet
         throw new HalError("command", `${what} is being built by process ${holder}`, { remedy: "wait for it, or stop it" });
       })

@@ -35,7 +35,7 @@ export async function writeManifest({ prepared, dir, images }: Described, reques
   };
   const { sbom } = await import("./sbom.js"); // imported late: it loads hundreds of modules, and a dry run needs none of them
   await writeFile(join(dir, files.sbom), sbom(content));
-  const manifest: Manifest = { ...content, artifacts: await digestAll(dir, images) };
+  const manifest: Manifest = { ...content, artifacts: await digestAll(dir, images, options.signal) };
   await writeDocument(dir, "manifest", manifest);
   return manifest;
 }

@@ -4,13 +4,24 @@ import { dirname, join, resolve } from "node:path";
 import type { Workspace } from "../backends/backend.js";
 import { files } from "../bundle/files.js";
 import { HalError } from "../lib/errors.js";
+import { makeDirectory, refuseLink } from "../lib/paths.js";
+import type { Manifest } from "../model/generated.js";
 import { lock } from "./lock.js";
+import { recordPublished } from "./record.js";
 
 /** The directories and files of one image's builds, on the filesystem of its image directory. */
 function pathsOf(outDir: string, name: string) {
   const out = resolve(outDir); // child processes run in other directories
   const at = (kind: string): string => join(out, ".hal", `${name}.${kind}`);
-  return { target: join(out, name), staging: at("new"), old: at("old"), workDir: at("work"), log: at("log"), lockFile: at("lock") };
+  return {
+    target: join(out, name),
+    staging: at("new"),
+    old: at("old"),
+    workDir: at("work"),
+    log: at("log"),
+    lockFile: at("lock"),
+    record: at("record"),
+  };
 }
 
 /** A workspace that this process has locked until it is released. */
@@ -24,12 +35,15 @@ export interface Staging extends Workspace {
  */
 export async function stage(outDir: string, name: string): Promise<Staging> {
   const { target, staging, old, workDir, log, lockFile } = pathsOf(outDir, name);
-  await mkdir(join(lockFile, ".."), { recursive: true });
+  const own = dirname(lockFile);
+  await refuseLink(own);
+  await makeDirectory(own);
   const unlock = await lock(lockFile, target);
   try {
     // A build was killed between the two renames of publish(): the old image is complete, so it is restored.
     if (!existsSync(target) && existsSync(old)) await rename(old, target);
     for (const left of [old, staging, log]) await rm(left, { recursive: true, force: true });
+    await refuseLink(workDir);
     for (const dir of [staging, workDir]) await mkdir(dir, { recursive: true });
   } catch (error) {
     await unlock();
@@ -52,7 +66,8 @@ export async function stage(outDir: string, name: string): Promise<Staging> {
  * @throws HalError "input"
  */
 export async function refuseTarget(outDir: string, name: string): Promise<void> {
-  const { target } = pathsOf(outDir, name);
+  const { target, workDir } = pathsOf(outDir, name);
+  for (const path of [dirname(workDir), workDir, target]) await refuseLink(path);
   const remedy = "give another directory with --out";
   let here = resolve(outDir);
   while (!existsSync(here)) here = dirname(here);
@@ -68,11 +83,17 @@ export async function refuseTarget(outDir: string, name: string): Promise<void> 
   });
 }
 
+/** The record of a published image's state. */
+export function recordOf(outDir: string, name: string): string {
+  return pathsOf(outDir, name).record;
+}
+
 /** Replaces the image directory by the staging directory: the old one is renamed away, the new one is renamed in. */
-export async function publish(outDir: string, name: string): Promise<void> {
-  const { target, staging, old, log } = pathsOf(outDir, name);
+export async function publish(outDir: string, name: string, manifest: Manifest): Promise<void> {
+  const { target, staging, old, log, record } = pathsOf(outDir, name);
   await copyFile(log, join(staging, files.log));
   if (existsSync(target)) await rename(target, old);
   await rename(staging, target);
   await rm(old, { recursive: true, force: true });
+  await recordPublished(target, record, manifest);
 }

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { resolve as absolute, join } from "node:path";
 import { buildrootDirs, makeDirs, profilePaths } from "../backends/buildroot/dirs.js";
@@ -7,6 +7,7 @@ import { gateExternalTree } from "../backends/buildroot/gate.js";
 import { runMake } from "../backends/buildroot/make.js";
 import { buildrootTree } from "../backends/buildroot/source.js";
 import { refuseWithoutSandbox } from "../lib/namespace.js";
+import { makeDirectory } from "../lib/paths.js";
 import { note } from "../lib/terminal.js";
 import { render } from "../render/render.js";
 import { writeTree } from "../render/write-tree.js";
@@ -30,7 +31,7 @@ export async function fetchSources(options: Options): Promise<void> {
   const { signal } = options;
   const downloads = absolute(options.output);
   await refuseWithoutSandbox("one", signal);
-  await mkdir(downloads, { recursive: true });
+  await makeDirectory(downloads);
   for (const reference of options.profile) {
     const resolved = await resolve(reference, options);
     const tree = await buildrootTree(resolved, { ...options, offline: false });

@@ -57,16 +57,32 @@ export function formatLocation(at: Location): string {
   return `${at.file}:${at.line}:${at.column ?? 1}`;
 }
 
-/** The error as text: place, message, remedy, details. Control characters are escaped. */
+/** The error as text: place, message, remedy, details. No part of it can control the terminal or start a line of its own. */
 export function formatError(error: HalError): string {
   const where = error.at ? `${formatLocation(error.at)}: ` : "";
-  const remedy = error.remedy ? `\n  ${error.remedy}` : "";
-  const details = error.details.map((line) => `\n  | ${line}`).join("");
-  return printable(`${where}${error.message}${remedy}`) + printable(details);
+  const remedy = error.remedy ? `\n  ${printableLine(error.remedy)}` : "";
+  const details = error.details.map((line) => `\n  | ${printableLine(line)}`).join("");
+  return `${printableLine(`${where}${error.message}`)}${remedy}${details}`;
 }
 
-/** Escapes control characters other than newline and tab: hostile input must not control a terminal. */
+/**
+ * Control characters, without newline and tab, and the characters that change the order or the lines of a text on a terminal: bidirectional
+ * formatting (Unicode Standard Annex #9, section 2), line and paragraph separator.
+ */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the characters to escape
+const UNPRINTABLE = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+
+function escaped(character: string): string {
+  const code = character.charCodeAt(0).toString(16);
+  return code.length > 2 ? `\\u${code.padStart(4, "0")}` : `\\x${code.padStart(2, "0")}`;
+}
+
+/** Text of several lines for a terminal: hostile input must neither control the terminal nor reorder a line. */
 export function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: the characters to escape
-  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
+  return text.replace(UNPRINTABLE, escaped);
+}
+
+/** Text for one line of a terminal, such as a file name. Newlines are escaped too: a name must not look like a message of hal. */
+export function printableLine(text: string): string {
+  return printable(text).replaceAll("\n", "\\n");
 }

@@ -1,5 +1,7 @@
+import { lstat, mkdir } from "node:fs/promises";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { HalError } from "./errors.js";
 
 /** The directory that hal is installed in, with profiles/, layouts/, features/, schema/ and shell/. */
 export const halRoot = join(import.meta.dirname, "../..");
@@ -13,3 +15,30 @@ export function shellScript(name: string): string {
 export function cacheRoot(env: NodeJS.ProcessEnv = process.env): string {
   return env.HAL_CACHE ?? join(env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "hal");
 }
+
+/**
+ * Makes a directory and its parents. Node's own recursive mkdir never returns for a path such as /proc/out, where
+ * mkdir(2) reports ENOENT although the parent exists.
+ * @throws HalError "input" if it cannot be made
+ */
+export async function makeDirectory(dir: string): Promise<void> {
+  await mkdir(dir).catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code === "EEXIST") return;
+    if (error.code !== "ENOENT") throw error;
+    if ((await entryAt(dirname(dir))) !== undefined)
+      throw new HalError("input", "cannot be created", { at: { file: dir }, remedy: "give another directory" });
+    await makeDirectory(dirname(dir));
+    await makeDirectory(dir);
+  });
+}
+
+/**
+ * Refuses a symbolic link where hal makes a directory of its own: it could lead to other people's files.
+ * @throws HalError "input"
+ */
+export async function refuseLink(path: string): Promise<void> {
+  if ((await entryAt(path))?.isSymbolicLink())
+    throw new HalError("input", "is a symbolic link, and hal does not follow it", { at: { file: path }, remedy: "remove it" });
+}
+
+const entryAt = (path: string) => lstat(path).catch(() => undefined);

@@ -1,5 +1,6 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { Listr, ListrLogger, ProcessOutput } from "listr2";
+import { printableLine } from "./errors.js";
 import type { Plan } from "./plan.js";
 
 /**
@@ -26,9 +27,11 @@ export async function runPlan<In, Out>(plan: Plan<In, Out>, input: In, timesFile
   const interactive = process.stderr.isTTY === true && process.env.CI !== "true";
   const logger = new ListrLogger({ processOutput: new ProcessOutput(process.stderr, process.stderr) });
   let value: unknown = input;
+  let failure: { readonly error: unknown } | undefined;
   const tasks = plan.steps.map((step) => ({
-    title: step.title,
+    title: printableLine(step.title),
     task: async (_: unknown, task: { title: string; output: string }): Promise<void> => {
+      const title = printableLine(step.title);
       const began = performance.now();
       let expected = step.reportsTimeLeft === true ? undefined : times[step.title];
       let last = "";
@@ -39,7 +42,7 @@ export async function runPlan<In, Out>(plan: Plan<In, Out>, input: In, timesFile
         if (!interactive && performance.now() - shown < QUIET_MS) return;
         shown = performance.now();
         const seconds = Math.round((performance.now() - began) / 1000);
-        task.output = `${text}${timing(seconds, expected)}`;
+        task.output = `${printableLine(text)}${timing(seconds, expected)}`;
       };
       const ticker = interactive ? setInterval(() => show(last), 1000) : undefined;
       try {
@@ -48,7 +51,10 @@ export async function runPlan<In, Out>(plan: Plan<In, Out>, input: In, timesFile
         const seconds = (performance.now() - began) / 1000;
         times[step.title] = Math.round(seconds * 10) / 10;
         const result = step.result === undefined ? "" : `: ${step.result(value)}`;
-        task.title = `${step.title}${result}${seconds < 0.1 ? "" : ` (${duration(seconds)})`}`;
+        task.title = `${title}${printableLine(result)}${seconds < 0.1 ? "" : ` (${duration(seconds)})`}`;
+      } catch (error) {
+        failure = { error };
+        throw new Error(printableLine(error instanceof Error ? error.message : String(error))); // Listr prints the message
       } finally {
         clearInterval(ticker);
       }
@@ -57,7 +63,9 @@ export async function runPlan<In, Out>(plan: Plan<In, Out>, input: In, timesFile
   const list = interactive
     ? new Listr(tasks, { renderer: "default", rendererOptions: { logger, collapseErrors: false, showErrorMessage: false }, ...SIGNALS })
     : new Listr(tasks, { renderer: "simple", rendererOptions: { logger }, ...SIGNALS });
-  await list.run();
+  await list.run().catch((error) => {
+    throw failure === undefined ? error : failure.error;
+  });
   await writeFile(timesFile, `${JSON.stringify(times)}\n`).catch(() => {}); // the next run then shows no estimate
   return value as Out; // the types of Plan ensure that each step accepts the result of the previous one
 }

@@ -1,4 +1,4 @@
-import { printable } from "./errors.js";
+import { printable, printableLine } from "./errors.js";
 
 /** Prints a result as one JSON document on stdout. */
 export function printJson(value: unknown): void {
@@ -25,13 +25,15 @@ const NARROW = 20;
 
 /**
  * Formats rows as columns with two spaces between them. The last column is folded at spaces to fit the terminal.
+ * Each cell is one line: newlines in it are escaped.
  * @param width width of the terminal in columns; undefined without a terminal
  */
 export function formatTable(rows: readonly (readonly string[])[], width = process.stdout.columns as number | undefined): string {
   const widths: number[] = [];
-  for (const row of rows)
+  const shown = rows.map((row) => row.map(printableLine));
+  for (const row of shown)
     for (const [column, cell] of row.slice(0, -1).entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length);
-  return rows
+  return shown
     .map((row) => {
       const before = row.slice(0, -1).map((cell, column) => `${cell.padEnd(widths[column] ?? 0)}  `);
       const indent = before.join("").length;

@@ -19,6 +19,8 @@ export interface RunOptions {
   readonly log?: string;
   /** Called for every line of stdout and stderr as it arrives. */
   readonly onLine?: (line: string) => void;
+  /** Receives stdout, of any length. The result then contains no stdout. */
+  readonly onData?: (chunk: Buffer) => void;
   readonly input?: string | Uint8Array | Readable;
   readonly signal?: AbortSignal;
   /** Milliseconds after which the command is killed. */
@@ -99,6 +101,7 @@ export async function runCommand(command: Command, options: RunOptions = {}): Pr
     reject: false,
     maxBuffer: KEEP_BYTES,
     stripFinalNewline: false,
+    ...(options.onData === undefined ? {} : { buffer: { stdout: false } }),
     ...(options.input === undefined ? { stdin: "ignore" as const } : { input: options.input }),
     ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
     ...(options.timeout === undefined ? {} : { timeout: options.timeout }),
@@ -119,6 +122,7 @@ export async function runCommand(command: Command, options: RunOptions = {}): Pr
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => log.write(chunk));
     child.finally(() => log.end()).catch(() => {});
   }
+  if (options.onData !== undefined) child.stdout.on("data", options.onData);
   if (options.onLine !== undefined) {
     const { onLine } = options;
     for (const stream of [child.stdout, child.stderr]) {
@@ -147,7 +151,7 @@ export async function runCommand(command: Command, options: RunOptions = {}): Pr
       ...(options.log === undefined ? {} : { remedy: `the full output is in ${options.log}` }),
     });
   }
-  return { exitCode, stdout: result.stdout, stderr: result.stderr };
+  return { exitCode, stdout: result.stdout ?? "", stderr: result.stderr };
 }
 
 function endGroup(leader: number | undefined): void {

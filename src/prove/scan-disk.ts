@@ -1,5 +1,6 @@
 import { open } from "node:fs/promises";
 import { readDiskGpt } from "../bundle/disk.js";
+import { storedRanges } from "../lib/holes.js";
 import { MARKER } from "./probe.js";
 
 /** Plaintext and headers on the partitions of a disk: `marker at 0x…` (offset in the partition), `luks`, `ext4`, `swap`. */
@@ -53,11 +54,16 @@ async function scanRange(path: string, start: number, size: number): Promise<str
     }
     const needle = Buffer.from(MARKER, "latin1");
     const buffer = Buffer.alloc(CHUNK + needle.length);
-    for (let offset = 0; offset < size; offset += CHUNK) {
-      const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, size - offset), start + offset);
-      const at = buffer.subarray(0, bytesRead).indexOf(needle);
-      if (at >= 0) return [...findings, `marker at 0x${(offset + at).toString(16)}`];
-      if (bytesRead === 0) break;
+    const end = start + size;
+    // Holes contain no marker, and a partition can be many times larger than its stored bytes.
+    for (const stored of (await storedRanges(path, end)) ?? [{ start, end }]) {
+      const last = Math.min(stored.end, end);
+      for (let offset = Math.max(stored.start, start); offset < last; offset += CHUNK) {
+        const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, end - offset), offset);
+        const at = buffer.subarray(0, bytesRead).indexOf(needle);
+        if (at >= 0) return [...findings, `marker at 0x${(offset - start + at).toString(16)}`];
+        if (bytesRead === 0) break;
+      }
     }
     return findings;
   } finally {

@@ -1,6 +1,7 @@
 import { chmod, lstat, mkdir, readFile, readlink, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { refuseLinks } from "../lib/links.js";
+import { makeDirectory } from "../lib/paths.js";
 import type { Rendered, TreeFile } from "../model/resolved.js";
 
 /** The list of files that hal wrote into a tree. The next rendering removes those that it no longer has, and no others. */
@@ -12,7 +13,7 @@ const RECORD = ".hal-rendered";
  * @throws HalError "input" for a directory of the tree that is a link
  */
 export async function writeTree(rendered: Pick<Rendered, "files">, dir: string): Promise<void> {
-  await mkdir(dir, { recursive: true });
+  await makeDirectory(dir);
   const wanted = new Set(rendered.files.map((file) => file.path));
   const before = await readFile(join(dir, RECORD), "utf8").catch(() => "");
   for (const path of before.split("\n")) {

@@ -1,6 +1,7 @@
 import { lstatSync, readdirSync, readFileSync, readlinkSync, type Stats, statSync } from "node:fs";
 import { join, posix } from "node:path";
 import { HalError, type Location } from "../lib/errors.js";
+import { formatSize } from "../lib/size.js";
 import type { TreeFile } from "../model/resolved.js";
 
 /**
@@ -26,6 +27,9 @@ export function readOverlay(overlay: string, where: Location, read = true): Tree
   }
 }
 
+/** The size of the largest file that Node.js reads at once (`fs.readFile`). */
+const MAX_FILE_BYTES = 2 ** 31 - 1;
+
 const EMPTY = new Uint8Array();
 
 function* filesBelow(overlay: string, directory: string, read: boolean, refuse: (message: string) => never): Generator<TreeFile> {
@@ -35,6 +39,8 @@ function* filesBelow(overlay: string, directory: string, read: boolean, refuse: 
     const info = lstatSync(file);
     // biome-ignore lint/suspicious/noControlCharactersInRegex: refuses control characters in a file name
     if (/[\u0000-\u001f\u007f]/.test(name)) refuse(`file ${JSON.stringify(path)} has a control character in its name`);
+    if (info.size > MAX_FILE_BYTES)
+      refuse(`file ${path} is larger than ${formatSize(MAX_FILE_BYTES)}; put large files on the rw partition or on a share`);
     // .git/config can contain credentials.
     if (info.isDirectory() && name === ".git")
       refuse(`${overlay} contains a git repository, ${path}, which would become part of the image`);

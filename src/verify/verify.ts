@@ -1,10 +1,11 @@
 import { readdir, stat } from "node:fs/promises";
 import { resolve } from "node:path";
+import { artifactSha256 } from "../bundle/digest.js";
 import { readLaunch, readManifest, readMeasurements } from "../bundle/documents.js";
 import { files, isUnlisted } from "../bundle/files.js";
 import { imageFile, irregularFiles } from "../bundle/open.js";
 import { judgeLaunch } from "../launch/judge.js";
-import { canonicalJson, sha256File } from "../lib/digest.js";
+import { canonicalJson } from "../lib/digest.js";
 import { formatError, HalError } from "../lib/errors.js";
 import { launchRequest } from "../measure/from-bundle.js";
 import { measure, toMeasurements } from "../measure/measure.js";
@@ -55,20 +56,24 @@ async function recompute(what: string, check: () => Promise<Finding[]>): Promise
 async function verifyArtifacts(dir: string, manifest: Manifest): Promise<Finding[]> {
   const findings: Finding[] = [];
   const present = new Set(await readdir(dir));
-  for (const { name, size, sha256 } of manifest.artifacts) {
+  for (const entry of manifest.artifacts) {
+    const { name, size } = entry;
     if (!present.delete(name)) findings.push({ what: name, ok: false, expected: `${size} bytes`, found: "no such file" });
-    else findings.push(await verifyFile(dir, name, size, sha256));
+    else findings.push(await verifyFile(dir, entry));
   }
   for (const name of [...present].sort())
     if (!isUnlisted(name)) findings.push({ what: name, ok: false, expected: "no such file", found: "a file that is not in manifest.json" });
   return findings;
 }
 
-async function verifyFile(dir: string, name: string, size: number, sha256: string): Promise<Finding> {
+async function verifyFile(dir: string, { name, size, sha256, data }: Manifest["artifacts"][number]): Promise<Finding> {
   const path = imageFile(dir, name);
   const found = (await stat(path)).size;
   if (found !== size) return { what: name, ok: false, expected: `${size} bytes`, found: `${found} bytes` };
-  const digest = await sha256File(path, { follow: false });
+  const digest = await artifactSha256(path, { data }, { follow: false }).catch((error) => {
+    if (error instanceof HalError && error.kind === "check") return formatError(error);
+    throw error;
+  });
   return { what: name, ok: digest === sha256, expected: sha256, found: digest };
 }
 

@@ -181,7 +181,7 @@ describe("tools tree", () => {
     const { stdout } = await runCommand({ tool: "sh", args: [file, "a b"] });
     const lines = stdout.trimEnd().split("\n");
     expect(lines.slice(0, 3)).toEqual([`${tree}/etc/conf`, "--inhibit-cache", "--library-path"]);
-    expect(lines.slice(4)).toEqual(["--argv0", file, `${tree}/bin/python`, `${tree}/bin/true`, "a b"]);
+    expect(lines.slice(4)).toEqual(["--argv0", file, `${tree}/bin/python`, "-B", `${tree}/bin/true`, "a b"]);
   });
 });
 
@@ -237,7 +237,7 @@ describe("cache", () => {
     await Promise.all([entry(cache, path, make), entry(cache, path, make)]);
     await entry(cache, path, make);
     expect(made).toBe(2);
-    expect(await readFile(join(path, "file"), "utf8")).toBe("whole");
+    expect(await readFile(join(path, "tree/file"), "utf8")).toBe("whole");
     expect(await readdir(cache.tmp)).toEqual([]);
   });
   it("has no entry after a failure", async () => {

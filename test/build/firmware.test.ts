@@ -2,7 +2,9 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { cacheAt } from "../../src/backends/debian/cache.js";
 import { findFirmware } from "../../src/build/firmware.js";
+import { sha256 } from "../../src/lib/digest.js";
 import { resolve } from "../../src/resolve/resolve.js";
 
 let dir: string;
@@ -62,5 +64,19 @@ describe("a firmware package", () => {
   test("that apt cannot fetch for another reason fails with apt's error", async () => {
     await apt("E: Failed to fetch http://archive/dists/sid/InRelease  Could not connect", "", []);
     await expect(find()).rejects.toMatchObject({ kind: "command" });
+  });
+
+  test("from the cache is hashed, and a damaged file is downloaded again", async () => {
+    await apt("", "E: downloading", []);
+    const home = join(cacheAt(join(dir, "cache")).firmware, "sid/ovmf-amdsev/1.2-3");
+    const path = join(home, `${sha256("firmware")}.fd`);
+    await mkdir(home, { recursive: true });
+    await writeFile(path, "firmware");
+    const found = { kind: "fd", path, sha256: sha256("firmware"), packageVersion: "1.2-3" };
+    expect(await find()).toEqual(found);
+    expect(await find("launch.firmware.version=1.2-3")).toEqual(found);
+    await writeFile(path, "FIRMWARE");
+    for (const set of [[], ["launch.firmware.version=1.2-3"]])
+      await expect(find(...set)).rejects.toMatchObject({ kind: "command", details: ["E: downloading"] });
   });
 });

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -61,6 +61,21 @@ describe("the lock of an image directory", () => {
       await writeFile(join(out, ".hal/p.lock"), text);
       await (await stage(out, "p")).release();
     }
+  });
+
+  test.each([".hal", ".hal/p.lock", ".hal/p.work"])("is not taken through a link at %s", async (link) => {
+    const victim = join(out, "victim");
+    if (link.endsWith(".lock")) await writeFile(victim, "mine");
+    else await mkdir(victim);
+    await mkdir(join(out, link, ".."), { recursive: true });
+    await symlink(victim, join(out, link));
+    await expect(stage(out, "p")).rejects.toMatchObject({ name: "HalError" });
+    if (link.endsWith(".lock")) expect(await readFile(victim, "utf8")).toBe("mine");
+    else expect(await readdir(victim)).toEqual([]);
+  });
+
+  test("of a place that cannot exist is refused at once", async () => {
+    await expect(stage("/proc/hal-out", "p")).rejects.toMatchObject({ kind: "input", at: { file: "/proc/hal-out" } });
   });
 
   test("that cannot be taken is an error with the reason", async () => {

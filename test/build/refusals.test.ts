@@ -23,6 +23,8 @@ const files = {
   "old-buildroot/Makefile": "export BR2_VERSION := 2025.02.1\n",
   "no-buildroot": "dir:",
   "taken/dev/letter": "mine\n",
+  "linked/dev": "link:../empty",
+  "empty/": "dir:",
   "a-file": "mine\n",
 };
 
@@ -104,6 +106,7 @@ test.each<readonly [what: string, words: readonly string[], kind: ErrorKind, mes
   ["--allow-version with the debian backend", ["-p", "dev", ...debian, "--allow-version"], "input", /^--allow-version is/],
   ["an unknown key", ["-p", "dev", ...debian, "--set", "nosuch=1"], "input", /nosuch/],
   ["--offline without a recorded package set", ["-p", "dev", ...debian, "--offline"], "command", /no package set is recorded for dev/],
+  ["an image directory that is a link", ["-p", "dev", ...debian, "-o", "@/linked"], "input", /is a symbolic link/],
   [
     "a directory with other files in the place of the image",
     ["-p", "dev", ...debian, "-o", "@/taken"],

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { rm } from "node:fs/promises";
+import { open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
@@ -68,4 +68,27 @@ test("a full disk: exit code 4, a clear message, and the old image is complete",
   } finally {
     await execa("umount", [dir]);
   }
+});
+
+test("an rw partition of 3 TiB costs no time: build, verify, and the digest of what else is there", async () => {
+  const dir = await emptyDir("large");
+  const { manifest } = await build("dev", ["--out", dir, "--set", "layoutOptions.rwSize=3T"]);
+  const disk = manifest.artifacts.find(({ name }) => name === "disk.img");
+  expect(disk).toMatchObject({
+    size: expect.any(Number),
+    data: [
+      [0, expect.any(Number)],
+      [expect.any(Number), expect.any(Number)],
+    ],
+  });
+  const began = performance.now();
+  await succeed(["verify", join(dir, "dev")]);
+  expect(performance.now() - began).toBeLessThan(60_000);
+  const file = await open(join(dir, "dev/disk.img"), "r+");
+  await file.write("host", 2 ** 41);
+  await file.close();
+  const { exitCode, stdout } = await hal(["verify", join(dir, "dev")]);
+  expect(exitCode).toBe(5);
+  expect(stdout).toMatch(/disk\.img.*contains bytes in a range that its digest does not cover/s);
+  await rm(dir, { recursive: true, force: true });
 });

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { mkdtemp, open, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { sha256File } from "../../src/lib/digest.js";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { sha256, sha256Data, sha256File } from "../../src/lib/digest.js";
 import { halRoot } from "../../src/lib/paths.js";
 
 // Not in /tmp, which can be a filesystem that does not report holes.
@@ -40,4 +40,70 @@ test("a file without holes", async () => {
   const file = join(dir, "full");
   await writeFile(file, Buffer.alloc(9 * MiB, "hal"));
   expect(await sha256File(file)).toBe(await expected(file));
+});
+
+test("an interrupt ends the hashing of a hole at once", async () => {
+  const file = join(dir, "hole");
+  await writeFile(file, "");
+  await truncate(file, 1024 ** 4);
+  const interrupt = new AbortController();
+  const work = sha256File(file, { signal: interrupt.signal });
+  const delay = 1500; // the hole is being hashed
+  setTimeout(() => interrupt.abort(), delay);
+  const began = performance.now();
+  await expect(work).rejects.toThrow("aborted");
+  expect(performance.now() - began).toBeLessThan(delay + 1000);
+});
+
+describe("the digest of some ranges of a file", () => {
+  const GiB = 2 ** 30;
+  const end = 3 * 1024 * GiB;
+  const ranges = [
+    { start: 0, end: 4 },
+    { start: 9 * GiB, end: 9 * GiB + 4 },
+  ];
+  /** A file of 3 TiB with `data` at these offsets. */
+  async function large(name: string, places: readonly number[]): Promise<string> {
+    const file = join(dir, name);
+    await writeFile(file, "");
+    await truncate(file, end);
+    const handle = await open(file, "r+");
+    for (const place of places) await handle.write("data", place);
+    await handle.sync();
+    await handle.close();
+    return file;
+  }
+
+  test("covers these bytes, in a time that does not depend on the size of the file", async () => {
+    const began = performance.now();
+    expect(await sha256Data(await large("ranges", [0, 9 * GiB]), ranges)).toBe(sha256("datadata"));
+    expect(performance.now() - began).toBeLessThan(5000);
+  });
+  test.each([
+    ["between the ranges", 5 * GiB],
+    ["in the block of a range", 9 * GiB + 4],
+    ["at the end", end - 4],
+  ])("is refused for a file with other bytes %s", async (_, place) => {
+    const file = await large("more", [0, 9 * GiB, place]);
+    await expect(sha256Data(file, ranges)).rejects.toMatchObject({ kind: "check", at: { file, offset: place } });
+  });
+  test.each([
+    [
+      "out of order",
+      [
+        { start: 9, end: 10 },
+        { start: 0, end: 1 },
+      ],
+    ],
+    [
+      "that overlap",
+      [
+        { start: 0, end: 9 },
+        { start: 8, end: 10 },
+      ],
+    ],
+    ["outside the file", [{ start: 0, end: end + 1 }]],
+  ])("is refused for ranges %s", async (_, wrong) => {
+    await expect(sha256Data(await large("ranges", []), wrong)).rejects.toMatchObject({ kind: "check" });
+  });
 });

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { HalError } from "../../src/lib/errors.js";
 import { Plan, type Report } from "../../src/lib/plan.js";
 import { runPlan } from "../../src/lib/progress.js";
 
@@ -82,4 +83,25 @@ test("the time left is what the work reports, or else the time of the last run",
   await runPlan(Plan.begin<undefined>().add({ title: "work", run: silent }), undefined, times);
   expect(written.join("")).toContain("takes about 40 s");
   expect(written.join("")).toContain("again · 10 s, about 30 s left");
+});
+
+test("titles, reports, results and errors of steps do not control the terminal", async () => {
+  let now = 0;
+  vi.spyOn(performance, "now").mockImplementation(() => now);
+  const hostile = "\u001b[2J\u202e\nx";
+  const run = async (_: undefined, report: Report): Promise<void> => {
+    now += 10_000;
+    report(hostile);
+  };
+  const fail = async (): Promise<void> => {
+    throw new HalError("input", hostile);
+  };
+  const plan = Plan.begin<undefined>()
+    .add({ title: hostile, run, result: () => hostile })
+    .add({ title: "fail", run: fail });
+  await expect(runPlan(plan, undefined, join(dir, "times.json"))).rejects.toMatchObject({ kind: "input", message: hostile });
+  const shown = written.join("");
+  expect(shown.split("\\x1b[2J\\u202e\\nx").length).toBeGreaterThan(5);
+  expect(shown).not.toContain("\u001b[2J");
+  expect(shown).not.toContain("\u202e");
 });

@@ -1,4 +1,4 @@
-import { lstat, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { lstat, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -35,4 +35,23 @@ test("hal render leaves a directory that is not its own alone", async () => {
   await expect(render("dev", { output: own })).rejects.toThrow(/hal did not render it/);
   expect(await readdir(own)).toEqual(["external.desc"]);
   await rm(own, { recursive: true });
+});
+
+test.each(["a", "a/b", ".hal-rendered"])("a link at %s of a tree is not followed", async (link) => {
+  const [tree, outside] = [await mkdtemp(join(tmpdir(), "hal-tree-")), await mkdtemp(join(tmpdir(), "hal-tree-"))];
+  const isRecord = link === ".hal-rendered";
+  const victim = join(outside, isRecord ? "gone" : "file");
+  await writeFile(victim, "a/b/file\n");
+  await mkdir(join(tree, link, ".."), { recursive: true });
+  await symlink(isRecord ? victim : outside, join(tree, link));
+  const files = [text("a/b/file", "1"), text("a/file", "1")];
+  if (isRecord) await writeTree({ files }, tree);
+  else await expect(writeTree({ files }, tree)).rejects.toMatchObject({ kind: "input", at: { file: join(tree, link) } });
+  expect(await readdir(outside)).toEqual([isRecord ? "gone" : "file"]);
+  expect(await readFile(victim, "utf8")).toBe("a/b/file\n");
+  for (const made of [tree, outside]) await rm(made, { recursive: true });
+});
+
+test("a directory that cannot exist is refused at once", async () => {
+  await expect(writeTree({ files: [] }, "/proc/hal-tree/a")).rejects.toMatchObject({ kind: "input", at: { file: "/proc/hal-tree" } });
 });

@@ -1,4 +1,4 @@
-import { chmod, rm, writeFile } from "node:fs/promises";
+import { chmod, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import { expect, test } from "vitest";
@@ -100,4 +100,13 @@ test("rendering reads nothing of the user's: a Resolved renders the same when it
   expect(render(resolved, "buildroot")).toEqual(before);
   const fragment = before.files.find(({ path }) => path === "board/hal/kernel/01-a.config");
   expect(new TextDecoder().decode(fragment?.content)).toBe("# why\nCONFIG_A=y\n");
+});
+
+test("a file that Node.js cannot read at once is refused at the place that names the overlay", async () => {
+  const dir = await workspace({ "data/model": "" });
+  await truncate(join(dir, "data/model"), 3 * 2 ** 30);
+  for (const read of [true, false])
+    expect(() => readOverlay(dir, where, read)).toThrow(
+      expect.objectContaining({ kind: "input", at: where, message: expect.stringContaining("overlay file data/model is larger than") }),
+    );
 });

@@ -1,8 +1,10 @@
 import { existsSync } from "node:fs";
-import { mkdir, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rename, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join, resolve as resolvePath } from "node:path";
 import { HalError } from "../../lib/errors.js";
 import { cacheRoot } from "../../lib/paths.js";
+import { note } from "../../lib/terminal.js";
 import { cleanEnvironment, runCommand } from "../../lib/tools.js";
 import { nearestOrigin } from "../../load/tree.js";
 import type { Resolved } from "../../model/resolved.js";
@@ -27,12 +29,21 @@ const REPOSITORY = "https://gitlab.com/buildroot.org/buildroot.git";
 
 /**
  * The Buildroot tree of a profile: the user's own tree, or the pinned release from the cache. A release that the cache
- * lacks is cloned at depth 1 and checked against its commit.
+ * lacks is cloned at depth 1 and checked against its commit. A release in the cache is checked each time it is used.
  * @throws HalError "input" for a tree of the wrong version, "check" for a tag whose commit is not the pinned one
  */
 export async function buildrootTree(resolved: Resolved, options: SourceOptions): Promise<BuildrootTree> {
   if (options.buildroot !== undefined) return ownTree(resolved, options.buildroot, options.allowVersion);
   const dir = cachedTree(resolved);
+  if (existsSync(dir) && !(await isCommit(dir, resolved.profile.buildroot.commit, options.signal))) {
+    if (options.offline)
+      throw new HalError("check", "is not the pinned commit of Buildroot, and --offline forbids to clone it again", {
+        at: { file: dir },
+        remedy: "build once without --offline",
+      });
+    note(`${dir} in the cache is damaged; hal clones it again`);
+    await rm(dir, { recursive: true, force: true });
+  }
   if (!existsSync(dir)) await clone(dir, resolved, options);
   return { dir, version: await versionOf(dir), commit: resolved.profile.buildroot.commit };
 }
@@ -80,13 +91,34 @@ export function refuseClone(resolved: Resolved): never {
   });
 }
 
+/** git's environment, without the configuration of user and host. */
+const gitEnvironment = (more: Readonly<Record<string, string>> = {}): Record<string, string> =>
+  cleanEnvironment({ GIT_CONFIG_GLOBAL: "/dev/null", GIT_CONFIG_NOSYSTEM: "1", GIT_TERMINAL_PROMPT: "0", ...more });
+
+/** Whether the files of a tree are exactly those of a commit. A new index knows no times of files, so git reads all of them. */
+async function isCommit(dir: string, commit: string, signal: AbortSignal): Promise<boolean> {
+  const work = await mkdtemp(join(tmpdir(), "hal-index-"));
+  const git = (...args: readonly string[]) => {
+    const settings = ["core.fsmonitor=false", "core.hooksPath=/dev/null", `safe.directory=${dir}`].flatMap((setting) => ["-c", setting]);
+    const env = gitEnvironment({ GIT_INDEX_FILE: join(work, "index") });
+    return runCommand({ tool: "git", args: ["-C", dir, ...settings, ...args], env }, { signal, allowFailure: true });
+  };
+  try {
+    const read = await git("read-tree", commit);
+    const status = await git("status", "--porcelain", "--untracked-files=all");
+    return read.exitCode === 0 && status.exitCode === 0 && status.stdout === "";
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
 async function clone(dir: string, resolved: Resolved, { offline, signal }: SourceOptions): Promise<void> {
   if (offline) refuseClone(resolved);
   const { version, commit } = resolved.profile.buildroot;
   const fresh = `${dir}.${process.pid}`;
   await mkdir(join(dir, ".."), { recursive: true });
   await rm(fresh, { recursive: true, force: true });
-  const env = cleanEnvironment({ GIT_CONFIG_GLOBAL: "/dev/null", GIT_TERMINAL_PROMPT: "0" });
+  const env = gitEnvironment();
   const args = ["-c", "advice.detachedHead=false", "clone", "--quiet", "--depth", "1", "--branch", version, "--", REPOSITORY, fresh];
   await runCommand({ tool: "git", args, env }, { signal }).catch((error: unknown) => {
     if (!(error instanceof HalError) || error.kind !== "command") throw error;

@@ -97,7 +97,26 @@ export function snapshotSource(source: Source, release: string, snapshot: string
     : { uri: template.replaceAll("@SNAPSHOTID@", snapshot).replace(/\/$/, ""), suite: source.suite };
 }
 
-/** Makes a private apt. It reads the Acquire settings of the host's apt (proxy, certificates), and writes none of its files. */
+/**
+ * The settings of the host's apt (apt.conf(5), apt-transport-https(1)) that hal's apt takes over: how to reach the archives, and whether
+ * an old Release file is accepted, because that depends on the mirror. No other setting reaches hal's apt, so none can switch off the
+ * checks of signatures and certificates.
+ */
+const HOST_SETTINGS = [
+  "Acquire::Check-Valid-Until",
+  "Acquire::ForceIPv[46]",
+  "Acquire::(?:http|https|ftp)::(?:Proxy|Proxy-Auto-Detect|ProxyAutoDetect|Timeout|Dl-Limit|Pipeline-Depth|No-Cache|User-Agent)",
+  "Acquire::(?:http|https|ftp)::Proxy::[A-Za-z0-9.-]+",
+  "Acquire::https::(?:[A-Za-z0-9.-]+::)?(?:CaInfo|CaPath|CRLFile|SslCert|SslKey)",
+];
+const hostSetting = new RegExp(`^(?:${HOST_SETTINGS.join("|")}) "[^"]+";$`, "i");
+
+/** The lines of `apt-config dump` that hal's apt takes over from the host. */
+export function takenOver(dump: string): readonly string[] {
+  return dump.split("\n").filter((line) => hostSetting.test(line));
+}
+
+/** Makes a private apt. It takes over a few settings of the host's apt (`takenOver`), and writes none of its files. */
 export async function makeApt(dir: string, sources: readonly Source[], isSnapshot: boolean): Promise<Apt> {
   if (/["\n\\]/.test(dir))
     throw new HalError("input", `apt cannot use a cache directory with this name: ${dir}`, {
@@ -109,7 +128,6 @@ export async function makeApt(dir: string, sources: readonly Source[], isSnapsho
   const signed = `[arch=amd64 signed-by=${keyring()}]`;
   await writeFile(join(dir, "sources.list"), sources.map(({ uri, suite }) => `deb ${signed} ${uri} ${suite} main\n`).join(""));
   const host = await runCommand({ tool: "apt-config", args: ["dump", "Acquire"] });
-  const kept = host.stdout.split("\n").filter((line) => / "..*";$/.test(line) && !/^Acquire::(Languages|IndexTargets)/.test(line));
   const own = [
     `Dir "${dir}/";`,
     `Dir::State "${dir}/";`,
@@ -129,7 +147,7 @@ export async function makeApt(dir: string, sources: readonly Source[], isSnapsho
     `Acquire::Retries "3";`,
     ...(isSnapshot ? [`Acquire::Check-Valid-Until "false";`] : []),
   ];
-  await writeFile(join(dir, "apt.conf"), `${[...kept, ...own].join("\n")}\n`);
+  await writeFile(join(dir, "apt.conf"), `${[...takenOver(host.stdout), ...own].join("\n")}\n`);
   return { dir, env: cleanEnvironment({ APT_CONFIG: join(dir, "apt.conf"), LC_ALL: "C" }) };
 }
 

@@ -2,6 +2,8 @@ import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, readlink, rename, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { removeTree } from "../../lib/namespace.js";
+import { note } from "../../lib/terminal.js";
+import { treeDigest } from "./tree-digest.js";
 
 /** The debian backend's parts of the cache; the name of an entry is a digest of its inputs. */
 export interface Cache {
@@ -15,6 +17,8 @@ export interface Cache {
   readonly root: string;
   readonly tools: string;
   readonly kernel: string;
+  /** `SUITE/PACKAGE/VERSION/SHA256.fd` */
+  readonly firmware: string;
   /** Unfinished work of running builds. */
   readonly tmp: string;
 }
@@ -26,9 +30,10 @@ export function cacheAt(cacheDir: string): Cache {
     apt: at("apt"),
     locks: at("locks"),
     pool: at("pool"),
-    root: at("root"),
-    tools: at("tools"),
-    kernel: at("kernel"),
+    root: at("trees/root"),
+    tools: at("trees/tools"),
+    kernel: at("trees/kernel"),
+    firmware: at("firmware"),
     tmp: at("tmp"),
   };
 }
@@ -82,23 +87,65 @@ async function startOf(pid: number | string): Promise<string | undefined> {
   return text?.slice(text.lastIndexOf(")") + 2).split(" ")[19];
 }
 
+/** The tree of an entry, and the digest that was computed when the tree was made. Packages' scripts run inside the tree only. */
+const partsOf = (path: string) => ({ tree: treeOf(path), digest: join(path, "digest") });
+
+/** The path of an entry's tree. */
+export function treeOf(path: string): string {
+  return join(path, "tree");
+}
+
 /**
- * Returns a cache entry, and makes it first when it does not exist. It is made in a temporary directory and renamed, so
- * an entry is complete or absent. When two builds make the same entry at once, the first one is kept.
+ * Returns the tree of a cache entry, and makes it first when it does not exist. The tree is made in a temporary directory
+ * and renamed, so an entry is complete or absent. When two builds make the same entry at once, the first one is kept.
+ * Every use of an entry reads the whole tree and compares its digest. A damaged entry is removed and made again.
+ * @param make makes the tree in a directory that does not exist yet
  */
-export async function entry(cache: Cache, path: string, make: (fresh: string) => Promise<void>): Promise<string> {
-  if (existsSync(path)) return path;
+export async function entry(cache: Cache, path: string, make: (fresh: string) => Promise<void>, signal?: AbortSignal): Promise<string> {
+  const { tree } = partsOf(path);
+  if (await isIntact(path, signal)) return tree;
   await withScratch(cache, async (dir) => {
-    const fresh = join(dir, "entry");
+    await discard(path, dir);
+    const fresh = join(dir, "tree");
     await make(fresh);
-    await mkdir(dirname(path), { recursive: true });
-    await putInPlace(fresh, path);
+    await keep(fresh, path, dir, signal);
   });
-  return path;
+  return tree;
+}
+
+/** Whether an entry exists, and its tree is the one that was made. */
+async function isIntact(path: string, signal?: AbortSignal): Promise<boolean> {
+  const { tree, digest } = partsOf(path);
+  const expected = await readFile(digest, "utf8").catch(() => undefined);
+  return expected !== undefined && expected.trimEnd() === (await treeDigest(tree, signal));
+}
+
+/** Moves a damaged entry away, if there is one. */
+async function discard(path: string, dir: string): Promise<void> {
+  if (!existsSync(path)) return;
+  note(`${path} in the cache is damaged; hal makes it again`);
+  await rename(path, join(dir, "damaged")).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw error; // another build has moved it away
+  });
+}
+
+/**
+ * Makes a finished tree an entry of the cache.
+ * @param dir a temporary directory on the same filesystem
+ */
+async function keep(fresh: string, path: string, dir: string, signal?: AbortSignal): Promise<void> {
+  const digest = await treeDigest(fresh, signal);
+  if (digest === undefined) throw new Error(`the new tree ${fresh} cannot be read`);
+  const whole = join(dir, "entry");
+  await mkdir(whole);
+  await rename(fresh, partsOf(whole).tree);
+  await writeFile(partsOf(whole).digest, `${digest}\n`);
+  await mkdir(dirname(path), { recursive: true });
+  await putInPlace(whole, path);
 }
 
 /** Renames a directory, unless another build has already created the target. */
-export async function putInPlace(fresh: string, path: string): Promise<void> {
+async function putInPlace(fresh: string, path: string): Promise<void> {
   try {
     await rename(fresh, path);
   } catch (error) {

@@ -53,7 +53,7 @@ async function plan({ resolved, options }: BuildRequest): Promise<BackendPlan> {
   const request = { resolved, options, cache };
   const recorded = options.update ? undefined : await recordedLock(resolved, cache);
   const trees = recorded === undefined ? undefined : uncachedTrees(recorded, resolved, cache);
-  const downloads = missing(cache, trees ?? []);
+  const downloads = await missing(cache, trees ?? []);
   const steps = Plan.begin<Workspace>()
     .addIf(recorded === undefined, {
       title: `Solve the package set of Debian ${resolved.profile.debian.suite}`,

@@ -30,7 +30,7 @@ export function kernelDir(lock: Lock, cache: Cache): string {
 /** The kernel of a package set, unpacked, or from the cache. */
 export async function kernelTree(lock: Lock, options: TreeOptions): Promise<Kernel> {
   const { cache } = options;
-  const dir = await entry(cache, kernelDir(lock, cache), async (fresh) => {
+  const make = async (fresh: string): Promise<void> => {
     await options.fetch(lock.kernel);
     await mkdir(fresh);
     await unpack(
@@ -38,7 +38,8 @@ export async function kernelTree(lock: Lock, options: TreeOptions): Promise<Kern
       fresh,
       options,
     );
-  });
+  };
+  const dir = await entry(cache, kernelDir(lock, cache), make, options.signal);
   const image = (await readdir(join(dir, "boot"))).find((name) => name.startsWith("vmlinuz-"));
   if (image === undefined) throw new HalError("command", `no kernel image in ${lock.kernel.map(({ name }) => name).join(", ")}`);
   const version = image.slice("vmlinuz-".length);

@@ -28,14 +28,20 @@ export interface Lock {
   readonly kernel: readonly LockedPackage[];
 }
 
+/** The text of a recorded lock: the SHA-256 of the rest, newline, JSON. */
+export function lockText(lock: Lock): string {
+  const json = `${JSON.stringify(lock)}\n`;
+  return `${sha256(json)}\n${json}`;
+}
+
 /** Reads a recorded lock; undefined when there is none, or it is damaged or of another format. */
 export async function readLock(file: string): Promise<Lock | undefined> {
-  try {
-    const value = JSON.parse(await readFile(file, "utf8")) as Partial<Lock>;
-    return value.format === 1 ? (value as Lock) : undefined;
-  } catch {
-    return undefined;
-  }
+  const text = await readFile(file, "utf8").catch(() => "");
+  const end = text.indexOf("\n") + 1;
+  const json = text.slice(end);
+  if (end === 0 || sha256(json) !== text.slice(0, end - 1)) return undefined;
+  const lock = JSON.parse(json) as Lock;
+  return lock.format === 1 ? lock : undefined;
 }
 
 /** Suites that get updates in place, so no separate archive of updates exists. */

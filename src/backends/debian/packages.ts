@@ -58,7 +58,7 @@ export interface TreeTool {
   readonly names: readonly string[];
   /** Environment variables with paths in the tools tree, so that the tool reads no configuration of the host. */
   readonly env?: Readonly<Record<string, string>>;
-  /** For a script: the path of its interpreter in the tools tree. */
+  /** For a Python script: the path of Python in the tools tree. */
   readonly interpreter?: string;
 }
 

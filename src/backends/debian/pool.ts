@@ -28,9 +28,14 @@ export function debFile(cache: Cache, { sha256 }: LockedPackage): string {
   return join(cache.pool, `${sha256}.deb`);
 }
 
-/** The packages that the cache lacks. */
-export function missing(cache: Cache, packages: readonly LockedPackage[]): readonly LockedPackage[] {
-  return packages.filter((entry) => !existsSync(debFile(cache, entry)));
+/** The packages that the cache lacks, or whose file is damaged. Every file is hashed, each time it is used. */
+export async function missing(cache: Cache, packages: readonly LockedPackage[], signal?: AbortSignal): Promise<readonly LockedPackage[]> {
+  const lacking: LockedPackage[] = [];
+  for (const entry of packages) {
+    const file = debFile(cache, entry);
+    if (!existsSync(file) || (await sha256File(file, { signal })) !== entry.sha256) lacking.push(entry);
+  }
+  return lacking;
 }
 
 /** @throws HalError "command": these packages are not in the cache, and `--offline` forbids to download them */
@@ -43,11 +48,11 @@ export function refuseDownload(packages: readonly LockedPackage[]): never {
 
 /**
  * Downloads the packages that the cache lacks. apt checks each file against its signed index. The pool names each file
- * by its own digest, so a lookup by the locked digest never finds another file.
+ * by its own digest. Files that the pool already contains are hashed again.
  */
 export async function download(packages: readonly LockedPackage[], options: DownloadOptions): Promise<void> {
   const { cache, log, report, signal } = options;
-  const wanted = missing(cache, packages);
+  const wanted = await missing(cache, packages, signal);
   if (wanted.length === 0) return;
   if (options.offline) refuseDownload(wanted);
   const bytes = wanted.reduce((sum, entry) => sum + entry.size, 0);
@@ -72,7 +77,7 @@ export async function download(packages: readonly LockedPackage[], options: Down
       }
     }
   });
-  const gone = missing(cache, packages);
+  const gone = await missing(cache, packages, signal);
   if (gone.length > 0) {
     throw new HalError("command", "the archive does not have the recorded packages", {
       details: gone.slice(0, 5).map((entry) => `${entry.name} ${entry.version} sha256:${entry.sha256}`),

@@ -48,7 +48,7 @@ function hook(script: string): string {
  */
 export function rootTree(lock: Lock, requested: readonly string[], sourceDateEpoch: number, options: TreeOptions): Promise<string> {
   const { cache, log, report, signal } = options;
-  return entry(cache, join(cache.root, rootKey(lock, sourceDateEpoch)), async (fresh) => {
+  const make = async (fresh: string): Promise<void> => {
     await options.fetch(lock.root);
     const work = `${fresh}.work`;
     await writeArchive(join(work, "archive"), lock, cache);
@@ -85,7 +85,8 @@ export function rootTree(lock: Lock, requested: readonly string[], sourceDateEpo
     const finish = [shellScript("debian/finish-root.sh"), fresh, String(sourceDateEpoch)];
     const clean = { tool: "sh", args: finish, env: cleanEnvironment({ LC_ALL: "C" }) };
     await runOrExplain(inSandbox(clean, sandbox), "cleaning the root tree", { log, signal });
-  });
+  };
+  return entry(cache, join(cache.root, rootKey(lock, sourceDateEpoch)), make, signal);
 }
 
 /** A flat archive (sources.list(5): suite `./`) of exactly the locked packages. apt checks the digest of each. */

@@ -1,14 +1,14 @@
 import { existsSync } from "node:fs";
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { canonicalJson, sha256 } from "../../lib/digest.js";
+import { canonicalJson, sha256, sha256File } from "../../lib/digest.js";
 import { HalError } from "../../lib/errors.js";
 import { ensureSpace, errorLines, runOrExplain } from "../../lib/failures.js";
 import { runCommand } from "../../lib/tools.js";
 import type { Resolved } from "../../model/resolved.js";
 import { type Apt, findSources, makeApt, type Source, snapshotSource } from "./archive.js";
 import { type Cache, withScratch, writeWhole } from "./cache.js";
-import { type Lock, type LockedPackage, parseStanzas, readLock } from "./lock.js";
+import { type Lock, type LockedPackage, lockText, parseStanzas, readLock } from "./lock.js";
 import { kernelPackage, rootPackages, toolPackages } from "./packages.js";
 
 export interface SolveOptions {
@@ -45,7 +45,7 @@ function requestOf(resolved: Resolved): Readonly<Record<string, unknown>> {
 
 /** The record of a profile's package set. */
 function lockFile(resolved: Resolved, cache: Cache): string {
-  return join(cache.locks, `${sha256(canonicalJson(requestOf(resolved)))}.json`);
+  return join(cache.locks, `${sha256(canonicalJson(requestOf(resolved)))}.lock`);
 }
 
 /** The recorded package set, if there is one. */
@@ -84,7 +84,7 @@ export async function lockPackages(resolved: Resolved, cache: Cache, options: So
     tools,
     kernel,
   };
-  await writeWhole(cache, lockFile(resolved, cache), JSON.stringify(lock));
+  await writeWhole(cache, lockFile(resolved, cache), lockText(lock));
   return lock;
 }
 
@@ -123,7 +123,7 @@ async function snapshotSources(resolved: Resolved, apt: Apt, snapshot: string): 
 
 async function update(apt: Apt, options: SolveOptions): Promise<void> {
   const stamp = join(apt.dir, "updated");
-  if (!options.update && existsSync(stamp) && Date.now() - (await stat(stamp)).mtimeMs < INDEX_AGE_MS) return;
+  if (!options.update && (await isFresh(stamp)) && (await readFile(stamp, "utf8")) === (await indexDigest(apt, options.signal))) return;
   await ensureSpace(apt.dir, INDEX_BYTES, "reading the archive's index");
   // apt-get update fails when another apt-get holds the lock of the lists; flock(1) waits for it.
   const command = { tool: "flock", args: [join(apt.dir, "lock"), "apt-get", "update", "--error-on=any"], env: apt.env };
@@ -132,7 +132,20 @@ async function update(apt: Apt, options: SolveOptions): Promise<void> {
     timeout: UPDATE_TIMEOUT_MS,
     remedy: "check the network and apt's proxy settings, or debian.suite and debian.mirror; with a warm cache, --offline needs no network",
   });
-  await writeFile(stamp, "");
+  await writeFile(stamp, await indexDigest(apt, options.signal));
+}
+
+async function isFresh(stamp: string): Promise<boolean> {
+  return existsSync(stamp) && Date.now() - (await stat(stamp)).mtimeMs < INDEX_AGE_MS;
+}
+
+/** A digest of all index files of an apt. apt checks their signatures when it downloads them, and never again. */
+async function indexDigest(apt: Apt, signal: AbortSignal): Promise<string> {
+  const lists = join(apt.dir, "lists");
+  const names = (await readdir(lists, { withFileTypes: true })).filter((entry) => entry.isFile()).map(({ name }) => name);
+  const lines: string[] = [];
+  for (const name of names.sort()) lines.push(`${await sha256File(join(lists, name), { signal })} ${name}\n`);
+  return sha256(lines.join(""));
 }
 
 /** Codename and date of each signed Release file of an apt. */

@@ -1,5 +1,5 @@
 import { mkdir, readdir } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { HalError } from "../../lib/errors.js";
 import { removeTree } from "../../lib/namespace.js";
 import type { Report } from "../../lib/plan.js";
@@ -117,7 +117,7 @@ export async function makeRootImage(request: Request, state: Prepared & Trees, r
 
 /** BUILD_DIR is kept between builds with the same tools: other tools might make other bytes from the same input. */
 async function buildDirFor(builds: string, hostDir: string): Promise<string> {
-  const name = basename(hostDir);
+  const name = basename(dirname(hostDir)); // the entry of the tools tree
   await mkdir(builds, { recursive: true });
   for (const other of await readdir(builds)) if (other !== name) await removeTree(join(builds, other));
   return join(builds, name);

@@ -5,7 +5,7 @@ import { runOrExplain } from "../../lib/failures.js";
 import { inNamespace } from "../../lib/namespace.js";
 import { shellScript } from "../../lib/paths.js";
 import { fill } from "../../render/templates.js";
-import { type Cache, entry } from "./cache.js";
+import { type Cache, entry, treeOf } from "./cache.js";
 import { type Lock, packagesDigest } from "./lock.js";
 import type { TreeTool } from "./packages.js";
 import { debFile } from "./pool.js";
@@ -13,7 +13,7 @@ import type { TreeOptions } from "./root.js";
 
 const libraries = ["usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu/systemd"];
 
-/** The path of a tools tree in the cache. */
+/** The path of a tools tree's entry in the cache. */
 export function toolsDir(lock: Lock, tools: readonly TreeTool[], cache: Cache): string {
   return join(cache.tools, sha256(`${cache.tools} ${packagesDigest(lock.tools)} ${tools.map((tool) => wrapper(tool, "")).join("")}`));
 }
@@ -24,8 +24,9 @@ export function toolsDir(lock: Lock, tools: readonly TreeTool[], cache: Cache): 
  */
 export function toolsTree(lock: Lock, tools: readonly TreeTool[], options: TreeOptions): Promise<string> {
   const { cache } = options;
-  const dir = toolsDir(lock, tools, cache);
-  return entry(cache, dir, async (fresh) => {
+  const path = toolsDir(lock, tools, cache);
+  const dir = treeOf(path); // the wrappers name the final path
+  const make = async (fresh: string): Promise<void> => {
     await options.fetch(lock.tools);
     const tree = join(fresh, "tree");
     await mkdir(tree, { recursive: true });
@@ -42,7 +43,8 @@ export function toolsTree(lock: Lock, tools: readonly TreeTool[], options: TreeO
         await chmod(join(fresh, "bin", name), 0o755);
       }
     }
-  });
+  };
+  return entry(cache, path, make, options.signal);
 }
 
 /** Unpacks packages into a directory, without running their scripts. */
@@ -61,7 +63,8 @@ export function wrapper({ path, env, interpreter }: TreeTool, tree: string): str
     exports: Object.entries(env ?? {}).map(([name, value]) => ({ name, value: within(value) })),
     loader: within("usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"),
     libraries: libraries.map(within).join(":"),
-    program: [...(interpreter === undefined ? [] : [within(interpreter)]), within(path)],
+    // -B: Python writes no bytecode into the tree, whose digest would then change.
+    program: [...(interpreter === undefined ? [] : [within(interpreter), "-B"]), within(path)],
   };
   return fill("debian/tool.sh", view, { file: tree });
 }

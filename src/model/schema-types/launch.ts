@@ -113,7 +113,9 @@ export interface Launch {
     path: string;
     /** The size in bytes. */
     size: number;
-    /** A SHA-256 digest in lower-case hex. */
+    /**
+     * The SHA-256 digest of the disk in manifest.json, in lower-case hex. For a disk larger than 16 GiB, manifest.json lists the ranges that the digest covers.
+     */
     sha256: string;
     /** The image format. Other formats can name further files. */
     format: "raw";

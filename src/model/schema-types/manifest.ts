@@ -61,7 +61,11 @@ export interface Manifest {
     name: string;
     /** The size in bytes. */
     size: number;
-    /** The SHA-256 digest in lower-case hex. */
+    /** The SHA-256 digest in lower-case hex, of the whole file or of its `data`. */
     sha256: string;
+    /**
+     * Only for a disk image larger than 16 GiB: the ranges that `sha256` covers, one after the other. Each range is an offset and a length in bytes. All other bytes of the file are zero.
+     */
+    data?: number[][];
   }[];
 }
