@@ -1,3 +1,4 @@
+import { lstatSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { isAbsolute, join } from "node:path";
 import { canonicalJson } from "../lib/digest.js";
@@ -94,10 +95,19 @@ export function isKernel({ name }: { readonly name: string }): boolean {
 /**
  * Refuses launch metadata whose files are not regular files of the directory, before anything starts from it.
  * @param dir the directory of launch.json
+ * @param missing `accept` accepts files that do not exist: a printed command can run on another machine
  * @throws HalError "input" as `imageFile`
  */
-export function requireFiles(dir: string, { kernel, initrd, eif, drives, firmware }: Omit<Launch, "argv">): void {
-  // Only the caller gives an absolute path; hal has checked it.
-  for (const file of [kernel, initrd, eif, ...drives, firmware, firmware?.vars])
-    if (file !== undefined && !isAbsolute(file.path)) imageFile(dir, file.path);
+export function requireFiles(
+  dir: string,
+  { kernel, initrd, eif, drives, firmware }: Omit<Launch, "argv">,
+  missing: "refuse" | "accept" = "refuse",
+): void {
+  for (const file of [kernel, initrd, eif, ...drives, firmware, firmware?.vars]) {
+    // Only the caller gives an absolute path; hal has checked it.
+    if (file === undefined || isAbsolute(file.path)) continue;
+    if (missing === "refuse" || entryExists(join(dir, file.path))) imageFile(dir, file.path);
+  }
 }
+
+const entryExists = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false }) !== undefined;

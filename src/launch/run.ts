@@ -80,6 +80,7 @@ function printed(launch: Launch, base: string, options: RunImageOptions): string
     throw new HalError("input", "a printed command contains the ports and monitors of launch.json", {
       remedy: "remove --forward and --monitor, or start the image without --print",
     });
+  requireFiles(base, launch, "accept");
   const accel = options.accel === "auto" ? "kvm" : options.accel;
   const accelOptions = accel === "tcg" ? { accel, cpuModel: tcgCpuModel(undefined) } : { accel };
   if (options.format === "qemu") notePlaceholders(launch, options);
