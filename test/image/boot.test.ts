@@ -1,4 +1,4 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { copyFile, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import { describe, expect, test } from "vitest";
@@ -75,7 +75,9 @@ test.each(["sev-snp", "sev-snp-ram"])("%s: a TPM has every predicted PCR value, 
   const verify = await withTpm(profile, dir);
   const other = await emptyDir(`tpm-${profile}/other`);
   const launch = await readFile(join(dir, "launch.json"), "utf8");
-  await writeFile(join(other, "launch.json"), launch.replaceAll("console=null", "console=hvc0"));
+  await writeFile(join(other, "launch.json"), launch.replaceAll("console=null", "console=null loglevel=3"));
+  const { initrd } = JSON.parse(launch) as { initrd: { path: string } };
+  await copyFile(join(dir, initrd.path), join(other, initrd.path));
   const kernel = await readFile(join(dir, "bzImage"));
   kernel.writeUInt8(kernel.readUInt8(kernel.length >> 1) ^ 1, kernel.length >> 1);
   await writeFile(join(other, "bzImage"), kernel);
@@ -84,7 +86,7 @@ test.each(["sev-snp", "sev-snp-ram"])("%s: a TPM has every predicted PCR value, 
   const [, first = "", second = ""] = stdout.split("\n");
   expect(first).toMatch(/event 1 of pcr4: the log contains EV_EFI_BOOT_SERVICES_APPLICATION, but the prediction is kernel/);
   expect(second).toMatch(
-    /event 1 of pcr9: the log contains EV_EVENT_TAG 'LOADED_IMAGE::LoadOptions', but the prediction is load options '[^']*console=hvc0/,
+    /event 1 of pcr9: the log contains EV_EVENT_TAG 'LOADED_IMAGE::LoadOptions', but the prediction is load options '[^']*loglevel=3/,
   );
 });
 
