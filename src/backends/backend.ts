@@ -130,4 +130,6 @@ export interface Backend {
   plan(request: BuildRequest): Promise<BackendPlan>;
   /** Whether its own tools call post-image.sh, as Buildroot's make does; else hal calls it. */
   readonly assembles: boolean;
+  /** Whether its kernel keeps code of the host's ACPI tables out of the guest's memory. */
+  readonly hostAml: "blocked" | "runs";
 }

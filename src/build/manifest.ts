@@ -1,6 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { BuildRequest } from "../backends/backend.js";
+import { backends } from "../backends/index.js";
 import { writeDocument } from "../bundle/documents.js";
 import { files } from "../bundle/files.js";
 import { version } from "../lib/version.js";
@@ -19,7 +20,7 @@ export async function writeManifest({ prepared, dir, images }: Described, reques
     profile: resolved.name,
     platform: resolved.platform,
     layout: resolved.layout.name,
-    promises: { init: resolved.profile.init, ssh: resolved.profile.ssh, layout: resolved.layout },
+    promises: { init: resolved.profile.init, ssh: resolved.profile.ssh, hostAml: backends[backend].hostAml, layout: resolved.layout },
     backend,
     debug: resolved.profile.debug,
     sourceDateEpoch: resolved.profile.sourceDateEpoch,

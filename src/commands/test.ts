@@ -150,6 +150,7 @@ const outcomeText: Readonly<Record<CaseResult["expected"], string>> = {
   works: "boots normally",
   stops: "I/O error or stop",
   detected: "I/O error",
+  reached: "code of the host",
 };
 
 function resultLine({ ok, name, expected, failureLine, seconds }: CaseResult): string {

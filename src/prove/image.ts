@@ -13,6 +13,8 @@ export interface ImagePromises {
   readonly debug: boolean;
   readonly init: "systemd" | "busybox";
   readonly ssh: boolean;
+  /** Whether the kernel keeps code of the host's ACPI tables out of its memory. */
+  readonly hostAml: "blocked" | "runs";
   readonly layout: Layout;
   /** Guest ports that other hosts may reach: those that launch.json forwards. */
   readonly ports: readonly number[];
@@ -62,6 +64,7 @@ export async function readImage(dir: string): Promise<ImageUnderTest> {
       debug: manifest.debug,
       init: promises.init,
       ssh: promises.ssh,
+      hostAml: promises.hostAml,
       layout: promises.layout,
       ports: (described.net?.forwards ?? []).map(({ guest }) => guest),
     },

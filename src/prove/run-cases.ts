@@ -63,14 +63,16 @@ export async function runCase(image: ImageUnderTest, hostile: HostileCase, optio
       typeAtConsole: true,
       ...(damage.whileRunning === undefined ? {} : { tamper: damage.whileRunning.change }),
     });
-    const disk = hostile.expected === "works" ? await scanDisk(path) : undefined;
+    const { expected } = hostile;
+    const outcome = typeof expected === "function" ? expected(image.promises) : expected;
+    const disk = outcome === "works" ? await scanDisk(path) : undefined;
     const checks = [
-      ...checkOutcome(hostile.expected, record, image.promises, disk),
+      ...checkOutcome(outcome, record, image.promises, disk),
       ...(damage.crashRecords === undefined ? [] : [noCrashRecord(await readFile(damage.crashRecords))]),
     ];
-    const { name, what, expected } = hostile;
+    const { name, what } = hostile;
     const ok = checks.every((entry) => entry.ok);
-    return { name, what, expected, ok, checks, failureLine: firstFailureLine(record.console), seconds: record.seconds };
+    return { name, what, expected: outcome, ok, checks, failureLine: firstFailureLine(record.console), seconds: record.seconds };
   });
 }
 

@@ -43,7 +43,7 @@ beforeAll(async () => {
   await writeFile(join(dir, "rootfs.cpio.gz"), "");
   const described = await launchOf("sev-snp-ram");
   const { layout, profile } = await resolve("sev-snp-ram");
-  const promises = { name: "serial", debug: false, init: profile.init, ssh: false, layout, ports: [] };
+  const promises = { name: "serial", debug: false, init: profile.init, ssh: false, hostAml: "runs" as const, layout, ports: [] };
   const launch = { ...withoutTee(described), shares: [], memory: { size: "64M", bytes: 64 * 2 ** 20 } };
   image = { dir, described, launch, manifest: manifestOf({}), promises };
 });

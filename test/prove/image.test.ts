@@ -30,7 +30,7 @@ test("an incomplete image directory is refused with the name of the missing file
   await lacks("manifest.json");
   const { layout, profile } = await resolve("dev");
   const manifest = manifestOf({
-    promises: { init: profile.init, ssh: false, layout },
+    promises: { init: profile.init, ssh: false, hostAml: "runs", layout },
     artifacts: artifacts.hardened.map((entry) => ({ ...entry })),
   });
   await writeFile(at("manifest.json"), canonicalJson(manifest));

@@ -24,6 +24,7 @@ export const hardenedPromises: ImagePromises = {
   debug: false,
   init: "busybox",
   ssh: false,
+  hostAml: "runs",
   layout: hardenedLayout,
   ports: [7002],
 };

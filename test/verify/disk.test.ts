@@ -26,7 +26,7 @@ afterEach(() => rm(dir, { recursive: true, force: true }));
 async function failed(parts: readonly DiskPart[]): Promise<string[]> {
   await writeFile(join(dir, "disk.img"), buildDisk(parts));
   const artifacts = ["disk.img", "boot.efi"].map((name) => ({ name, size: 0, sha256: "" }));
-  const manifest = manifestOf({ artifacts, promises: { init: "busybox", ssh: false, layout } });
+  const manifest = manifestOf({ artifacts, promises: { init: "busybox", ssh: false, hostAml: "runs", layout } });
   const launch = { boot: "disk", drives: [{ path: "disk.img" }] } as Launch;
   return (await verifyDisk(dir, manifest, launch)).filter(({ ok }) => !ok).map(({ what }) => what);
 }

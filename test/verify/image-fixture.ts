@@ -29,7 +29,12 @@ export async function imageDirectory(profile: string, set: readonly string[] = [
   await writeFile(join(dir, "launch.json"), canonicalJson(launch));
   await writeFile(join(dir, "measurements.json"), canonicalJson(toMeasurements(await measure(launchRequest(launch, dir)), launch)));
   const { init, ssh, debug } = resolved.profile;
-  await fitManifest(dir, { profile, platform: resolved.platform, debug, promises: { init, ssh, layout: resolved.layout } });
+  await fitManifest(dir, {
+    profile,
+    platform: resolved.platform,
+    debug,
+    promises: { init, ssh, hostAml: "runs", layout: resolved.layout },
+  });
   return dir;
 }
 

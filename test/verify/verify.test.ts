@@ -93,7 +93,7 @@ describe("hal verify", () => {
     for (const [name, bytes] of Object.entries(files)) await writeFile(at(name), bytes);
     files["launch.json"] = canonicalJson(launch);
     files["measurements.json"] = canonicalJson(toMeasurements(await measure(launchRequest(launch, dir))));
-    const promises = { init: "busybox", ssh: false, layout: { ...layout, ...small } } as const;
+    const promises = { init: "busybox", ssh: false, hostAml: "runs", layout: { ...layout, ...small } } as const;
     const manifest = manifestOf({ artifacts: digests(files), promises });
     files["manifest.json"] = canonicalJson(manifest);
     for (const [name, bytes] of Object.entries(files)) await writeFile(at(name), bytes);

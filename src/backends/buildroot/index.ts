@@ -14,7 +14,7 @@ import { configure, makeImages, makeStage, type Request, removeStale, stopAfterC
  *
  *   clone ─▶ configure ─▶ gate ─▶ stale packages ─▶ toolchain ─▶ kernel's configuration ─▶ gate ─▶ make ─▶ images
  */
-export const buildroot: Backend = { plan, assembles: true };
+export const buildroot: Backend = { plan, assembles: true, hostAml: "blocked" };
 
 const tools = hostTools.filter(({ stage }) => stage === "buildroot").map(({ tool }) => tool);
 

@@ -30,7 +30,7 @@ import { toolsDir } from "./tools-tree.js";
  *
  * The cache keeps every result up to TARGET_DIR under a digest of its contents.
  */
-export const debian: Backend = { plan, assembles: false };
+export const debian: Backend = { plan, assembles: false, hostAml: "runs" };
 
 /** cpio comes from the tools tree. */
 const tools = hostTools.filter(({ tool, stage }) => stage === "debian" && tool !== "cpio").map(({ tool }) => tool);

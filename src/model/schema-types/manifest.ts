@@ -18,6 +18,10 @@ export interface Manifest {
     init: "systemd" | "busybox";
     /** Whether the image has an SSH server. */
     ssh: boolean;
+    /**
+     * Code of the host's ACPI tables. `blocked`: the kernel keeps it out of the guest's memory. `runs`: the kernel runs the main table, and only registers that cover the tables show it.
+     */
+    hostAml: "blocked" | "runs";
     /** The layout of the build, with the profile's `layoutOptions` applied. */
     layout: Layout;
   };

@@ -1,7 +1,7 @@
 import { files } from "../../bundle/files.js";
 import { imageFile } from "../../bundle/open.js";
 import type { DamagedDisk } from "../damage.js";
-import type { ImageUnderTest } from "../image.js";
+import type { ImagePromises, ImageUnderTest } from "../image.js";
 
 /** What a hostile host changes, other than bytes of the disk before the boot. */
 export interface Damage {
@@ -24,15 +24,16 @@ export interface Damage {
  * - `works`: the damage has no effect; the image boots and keeps every promise.
  * - `stops`: the damaged file gives an I/O error, or the guest stops.
  * - `detected`: the damaged file gives an I/O error.
+ * - `reached`: code of the host's ACPI tables reaches the guest's memory, as the image's promises admit.
  */
-export type Outcome = "off" | "works" | "stops" | "detected";
+export type Outcome = "off" | "works" | "stops" | "detected" | "reached";
 
 /** One way to damage an image. */
 export interface HostileCase {
   readonly name: string;
   /** The damage in words. */
   readonly what: string;
-  readonly expected: Outcome;
+  readonly expected: Outcome | ((promises: ImagePromises) => Outcome);
   /** The part of the layout that the case needs. Every case needs a verified root. */
   readonly needs?: "rw" | "swap" | "integrity";
   /** A tool or file of the host that only this case needs. */
@@ -43,6 +44,9 @@ export interface HostileCase {
    */
   damage(image: ImageUnderTest, disk: DamagedDisk, scratch: string): Promise<Damage>;
 }
+
+/** Code of the host's ACPI tables that reached the guest's memory writes this to the serial port. */
+export const AML_REACHED = "hal-proof: AML of the host reached the memory of the guest";
 
 /** The program that early boot starts as PID 1. */
 export const INIT = "/sbin/init";

@@ -6,9 +6,18 @@ import { firmwareCases } from "./firmware.js";
 import { foreignCases } from "./foreign.js";
 import { rootCases } from "./root.js";
 import { runningCases } from "./running.js";
+import { tableCases } from "./tables.js";
 
 /** All cases, in the order in which they run. */
-const cases: readonly HostileCase[] = [...rootCases, ...bootFileCases, ...diskCases, ...foreignCases, ...runningCases, ...firmwareCases];
+const cases: readonly HostileCase[] = [
+  ...rootCases,
+  ...bootFileCases,
+  ...diskCases,
+  ...foreignCases,
+  ...runningCases,
+  ...firmwareCases,
+  ...tableCases,
+];
 
 /** The cases that apply to a layout; none for a layout without a verified root. */
 export function casesFor(layout: Layout): HostileCase[] {

@@ -6,14 +6,14 @@ import { evaluate } from "../checks/index.js";
 import { failureLines, SHELL_ANSWER } from "../console.js";
 import { lastValue } from "../facts.js";
 import type { ImagePromises } from "../image.js";
-import type { Outcome } from "./case.js";
+import { AML_REACHED, type Outcome } from "./case.js";
 
 /**
  * Checks the boot of a damaged image against the expected outcome. Pure.
  * @param disk the findings on the disk after the boot; only `works` needs them
  */
 export function checkOutcome(expected: Outcome, record: BootRecord, promises: ImagePromises, disk: Evidence["disk"]): Check[] {
-  return outcomeChecks[expected](record, promises, disk);
+  return [...outcomeChecks[expected](record, promises, disk), ...(expected === "reached" ? [] : [noHostCode(record)])];
 }
 
 const outcomeChecks: Readonly<Record<Outcome, (record: BootRecord, promises: ImagePromises, disk: Evidence["disk"]) => Check[]>> = {
@@ -26,6 +26,7 @@ const outcomeChecks: Readonly<Record<Outcome, (record: BootRecord, promises: Ima
   },
   detected: (record) => [guestStops(record), noShellAnswer(record), changedDataRejected(record, ["error"])],
   stops: (record) => [guestStops(record), noShellAnswer(record), changedDataRejected(record, ["error", "ready"])],
+  reached: (record) => [noShellAnswer(record), hostCode(record)],
 };
 
 /** The guest powered off or the kernel panicked. With `panic=-1` a panic is a reset, which a TEE guest does not survive. */
@@ -37,6 +38,18 @@ function guestStops({ ending, seconds }: BootRecord): Check {
 function noShellAnswer({ console }: BootRecord): Check {
   const answered = console.includes(SHELL_ANSWER);
   return check("no shell on the console", !answered, "none", answered ? "a shell answered" : "none");
+}
+
+const ranHostCode = ({ console }: BootRecord): boolean => console.includes(AML_REACHED);
+
+function noHostCode(record: BootRecord): Check {
+  return check("no ACPI code of the host in memory", !ranHostCode(record), "none", ranHostCode(record) ? "it wrote to memory" : "none");
+}
+
+/** A kernel that cannot block the code must not pass for one that does: the promises of the image would be wrong. */
+function hostCode(record: BootRecord): Check {
+  const found = ranHostCode(record) ? "it wrote to memory" : "it did not run";
+  return check("ACPI code of the host runs, as promised", ranHostCode(record), "it writes to memory", found);
 }
 
 function initNotStarted({ facts }: BootRecord): Check {
