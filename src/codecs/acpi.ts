@@ -57,16 +57,15 @@ const packaged = (opcode: readonly number[], content: Buffer): Buffer =>
 /** Address spaces of an operation region (section 20.2.5.2, RegionSpace). */
 const spaces = { memory: 0, ports: 1 } as const;
 
-/** `OperationRegion (name, space, address, size)` and `Field (name) { field, 8 * size }`. Names have four characters. */
-function region(name: string, field: string, space: keyof typeof spaces, address: number, size: 1 | 4): Buffer {
-  const access = { 1: 1, 4: 3 }[size]; // ByteAcc, DWordAcc
+/** `OperationRegion (name, space, address, 1)` and `Field (name, ByteAcc) { field, 8 }`. Names have four characters. */
+function region(name: string, field: string, space: keyof typeof spaces, address: number): Buffer {
   return Buffer.concat([
     Buffer.from([0x5b, 0x80]),
     Buffer.from(name),
     Buffer.from([spaces[space]]),
     dword(address),
-    dword(size),
-    packaged([0x5b, 0x81], Buffer.concat([Buffer.from(name), Buffer.from([access]), Buffer.from(field), Buffer.from([8 * size])])),
+    dword(1),
+    packaged([0x5b, 0x81], Buffer.concat([Buffer.from(name), Buffer.from([1]), Buffer.from(field), Buffer.from([8])])),
   ]);
 }
 
@@ -74,20 +73,19 @@ const store = (value: Buffer, field: string): Buffer => Buffer.concat([Buffer.fr
 
 /** The first serial port of a PC. */
 const SERIAL_PORT = 0x3f8;
-const PATTERN = 0x4c41484c;
 
 /**
- * AML that runs when the kernel loads its table. It writes 4 bytes to the guest's physical memory, reads them back, and if they are equal,
- * writes a text to the first serial port.
+ * AML that runs when the kernel loads its table. It writes each letter of a text to the guest's physical memory, and copies it from there
+ * to the first serial port. Every letter passes through the memory, because the interpreter continues after an error.
  */
 export function amlThatWritesMemory(address: number, text: string): Buffer {
-  const letters = [...Buffer.from(text, "latin1")].map((letter) => store(Buffer.from([0x0a, letter]), "HALB"));
-  const equal = Buffer.concat([Buffer.from([0x93]), Buffer.from("HALD"), dword(PATTERN)]);
   return Buffer.concat([
-    region("HALR", "HALD", "memory", address, 4),
-    region("HALP", "HALB", "ports", SERIAL_PORT, 1),
-    store(dword(PATTERN), "HALD"),
-    packaged([0xa0], Buffer.concat([equal, ...letters])),
+    region("HALR", "HALD", "memory", address),
+    region("HALP", "HALB", "ports", SERIAL_PORT),
+    ...[...Buffer.from(text, "latin1")].flatMap((letter) => [
+      store(Buffer.from([0x0a, letter]), "HALD"),
+      store(Buffer.from("HALD"), "HALB"),
+    ]),
   ]);
 }
 
@@ -126,24 +124,27 @@ function fadt(): Buffer {
   return descriptionTable("FACP", 3, body);
 }
 
-/** The multiple APIC description table (section 5.2.12): local APICs 0 to `cpus` - 1 and QEMU's IOAPIC. */
-function madt(cpus: number): Buffer {
+/** The multiple APIC description table (section 5.2.12): one local APIC and QEMU's IOAPIC. */
+function madt(): Buffer {
   const head = Buffer.alloc(8);
   head.writeUInt32LE(0xfee00000);
   head.writeUInt32LE(1, 4);
-  const local = Array.from({ length: cpus }, (_, id) => Buffer.from([0, 8, id, id, 1, 0, 0, 0]));
+  const local = Buffer.from([0, 8, 0, 0, 1, 0, 0, 0]);
   const io = Buffer.from([1, 12, 0, 0, 0, 0, 0xc0, 0xfe, 0, 0, 0, 0]);
   const timer = Buffer.from([2, 10, 0, 0, 2, 0, 0, 0, 0, 0]);
-  return descriptionTable("APIC", 1, Buffer.concat([head, ...local, io, timer]));
+  return descriptionTable("APIC", 1, Buffer.concat([head, local, io, timer]));
 }
 
-/** All tables of a small machine whose DSDT contains only `aml`. They replace those of QEMU, started with `-machine acpi=off`. */
-export function tablesWithDsdt(aml: Uint8Array, cpus: number): TableFiles {
+/** `Name (\_S5, Package { 0, 0, 0, 0 })`: the power-off of QEMU's q35 (section 7.4.2). */
+const powerOff = Buffer.from([0x08, 0x5f, 0x53, 0x35, 0x5f, 0x12, 0x06, 0x04, 0, 0, 0, 0]);
+
+/** All tables of a machine with one CPU whose DSDT contains only `aml` and power-off. They replace those of QEMU, started with `-machine acpi=off`. */
+export function tablesWithDsdt(aml: Uint8Array): TableFiles {
   const [tables, rsdp] = ["etc/acpi/tables", "etc/acpi/rsdp"] as const;
   const facs = Buffer.alloc(64);
   facs.write("FACS", "latin1");
   facs.writeUInt32LE(facs.length, header.length);
-  const [fixed, apics] = [fadt(), madt(cpus)];
+  const [fixed, apics] = [fadt(), madt()];
   const fadtAt = facs.length;
   const madtAt = fadtAt + aligned(fixed.length);
   const rsdtAt = madtAt + aligned(apics.length);
@@ -172,7 +173,13 @@ export function tablesWithDsdt(aml: Uint8Array, cpus: number): TableFiles {
     addChecksum(rsdp, 8, 0, root.length),
   ];
   return {
-    [tables]: Buffer.concat([facs, padded(fixed), padded(apics), padded(list), descriptionTable("DSDT", 2, aml)]),
+    [tables]: Buffer.concat([
+      facs,
+      padded(fixed),
+      padded(apics),
+      padded(list),
+      descriptionTable("DSDT", 2, Buffer.concat([powerOff, aml])),
+    ]),
     [rsdp]: root,
     "etc/table-loader": Buffer.concat(loader),
   };

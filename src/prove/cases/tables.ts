@@ -25,8 +25,8 @@ export const tableCases: readonly HostileCase[] = [
     what: "a main ACPI table (DSDT) whose code writes to the guest's memory: must not reach it",
     // These tables describe no PCI bus, so the image finds no disk.
     expected: ({ hostAml }) => (hostAml === "blocked" ? "off" : "reached"),
-    damage: async ({ launch }, _disk, scratch) => {
-      const files = Object.entries(tablesWithDsdt(aml(), launch.cpu.count));
+    damage: async (_image, _disk, scratch) => {
+      const files = Object.entries(tablesWithDsdt(aml()));
       const options = await Promise.all(
         files.map(async ([name, bytes], index) => {
           const path = join(resolve(scratch), `table${index}`);
