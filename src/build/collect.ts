@@ -25,12 +25,12 @@ export async function collect(prepared: Prepared, firmware: FirmwareFile | undef
   const dir = prepared.workspace.staging;
   for (const name of (await readdir(prepared.binariesDir)).filter(isArtifact)) {
     const [from, to] = [join(prepared.binariesDir, name), join(dir, name)];
-    await refuseLink(from);
+    await requireFileInside(from);
     if (keep) await copySparse(from, to);
     else await rename(from, to);
     if (isRoot) await chown(to, 0, 0); // the file may belong to root of a sandbox
   }
-  await refuseLink(join(prepared.binariesDir, binaries.cmdline));
+  await requireFileInside(join(prepared.binariesDir, binaries.cmdline));
   const cmdline = (await readFile(join(prepared.binariesDir, binaries.cmdline), "utf8")).trimEnd();
   return { prepared, dir, cmdline, firmware: firmware && (await copyFirmware(firmware, dir)) };
 }
@@ -40,7 +40,7 @@ export async function collect(prepared: Prepared, firmware: FirmwareFile | undef
  * own links (rootfs.ext4 to rootfs.ext2) stay in the directory.
  * @throws HalError "check" for anything but a regular file of the same directory
  */
-export async function refuseLink(file: string): Promise<void> {
+export async function requireFileInside(file: string): Promise<void> {
   const target = await realpath(file);
   if (dirname(target) === (await realpath(dirname(file))) && (await stat(target)).isFile()) return;
   throw new HalError("check", "is not a regular file of this directory", {

@@ -15,7 +15,7 @@ import { runCommand } from "../lib/tools.js";
 import { version } from "../lib/version.js";
 import { enclavePcr0 } from "../measure/nitro/pcrs.js";
 import type { Resolved } from "../model/resolved.js";
-import { type Collected, refuseLink } from "./collect.js";
+import { type Collected, requireFileInside } from "./collect.js";
 
 /** The paths of a root's boot part, which PCR1 covers: early boot and the kernel's modules. PCR2 covers the rest, the application. */
 const BOOT_PART = /^(\.|init|dev(\/.*)?|proc|sys|run|lib|usr|usr\/lib|usr\/lib\/modules(\/.*)?|lib\/modules(\/.*)?)$/;
@@ -80,7 +80,7 @@ export async function compress(file: string, bytes: Uint8Array, hostDir: string)
   const own = join(hostDir, "bin/gzip");
   const gzip = { tool: existsSync(own) ? own : "gzip", args: ["-6n", "--force", file] };
   await runCommand(inSandbox(gzip, { ids: "one", read: existsSync(hostDir) ? [hostDir] : [], write: [dirname(file)] }));
-  await refuseLink(`${file}.gz`);
+  await requireFileInside(`${file}.gz`);
   return readFile(`${file}.gz`);
 }
 

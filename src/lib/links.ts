@@ -22,3 +22,12 @@ export async function refuseLinks(dir: string, path: string, { last = true }: { 
       throw new HalError("input", "is a link, and hal writes no file through it", { at: { file }, remedy: "remove the link" });
   }
 }
+
+/**
+ * Refuses a symbolic link where hal makes a directory of its own: it could lead to other people's files.
+ * @throws HalError "input"
+ */
+export async function refuseLink(path: string): Promise<void> {
+  if ((await lstat(path).catch(() => undefined))?.isSymbolicLink())
+    throw new HalError("input", "is a symbolic link, and hal does not follow it", { at: { file: path }, remedy: "remove it" });
+}

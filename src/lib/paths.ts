@@ -32,13 +32,4 @@ export async function makeDirectory(dir: string): Promise<void> {
   });
 }
 
-/**
- * Refuses a symbolic link where hal makes a directory of its own: it could lead to other people's files.
- * @throws HalError "input"
- */
-export async function refuseLink(path: string): Promise<void> {
-  if ((await entryAt(path))?.isSymbolicLink())
-    throw new HalError("input", "is a symbolic link, and hal does not follow it", { at: { file: path }, remedy: "remove it" });
-}
-
 const entryAt = (path: string) => lstat(path).catch(() => undefined);

@@ -11,7 +11,7 @@ import type { RootContents } from "./root-contents.js";
  */
 export function overlayOf(resolved: Resolved, contents: RootContents): TreeFile[] {
   const { overlayFiles, units, files } = contents;
-  refuseLinks(resolved, contents);
+  refuseLinksAtWrittenPaths(resolved, contents);
   const all: TreeFile[] = [
     ...baseFiles(resolved, contents),
     ...overlayFiles,
@@ -41,7 +41,7 @@ export function overlayOf(resolved: Resolved, contents: RootContents): TreeFile[
  * A link at a path that hal writes, or above it, would lead hal to another file. At a mount point of the layout, it
  * would lead the mount to another directory.
  */
-function refuseLinks(resolved: Resolved, contents: RootContents): void {
+function refuseLinksAtWrittenPaths(resolved: Resolved, contents: RootContents): void {
   const written = writtenPaths(resolved, contents);
   const refuse = (path: string, link: string | undefined, at: Location): void => {
     const writes = written.find((other) => other.startsWith(`${path}/`) || (link !== undefined && other === path));
