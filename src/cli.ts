@@ -155,6 +155,7 @@ export function program(interruption: () => AbortSignal): Command {
     .description("boot an image in QEMU and check the promises of its layout from inside")
     .argument("<dir>", "image directory of a build, such as out/sev-snp")
     .option("--hostile", "boot damaged copies instead; the guest must never use damaged data", false)
+    .option("--stress", "load the read-write partition for minutes, instead of seconds", false)
     .addOption(repeatable("--case <name>", "with --hostile: run only this case").default([]))
     .option("--tpm", "boot with OVMF and a TPM; every predicted PCR must equal the TPM's", false)
     .addOption(new Option("--boot <boot>", "with --tpm: start the disk's unified kernel image with -kernel").choices(["uki-kernel"]))

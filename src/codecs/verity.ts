@@ -37,6 +37,16 @@ export function readSuperblock(bytes: Uint8Array, file: string): VeritySuperbloc
   return { salt: reader.slice(88, saltSize, structure), dataBlocks: reader.u64(72, structure) };
 }
 
+/** Bytes of a hash tree with its superblock, for data of whole blocks. */
+export function hashTreeBytes(dataBytes: number): number {
+  let blocks = 1;
+  for (let hashes = dataBytes / BLOCK; hashes > 1; ) {
+    hashes = Math.ceil(hashes / (BLOCK / digestSize));
+    blocks += hashes;
+  }
+  return blocks * BLOCK;
+}
+
 /**
  * The hash tree of some data, without its superblock, and its root hash in hex (Linux Documentation/admin-guide/device-mapper/verity.rst,
  * "Hash Tree"; format 1: the salt precedes the block). Like dm-verity, it ignores an incomplete block at the end.

@@ -20,6 +20,7 @@ import { type CaseResult, chooseCases, runCases } from "../prove/run-cases.js";
 
 interface Options {
   readonly hostile: boolean;
+  readonly stress: boolean;
   readonly case: readonly string[];
   readonly tpm: boolean;
   readonly boot?: "uki-kernel";
@@ -37,6 +38,8 @@ export async function test(dir: string, options: Options): Promise<void> {
   if (options.case.length > 0 && !options.hostile) throw new HalError("input", "--case needs --hostile", { remedy: "add --hostile" });
   if (options.tpm && options.hostile)
     throw new HalError("input", "--tpm and --hostile are separate tests", { remedy: "run one after the other" });
+  if (options.stress && (options.tpm || options.hostile))
+    throw new HalError("input", "--stress loads the storage in a boot of its own", { remedy: "run hal test --stress alone" });
   if (options.boot !== undefined && !options.tpm) throw new HalError("input", "--boot needs --tpm", { remedy: "add --tpm" });
   if (options.save !== undefined && !options.tpm) throw new HalError("input", "--save needs --tpm", { remedy: "add --tpm" });
   const image = await readImage(dir);
@@ -72,9 +75,9 @@ function withProgress<T>(title: string, boot: () => Promise<T>): Promise<T> {
   return runPlan(plan, undefined, join(cacheRoot(), "boot-times.json"));
 }
 
-async function testPromises(boot: Boot, { json, signal }: Options): Promise<void> {
+async function testPromises(boot: Boot, { json, stress, signal }: Options): Promise<void> {
   const { title, image, accel } = boot;
-  const { checks, figures, seconds, console } = await withProgress(title, () => prove(image, { accel, signal }));
+  const { checks, figures, seconds, console } = await withProgress(title, () => prove(image, { accel, stress, signal }));
   if (json) printJson({ ...summary(boot, checks), figures, seconds });
   else print([checkTable(checks), figureLine(figures), countLine(checks)].filter((text) => text !== "").join("\n"));
   const details = console === undefined ? [] : ["the boot did not complete; console of a second boot:", ...console.split("\n").slice(-12)];

@@ -27,6 +27,8 @@ export interface QemuOptions {
   readonly base?: string;
   /** `kvm` if not given. */
   readonly accel?: Accel;
+  /** With TCG: a thread for each CPU (see `accelerator`). */
+  readonly parallel?: boolean;
   readonly cpuModel?: string;
   readonly cpus?: number;
   /** Replaces the initrd of launch.json. */
@@ -74,7 +76,8 @@ export function qemuArgv(launch: Described, options: QemuOptions = {}): readonly
  * With one thread per CPU, a CPU can run a breakpoint that is already removed. Linux then stops with `Oops: int3`.
  * This happened in 1 of 60 boots with QEMU 7.2.
  */
-const accelerator: Part = (_launch, { accel = "kvm" }) => (accel === "kvm" ? ["-enable-kvm"] : ["-accel", "tcg,thread=single"]);
+const accelerator: Part = (_launch, { accel = "kvm", parallel = false }) =>
+  accel === "kvm" ? ["-enable-kvm"] : ["-accel", `tcg,thread=${parallel ? "multi" : "single"}`];
 
 const machine: Part = (launch, options) => {
   const { type, noReboot, nodefaults } = launch.machine;

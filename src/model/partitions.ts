@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { hashTreeBytes } from "../codecs/verity.js";
 import { parseSize } from "../lib/size.js";
 import type { Layout, Profile } from "./generated.js";
 import type { Partition } from "./resolved.js";
@@ -17,21 +18,27 @@ export const partitionAlignment = 2 ** 20;
 
 /** Returns the partitions of disk.img, in disk order. An image with its root in RAM has no partition, except an ESP for boot: uki. */
 export function partitionsOf(profileName: string, boot: Profile["boot"], layout: Layout): Partition[] {
-  const partition = (name: Partition["name"], size?: string): Partition => ({
+  const partition = (name: Partition["name"], size?: number): Partition => ({
     name,
     type: typeGuids[name],
     uuid: stableUuid(`${profileName}/${name}`),
-    size: size === undefined ? undefined : parseSize(size),
+    size,
   });
   const esp = boot === "uki" ? [partition("esp")] : [];
   if (layout.root.type === "ram") return esp;
+  const rootBytes = parseSize(layout.root.size);
   return [
     ...esp,
-    partition("root", layout.root.size),
-    partition("verity"),
-    ...(layout.rw === undefined ? [] : [partition("rw", layout.rw.size)]),
-    ...(layout.swap === undefined ? [] : [partition("swap", layout.swap.size)]),
+    partition("root", rootBytes),
+    partition("verity", aligned(hashTreeBytes(rootBytes))),
+    ...(layout.rw === undefined ? [] : [partition("rw", parseSize(layout.rw.size))]),
+    ...(layout.swap === undefined ? [] : [partition("swap", parseSize(layout.swap.size))]),
   ];
+}
+
+/** Rounds bytes up to the next multiple of the alignment. */
+export function aligned(bytes: number): number {
+  return Math.ceil(bytes / partitionAlignment) * partitionAlignment;
 }
 
 /** Returns the UUID of a name: version 8 (RFC 9562, section 5.8), from a SHA-256 digest. The same name gives the same UUID. */

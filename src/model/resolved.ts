@@ -78,7 +78,7 @@ export interface Partition {
   readonly type: string;
   /** PARTUUID, lower case, computed from the names of the profile and the partition. */
   readonly uuid: string;
-  /** Bytes; undefined if the size of the image file decides (verity, esp). */
+  /** Bytes; undefined if the size of the image file decides (esp). */
   readonly size: number | undefined;
 }
 

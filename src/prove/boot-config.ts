@@ -24,6 +24,9 @@ export const PARALLEL_BOOTS = Math.max(1, Math.min(2, availableParallelism()));
 /** Time limit of one boot in seconds. TCG on a busy machine is slow. */
 const BOOT_SECONDS = { kvm: 90, tcg: 300 } as const;
 
+/** How hard the probe loads the read-write partition: files of 1 MiB for each of its 16 processes. */
+export const loadFiles = { none: 0, light: 8, stress: 128 } as const;
+
 /** Seconds that an image may take from the start of its init until startup is complete. */
 const READY_SECONDS = 240;
 
@@ -51,12 +54,16 @@ export function cmdlineWithProbe(cmdline: string, { accel }: ProveOptions): stri
  * The initrd of the image with the probe appended.
  * @param tamper a file of the guest that the probe reads again after the host has changed the disk
  */
-export async function initrdWithProbe({ dir, launch, promises }: ImageUnderTest, tamper?: string): Promise<Buffer> {
+export async function initrdWithProbe(
+  { dir, launch, promises }: ImageUnderTest,
+  { tamper, load = "none" }: { readonly tamper?: string | undefined; readonly load?: keyof typeof loadFiles } = {},
+): Promise<Buffer> {
   const archive = await probeArchive({
     originalInit: parameterValues(launch.cmdline, "rdinit").at(-1) ?? "/init",
     init: promises.init,
     keepTools: promises.layout.root.type === "verity",
     readySeconds: READY_SECONDS,
+    loadFiles: loadFiles[load],
     ...(promises.layout.rw === undefined ? {} : { rw: promises.layout.rw.mount }),
     ...(tamper === undefined ? {} : { tamper }),
   });

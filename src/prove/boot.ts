@@ -3,6 +3,7 @@ import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { imageFile } from "../bundle/open.js";
 import { confinement } from "../launch/confinement.js";
+import { qemuVersion } from "../launch/host.js";
 import { type Accel, carefulTcgCpu, qemuArgv } from "../launch/qemu.js";
 import { connectSocket, type Ending, Monitor } from "../launch/qmp.js";
 import { HalError } from "../lib/errors.js";
@@ -26,6 +27,8 @@ export interface BootConfig {
   readonly accel: Accel;
   /** Time limit in seconds; hal stops the guest then. */
   readonly seconds: number;
+  /** Emulate each CPU in its own thread, where this QEMU does it reliably. */
+  readonly parallel?: boolean;
   /** Types `KEYSTROKES` on the console, as an attacker who looks for a shell does. */
   readonly typeAtConsole?: boolean;
   /** Called once when the probe reports `tamper=ready`; the probe waits until it has finished. */
@@ -43,6 +46,9 @@ export interface BootRecord {
   /** The probe's report from the second serial port. */
   readonly facts: Facts;
 }
+
+/** The first QEMU whose TCG runs Linux reliably with a thread for each CPU (see `accelerator` in launch/qemu.ts). */
+const RELIABLE_THREADS = 10;
 
 /** The UUID of the machine that QEMU passes in SMBIOS; systemd could use it as machine id (machine-id(5)). */
 export const SMBIOS_UUID = "8a1f0b6e-5d3c-4f2a-9b7e-000000000001";
@@ -94,6 +100,7 @@ async function bootIn(dir: string, config: BootConfig): Promise<BootRecord> {
     {
       base: config.dir,
       accel: config.accel,
+      parallel: config.parallel === true && config.accel === "tcg" && (await qemuVersion())[0] >= RELIABLE_THREADS,
       cpuModel: config.accel === "tcg" ? carefulTcgCpu : "host",
       cpus: Math.min(config.launch.cpu.count, availableParallelism()),
       drives: config.drives,

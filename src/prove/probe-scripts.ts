@@ -157,6 +157,45 @@ if [ "$INIT" = systemd ]; then
 fi
 report stage facts
 
+# Many processes use the new file system at once: 16 workers, each with 1600 empty files, 256 directories and files of
+# 1 MiB. Then everything is read back from the disk.
+if [ "$LOAD_FILES" -gt 0 ] && [ -d "$root$RW" ]; then
+  load=$root$RW/hal-load
+  mkdir -p "$load" /load
+  free=$(($(stat -f -c '%a * %S' "$load") / 1048576))
+  [ "$LOAD_FILES" -le $((free / 32)) ] || LOAD_FILES=$((free / 32))
+  create_files() { for file in $(seq 400); do true >"$load/$1/files$2/$file" || echo "file $1.$2.$file"; done; }
+  create_directories() { for name in $(seq 256); do mkdir "$load/$1/directories/$name" || echo "directory $1.$name"; done; }
+  load_worker() {
+    mkdir -p "$load/$1/directories" "$load/$1/data"
+    for part in 1 2 3 4; do
+      mkdir "$load/$1/files$part"
+      create_files "$1" "$part" &
+    done
+    create_directories "$1" &
+    for file in $(seq "$LOAD_FILES"); do dd if=/dev/urandom of="$load/$1/data/$file" bs=64k count=16 2>/dev/null || echo "data $1.$file"; done
+    cat "$load/$1/data/"* | sha256sum >"/load/sum$1"
+    wait
+  }
+  began=$(now)
+  for worker in $(seq 16); do load_worker "$worker" & done >/load/errors 2>&1
+  wait
+  sync
+  echo 3 >/proc/sys/vm/drop_caches
+  for worker in $(seq 16); do
+    cat "$load/$worker/data/"* | sha256sum | cmp -s - "/load/sum$worker" || echo "read $worker" >>/load/errors
+  done
+  report load "$(find "$load"/*/files* -type f | wc -l)|$(find "$load"/*/directories/* -type d | wc -l)|$(cat "$load"/*/data/* | wc -c)|$(wc -l </load/errors)|$(head -n 1 /load/errors)|$(grep -c ^processor /proc/cpuinfo)"
+  report load-seconds "$began $(now)"
+  dmesg | grep -iE 'I/O error|INTEGRITY AEAD|(XFS|EXT4).*(error|corrupt|shutdown)' | report_lines disk-error
+  rm -rf "$load" /load
+fi
+
+# A program on the read-write partition.
+if [ -n "$RW" ] && cp /busybox "$root$RW/hal-program"; then
+  attempt run-rw chroot $root "$RW/hal-program" true
+  rm "$root$RW/hal-program"
+fi
 attempt write-root touch $root/hal-proof
 attempt write-etc touch $root/etc/hal-proof
 attempt write-usr touch $root/usr/hal-proof

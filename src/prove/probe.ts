@@ -17,6 +17,8 @@ export interface ProbeSettings {
   readonly rw?: string;
   /** A file of the guest to read again after the host has changed the disk. */
   readonly tamper?: string;
+  /** Files of 1 MiB that each of 16 processes writes to the partition, at most; 0: do not load it. */
+  readonly loadFiles: number;
   /** Seconds that the image may take from the start of its init until startup is complete. */
   readonly readySeconds: number;
 }
@@ -33,6 +35,7 @@ export async function probeArchive(settings: ProbeSettings): Promise<Buffer> {
     RW: settings.rw ?? "",
     TAMPER: settings.tamper ?? "",
     READY_SECONDS: String(settings.readySeconds),
+    LOAD_FILES: String(settings.loadFiles),
     MARKER,
   };
   return newc([

@@ -17,15 +17,21 @@ export interface Proof {
   readonly console?: string;
 }
 
+/** How much longer a boot with the whole load may take. */
+const STRESS_FACTOR = 6;
+
 /**
  * Boots the unchanged artifacts once, with the probe appended to the initrd, and checks every promise of the image. The guest writes to a
  * copy of the disk.
  * @throws HalError "tool" without QEMU or Debian's static busybox, "command" when QEMU fails
  */
-export async function prove(image: ImageUnderTest, options: ProveOptions): Promise<Proof> {
+export async function prove(image: ImageUnderTest, options: ProveOptions & { readonly stress?: boolean }): Promise<Proof> {
   return withScratchDir(image.dir, async (scratch) => {
     const drives = await copyDrives(image.dir, image.launch, scratch);
-    const config = { ...bootConfig(image, options), drives, initrd: await initrdWithProbe(image) };
+    const load = options.stress ? "stress" : "light";
+    const common = bootConfig(image, options);
+    const limit = common.seconds * (options.stress ? STRESS_FACTOR : 1);
+    const config = { ...common, seconds: limit, drives, initrd: await initrdWithProbe(image, { load }), parallel: true };
     const { facts, console, ending, seconds } = await boot(config);
     const [disk] = Object.values(drives);
     const checks = evaluate(image.promises, { facts, console, ending, disk: disk === undefined ? undefined : await scanDisk(disk) });

@@ -58,7 +58,7 @@ export async function runCase(image: ImageUnderTest, hostile: HostileCase, optio
       ...bootConfig(image, options),
       cmdline,
       drives: damage.disk === false ? {} : drives,
-      initrd: damage.initrd === false ? undefined : await initrdWithProbe(image, damage.whileRunning?.file),
+      initrd: damage.initrd === false ? undefined : await initrdWithProbe(image, { tamper: damage.whileRunning?.file }),
       extra: damage.qemuArgs ?? [],
       typeAtConsole: true,
       ...(damage.whileRunning === undefined ? {} : { tamper: damage.whileRunning.change }),

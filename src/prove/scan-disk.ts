@@ -3,7 +3,7 @@ import { readDiskGpt } from "../bundle/disk.js";
 import { storedRanges } from "../lib/holes.js";
 import { MARKER } from "./probe.js";
 
-/** Plaintext and headers on the partitions of a disk: `marker at 0x…` (offset in the partition), `luks`, `ext4`, `swap`. */
+/** Plaintext and headers on the partitions of a disk: `marker at 0x…` (offset in the partition), `luks`, `ext4`, `xfs`, `swap`. */
 export interface DiskFindings {
   readonly rw: readonly string[];
   readonly swap: readonly string[];
@@ -19,6 +19,7 @@ const signatures: readonly { readonly finding: string; readonly offset: number; 
     bytes: "SKUL\xba\xbe",
   })),
   { finding: "ext4", offset: 0x438, bytes: "\x53\xef" },
+  { finding: "xfs", offset: 0, bytes: "XFSB" },
   { finding: "swap", offset: 0xff6, bytes: "SWAPSPACE2" },
 ];
 

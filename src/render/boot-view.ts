@@ -2,10 +2,14 @@ import { createHash } from "node:crypto";
 import { files, initrdName } from "../bundle/files.js";
 import { guidBytes } from "../lib/guid.js";
 import { parseSize } from "../lib/size.js";
+import type { Layout } from "../model/generated.js";
 import { partitionAlignment, stableUuid } from "../model/partitions.js";
 import type { BackendName, Resolved } from "../model/resolved.js";
 import { applets } from "./busybox.js";
 import { modulesOf } from "./modules.js";
+
+/** The bytes of a sector in sysfs, for every disk (Linux Documentation/ABI/stable/sysfs-block, "size"). */
+const SECTOR = 512;
 
 /** The values of init, post-image.sh and genimage.cfg. */
 export function bootView(resolved: Resolved, backend: BackendName): object {
@@ -21,6 +25,7 @@ export function bootView(resolved: Resolved, backend: BackendName): object {
     epoch: profile.sourceDateEpoch,
     waitTries: 100,
     partuuid: Object.fromEntries(resolved.partitions.map((partition) => [partition.name, partition.uuid])),
+    sectors: Object.fromEntries(resolved.partitions.map(({ name, size }) => [name, size === undefined ? undefined : size / SECTOR])),
     guid: Object.fromEntries(resolved.partitions.map((partition) => [partition.name, guidBytes(partition.uuid).toString("hex")])),
     verity: {
       bytes,
@@ -28,7 +33,7 @@ export function bootView(resolved: Resolved, backend: BackendName): object {
       uuid: stableUuid(`${name}/verity superblock`),
       salt: createHash("sha256").update(`hal/v1/${name}/verity salt`).digest("hex"),
     },
-    rw: rw === undefined ? false : { mount: rw.mount, binds: [...rw.binds].sort(), integrity: rw.integrity === "hmac-sha256" },
+    rw: rw === undefined ? false : rwView(rw),
     swap: swap !== undefined,
     tmpfs: tmpfsOf(resolved),
     modules: modules.boot,
@@ -36,7 +41,7 @@ export function bootView(resolved: Resolved, backend: BackendName): object {
       "busybox",
       "veritysetup",
       ...(rw !== undefined || swap !== undefined ? ["cryptsetup"] : []),
-      ...(rw === undefined ? [] : ["mke2fs"]),
+      ...(rw === undefined ? [] : ["mkfs.xfs"]),
     ],
     applets,
     suffix: layout.compression === "gzip" ? "gz" : "zst",
@@ -48,6 +53,12 @@ export function bootView(resolved: Resolved, backend: BackendName): object {
     partitions: resolved.partitions.map((partition) => ({ ...partition, image: imageOf[partition.name], size: partition.size ?? false })),
     espId: stableUuid(`${name}/esp`).slice(0, 8),
   };
+}
+
+function rwView({ mount, binds, integrity, exec, size }: NonNullable<Layout["rw"]>): object {
+  // Tags and journal of dm-integrity take a little more than 1/64.
+  const leastSectors = Math.floor((parseSize(size) / SECTOR) * (31 / 32));
+  return { mount, binds: [...binds].sort(), integrity: integrity === "hmac-sha256", exec, leastSectors };
 }
 
 /** The image file of a partition. The guest itself makes the contents of the others. */

@@ -192,7 +192,7 @@ function rootfs(resolved: Resolved): Lines {
     ["BR2_TARGET_ROOTFS_EXT2_MKFS_OPTIONS", `"${options}"`, "dm-verity needs blocks of 4 KiB"],
     ["BR2_PACKAGE_CRYPTSETUP", "y", "opens the verified root and the encrypted partitions"],
     ["BR2_PACKAGE_LVM2_STANDARD_INSTALL", "n", "cryptsetup needs libdevmapper only, and lvm2 looks for volumes on the host's disk"],
-    ...(layout.rw === undefined ? [] : ([["BR2_PACKAGE_E2FSPROGS", "y", "makes the read-write file system"]] as const)),
+    ...(layout.rw === undefined ? [] : ([["BR2_PACKAGE_XFSPROGS", "y", "makes the read-write file system"]] as const)),
     ["BR2_PACKAGE_HOST_CRYPTSETUP", "y"],
     ["BR2_PACKAGE_HOST_E2FSPROGS", "y"],
     ["BR2_PACKAGE_HOST_GENIMAGE", "y"],

@@ -15,6 +15,7 @@ const beforeRoot = new Set([
   "dm_crypt",
   "dm_integrity",
   "ext4",
+  "xfs",
 ]);
 
 /** The modules of the encrypted partitions: cipher, mode, authentication, and the kernel interface of cryptsetup. */
@@ -34,7 +35,14 @@ export function modulesOf(resolved: Resolved, backend: BackendName): Modules {
   if (root.type === "ram") return { early: [], boot: modules };
   const encrypted = rw !== undefined || swap !== undefined;
   return {
-    early: [...new Set([...modules.filter((name) => beforeRoot.has(name)), "dm_verity", ...(encrypted ? cryptography : [])])],
+    early: [
+      ...new Set([
+        ...modules.filter((name) => beforeRoot.has(name)),
+        "dm_verity",
+        ...(encrypted ? cryptography : []),
+        ...(rw === undefined ? [] : ["xfs"]),
+      ]),
+    ],
     boot: modules.filter((name) => !beforeRoot.has(name)),
   };
 }

@@ -15,8 +15,8 @@ const fail = (message: string, at: Location, remedy?: string): never => {
 };
 
 const MiB = 2 ** 20;
-/** The smallest partition that has room for dm-integrity metadata, the zeroed first and last blocks, and an ext4. */
-const MIN_RW_BYTES = 16 * MiB;
+/** An XFS needs 300 MiB (mkfs.xfs since xfsprogs 5.19). dm-integrity takes a few more. */
+const MIN_RW_BYTES = 320 * MiB;
 const MIN_ROOT_BYTES = 8 * MiB;
 const MIN_SWAP_BYTES = 1 * MiB;
 /** Far larger than any image. ext4 with 4 KiB blocks supports this size without its 64bit feature. */

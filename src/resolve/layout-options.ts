@@ -7,7 +7,7 @@ import type { Layout, Profile } from "../model/generated.js";
  * @throws HalError "input" for an option of a partition that the layout does not have
  */
 export function withLayoutOptions(layout: Layout, profile: Profile, at: (pointer: string) => Location): Layout {
-  const { rootSize, rwSize, swapSize, integrity } = profile.layoutOptions;
+  const { rootSize, rwSize, swapSize, integrity, rwExec } = profile.layoutOptions;
   const refuse = (key: string, part: string): never => {
     throw new HalError("input", `layout '${layout.name}' has no ${part}`, {
       at: at(`/layoutOptions/${key}`),
@@ -17,13 +17,21 @@ export function withLayoutOptions(layout: Layout, profile: Profile, at: (pointer
   if (rootSize !== undefined && layout.root.type !== "verity") refuse("rootSize", "root partition");
   if (rwSize !== undefined && layout.rw === undefined) refuse("rwSize", "read-write partition");
   if (integrity !== undefined && layout.rw === undefined) refuse("integrity", "read-write partition");
+  if (rwExec !== undefined && layout.rw === undefined) refuse("rwExec", "read-write partition");
   if (swapSize !== undefined && layout.swap === undefined) refuse("swapSize", "swap partition");
   return {
     ...layout,
     root: { ...layout.root, size: rootSize ?? layout.root.size },
     ...(layout.rw === undefined
       ? {}
-      : { rw: { ...layout.rw, size: rwSize ?? layout.rw.size, integrity: integrity ?? layout.rw.integrity } }),
+      : {
+          rw: {
+            ...layout.rw,
+            size: rwSize ?? layout.rw.size,
+            integrity: integrity ?? layout.rw.integrity,
+            exec: rwExec ?? layout.rw.exec,
+          },
+        }),
     ...(layout.swap === undefined ? {} : { swap: { size: swapSize ?? layout.swap.size } }),
   };
 }

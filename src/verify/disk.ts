@@ -1,11 +1,11 @@
-import { type FileHandle, open, readFile, stat } from "node:fs/promises";
+import { type FileHandle, open, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { backupMatches, readDiskGpt } from "../bundle/disk.js";
 import { files } from "../bundle/files.js";
 import { readBootVolume } from "../codecs/boot-volume.js";
 import { type GptPartition, hasExactly } from "../codecs/gpt.js";
 import type { Launch, Manifest } from "../model/generated.js";
-import { partitionAlignment, partitionsOf } from "../model/partitions.js";
+import { aligned, partitionAlignment, partitionsOf } from "../model/partitions.js";
 import type { Partition } from "../model/resolved.js";
 import { type Finding, sameBytes } from "./finding.js";
 
@@ -44,7 +44,7 @@ function compareText(what: string, expected: string, found: string): Finding {
 
 async function verifyPartitions(disk: FileHandle, dir: string, partitions: readonly Partition[]): Promise<Finding[]> {
   const gpt = await readDiskGpt(disk, join(dir, files.disk));
-  const expected = await placePartitions(partitions, dir, gpt.partitions);
+  const expected = placePartitions(partitions, gpt.partitions);
   const findings = [
     comparePartitions(expected, gpt.partitions),
     { what: `${files.disk}: no other bytes in the partition table`, ...sameBytes(hasExactly(gpt, expected)) },
@@ -61,18 +61,13 @@ async function verifyPartitions(disk: FileHandle, dir: string, partitions: reado
   return findings;
 }
 
-/** The partitions as genimage places them: in order, each at a multiple of 1 MiB. Without a size, one is as large as its file, padded. */
-async function placePartitions(
-  partitions: readonly Partition[],
-  dir: string,
-  found: readonly GptPartition[],
-): Promise<readonly GptPartition[]> {
+/** The partitions as genimage places them: in order, each at a multiple of 1 MiB. The EFI system partition is as large as its contents. */
+function placePartitions(partitions: readonly Partition[], found: readonly GptPartition[]): readonly GptPartition[] {
   const placed: GptPartition[] = [];
-  const aligned = (bytes: number): number => Math.ceil(bytes / partitionAlignment) * partitionAlignment;
   let end = partitionAlignment;
   for (const { name, type, uuid, size } of partitions) {
-    const own = name === "verity" ? (await stat(join(dir, files.hashTree))).size : found.find(({ partuuid }) => partuuid === uuid)?.size;
-    const partition = { name, type, partuuid: uuid, start: aligned(end), size: size ?? aligned(own ?? 0) };
+    const own = found.find(({ partuuid }) => partuuid === uuid)?.size ?? 0;
+    const partition = { name, type, partuuid: uuid, start: aligned(end), size: size ?? aligned(own) };
     placed.push(partition);
     end = partition.start + partition.size;
   }

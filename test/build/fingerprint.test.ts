@@ -46,7 +46,7 @@ test.each([
   "sourceDateEpoch=1767225601",
   "launch.memory=2G",
   "kernel.cmdline=[panic=1]",
-  "layoutOptions.rwSize=32M",
+  "layoutOptions.rwSize=512M",
   "platform=sev",
 ])("--set %s makes another image", async (setting) => {
   expect(await digest([setting])).not.toBe(await digest());

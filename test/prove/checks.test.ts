@@ -70,6 +70,17 @@ const weaknesses: readonly (readonly [weakness: string, from: RegExp, to: string
   ["rw with a null cipher", /crypt capi:authenc\S+/, "crypt cipher_null-ecb", ["/rw is encrypted"]],
   ["rw without authentication tags", / integrity:32:aead/, "", ["/rw is authenticated"]],
   ["rw allows set-user-id programs", /(\/ \/rw rw),nosuid/, "$1", ["/rw mount options"]],
+  ["rw allows programs", /(\/ \/rw rw,nosuid,nodev),noexec/, "$1", ["/rw mount options"]],
+  ["/var allows programs", /(\/var \/var rw,nosuid,nodev),noexec/, "$1", ["/var mount options"]],
+  ["/var is not on the rw partition", /^mount=.* \/var .*\n/m, "", ["/var mount options"]],
+  ["a program on rw ran", /run-rw\|refused\|.*/, "run-rw|allowed|", ["programs on /rw refused"]],
+  ["the probe did not start a program on rw", /^attempt=run-rw.*\n/m, "", ["programs on /rw refused"]],
+  ["files are missing after load", /^load=25600/m, "load=25599", ["storage under load"]],
+  ["directories are missing after load", /^(load=25600)\|4096/m, "$1|0", ["storage under load"]],
+  ["no data after load", /^(load=25600\|4096)\|\d+/m, "$1|0", ["storage under load"]],
+  ["an error under load", /^(load=25600\|4096\|\d+)\|0\|/m, "$1|1|file 3.2.1", ["storage under load"]],
+  ["an error of the disk in the kernel's log", /^end=ok/m, "disk-error=INTEGRITY AEAD ERROR\nend=ok", ["storage under load"]],
+  ["no load", /^load=.*\n/m, "", ["storage under load"]],
   ["the marker was not written", /^marker=rw\n/m, "", ["/rw: no plaintext on disk"]],
   ["swap on the bare partition", /^swap=\/dev\/mapper\/swap/m, "swap=/dev/sda4", ["swap is encrypted"]],
   ["no swap at all", /^swap=\/dev\/mapper.*\n/m, "", ["swap is encrypted"]],
@@ -154,7 +165,10 @@ describe("is not a weakness", () => {
   });
 
   test("a layout without integrity needs no authentication", () => {
-    const plain = { ...promises, layout: { ...layout, rw: { size: "1G", integrity: "none" as const, mount: "/rw", binds: [] } } };
+    const plain = {
+      ...promises,
+      layout: { ...layout, rw: { size: "1G", integrity: "none" as const, mount: "/rw", exec: false, binds: [] } },
+    };
     expect(failed(plain, evidence(recorded.replace(" integrity:32:aead", "")))).toEqual([]);
   });
 });

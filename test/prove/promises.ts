@@ -9,7 +9,7 @@ export const hardenedLayout: Layout = {
   description: "x",
   root: { type: "verity", size: "256M" },
   compression: "zstd",
-  rw: { size: "256M", integrity: "hmac-sha256", mount: "/rw", binds: ["/var"] },
+  rw: { size: "256M", integrity: "hmac-sha256", mount: "/rw", exec: false, binds: ["/var"] },
   swap: { size: "64M" },
   tmpfs: [
     { path: "/tmp", size: "25%", mode: "1777", exec: false, noswap: false },

@@ -26,7 +26,7 @@ const implied: readonly Implied[] = [
   {
     why: "encrypts and formats the read-write partition",
     when: ({ layout }) => layout.rw !== undefined,
-    packages: ["cryptsetup-bin", "e2fsprogs"],
+    packages: ["cryptsetup-bin", "xfsprogs"],
   },
   { why: "encrypts swap", when: ({ layout }) => layout.swap !== undefined, packages: ["cryptsetup-bin"] },
   {

@@ -27,6 +27,8 @@ export interface Layout {
     integrity: "none" | "hmac-sha256";
     /** The mount point. */
     mount: string;
+    /** Allow running programs from this partition. A host can put back old sectors of the same boot, so such a program is not verified. */
+    exec: boolean;
     /** Directories that are stored on this partition. Each starts as a copy of the directory in the verified root. */
     binds: string[];
   };

@@ -32,6 +32,8 @@ export interface Profile {
     swapSize?: string;
     /** Authenticated encryption of the read-write partition. */
     integrity?: "none" | "hmac-sha256";
+    /** Allow running programs from the read-write partition. */
+    rwExec?: boolean;
   };
   /** The features of the image: names, or paths of YAML files. */
   features: string[];

@@ -1,3 +1,4 @@
+import { writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { BLOCK } from "../../codecs/verity.js";
 import { copySparse } from "../boot-config.js";
@@ -91,6 +92,60 @@ export const diskCases: readonly HostileCase[] = [
         rw.writeBigUInt64LE(rw.readBigUInt64LE(32) + 127n, 40);
       });
       return {};
+    },
+  },
+  {
+    name: "rw-shrunken",
+    what: "a read-write partition of half its size, so that its blocks are used again soon",
+    expected: "off",
+    needs: "rw",
+    damage: async (_image, disk) => {
+      await disk.editTable((entry) => {
+        const rw = entry("rw");
+        const [first, last] = [rw.readBigUInt64LE(32), rw.readBigUInt64LE(40)];
+        rw.writeBigUInt64LE(first + (last - first) / 2n, 40);
+      });
+      return {};
+    },
+  },
+  {
+    name: "partitions-overlap",
+    what: "swap is inside of the read-write partition",
+    expected: "off",
+    needs: "swap",
+    damage: async (_image, disk) => {
+      await disk.editTable((entry) => {
+        const [rw, swap] = [entry("rw"), entry("swap")];
+        const [first, last, start] = [swap.readBigUInt64LE(32), swap.readBigUInt64LE(40), rw.readBigUInt64LE(32) + 2048n];
+        swap.writeBigUInt64LE(start, 32);
+        swap.writeBigUInt64LE(start + last - first, 40);
+      });
+      return {};
+    },
+  },
+  {
+    name: "disk-4096",
+    what: "a disk with blocks of 4096 bytes",
+    expected: "off",
+    damage: async () => ({ qemuArgs: ["logical", "physical"].flatMap((kind) => ["-global", `scsi-hd.${kind}_block_size=4096`]) }),
+  },
+  {
+    name: "more-devices",
+    what: "more devices of the host: shared memory, an NVMe disk, a USB disk",
+    expected: "works",
+    damage: async (_image, _disk, scratch) => {
+      const drive = async (id: string): Promise<string[]> => {
+        const path = join(resolve(scratch), `${id}.img`);
+        await writeFile(path, Buffer.alloc(1024 * 1024, id));
+        return ["-drive", `file=${qemuPath(path)},if=none,id=${id},format=raw`];
+      };
+      return {
+        qemuArgs: [
+          ...["-object", "memory-backend-ram,id=ivshmem,size=1M,share=on", "-device", "ivshmem-plain,memdev=ivshmem"],
+          ...[...(await drive("nvme")), "-device", "nvme,serial=hal,drive=nvme"],
+          ...[...(await drive("usb")), "-device", "qemu-xhci", "-device", "usb-storage,drive=usb"],
+        ],
+      };
     },
   },
   {

@@ -3,6 +3,7 @@ import type { BootRecord } from "../boot.js";
 import { CONSOLE_CHECK } from "../checks/access.js";
 import { type Check, check, type Evidence } from "../checks/check.js";
 import { evaluate } from "../checks/index.js";
+import { STORAGE_CHECK } from "../checks/storage.js";
 import { failureLines, SHELL_ANSWER } from "../console.js";
 import { lastValue } from "../facts.js";
 import type { ImagePromises } from "../image.js";
@@ -20,8 +21,10 @@ const outcomeChecks: Readonly<Record<Outcome, (record: BootRecord, promises: Ima
   off: (record) => [guestStops(record), initNotStarted(record), noShellAnswer(record), oneFailureLine(record)],
   works: (record, promises, disk) => {
     const { facts, console, ending } = record;
-    // This boot has a console, so it has output. `hal test` without --hostile checks that an image writes nothing.
-    const checks = evaluate(promises, { facts, console, ending, disk }).filter(({ name }) => name !== CONSOLE_CHECK);
+    // `hal test` without --hostile checks that an image writes nothing to the console, and loads the storage.
+    const checks = evaluate(promises, { facts, console, ending, disk }).filter(
+      ({ name }) => name !== CONSOLE_CHECK && name !== STORAGE_CHECK,
+    );
     return [...checks, noShellAnswer(record)];
   },
   detected: (record) => [guestStops(record), noShellAnswer(record), changedDataRejected(record, ["error"])],

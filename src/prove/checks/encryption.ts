@@ -1,13 +1,15 @@
-import { allValues, type Facts, type Mapping, mappings, mountAt, targetOf, targetText } from "../facts.js";
+import { allValues, attempt, type Facts, type Mapping, mappings, mountAt, targetOf, targetText } from "../facts.js";
 import type { DiskFindings } from "../scan-disk.js";
 import { type Check, type CheckGroup, check } from "./check.js";
+import { errorReason } from "./root.js";
 
 /** The read-write partition and swap are encrypted, and the disk contains no plaintext and no LUKS header. */
 export const encryptionChecks: CheckGroup = (promises, evidence) => [...rwChecks(promises, evidence), ...swapChecks(promises, evidence)];
 
 const rwChecks: CheckGroup = ({ layout }, { facts, disk }) => {
   if (layout.rw === undefined) return [];
-  const { mount: point, integrity } = layout.rw;
+  const { mount: point, integrity, binds, exec } = layout.rw;
+  const options = ["nodev", "nosuid", ...(exec ? [] : ["noexec"])];
   const mount = mountAt(facts, point);
   const layers = layersOf(facts, mount?.device);
   const found = describeLayers(layers);
@@ -16,12 +18,8 @@ const rwChecks: CheckGroup = ({ layout }, { facts, disk }) => {
     ...(integrity === "none"
       ? []
       : [check(`${point} is authenticated`, isAuthenticated(layers), `dm-crypt on dm-integrity with ${integrity}`, found)]),
-    check(
-      `${point} mount options`,
-      ["nodev", "nosuid"].every((option) => mount?.options.includes(option)),
-      "nodev, nosuid",
-      mount?.options.slice(0, 4).join(", ") ?? "not mounted",
-    ),
+    ...[point, ...binds].map((path) => optionsCheck(facts, path, options)),
+    ...(exec ? [] : [programCheck(facts, point)]),
     plaintextCheck(facts, disk, "rw", point),
     check(
       "no LUKS header on disk",
@@ -31,6 +29,24 @@ const rwChecks: CheckGroup = ({ layout }, { facts, disk }) => {
     ),
   ];
 };
+
+function optionsCheck(facts: Facts, path: string, expected: readonly string[]): Check {
+  const found = mountAt(facts, path)?.options;
+  const shown = found?.filter((option) => /^(no)?(dev|suid|exec)$/.test(option)).join(", ");
+  return check(
+    `${path} mount options`,
+    expected.every((option) => found?.includes(option)),
+    expected.join(", "),
+    shown ?? "not mounted",
+  );
+}
+
+/** The probe copies a program to the partition and starts it. */
+function programCheck(facts: Facts, point: string): Check {
+  const tried = attempt(facts, "run-rw");
+  const found = tried === undefined ? "not attempted" : tried.refused ? errorReason(tried.message) : "it ran";
+  return check(`programs on ${point} refused`, tried?.refused === true, "refused", found);
+}
 
 const swapChecks: CheckGroup = ({ layout }, { facts, disk }) => {
   // The first line of /proc/swaps has the column titles.

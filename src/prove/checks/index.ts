@@ -8,6 +8,7 @@ import { kernelChecks } from "./kernel.js";
 import { networkChecks } from "./network.js";
 import { rootChecks } from "./root.js";
 import { startupChecks } from "./startup.js";
+import { storageChecks } from "./storage.js";
 import { tmpfsChecks } from "./tmpfs.js";
 
 export type { Check };
@@ -16,6 +17,7 @@ const groups: readonly CheckGroup[] = [
   startupChecks,
   rootChecks,
   encryptionChecks,
+  storageChecks,
   tmpfsChecks,
   networkChecks,
   accessChecks,
