@@ -8,26 +8,37 @@ import { halRoot } from "../../src/lib/paths.js";
 const dir = mkdtempSync(join(tmpdir(), "hal-environment-"));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-/** Runs the command of cocos-environment.service as systemd would, on another file, and returns what the agent is given. */
-function taken(offered: string): string {
-  const unit = readFileSync(join(halRoot, "buildroot-external/package/cocos-agent/cocos-environment.service"), "utf8");
-  const script = /^ExecStart=\/bin\/sh -c "(.*)"$/m.exec(unit)?.[1];
-  if (script === undefined) throw new Error("no command");
-  const [from, to] = [join(dir, "offered"), join(dir, "taken")];
-  writeFileSync(from, offered, "latin1");
-  // systemd.service(5): `$$` is a dollar sign; nothing else of the command is a variable or a specifier of systemd's.
-  expect(script.replaceAll("$$", "")).not.toMatch(/[$%\\]/);
-  const command = script.replaceAll("$$", "$").replace("/etc/cocos/environment", from).replace("/run/cocos-environment/environment", to);
-  execFileSync("/bin/sh", ["-c", command], { env: { PATH: "/usr/bin:/bin", LC_ALL: "C" } });
-  return readFileSync(to, "latin1");
+/** Runs the script of cocos-environment.service on other files, and returns what the agent is given. */
+function taken(offered: string, measured = ""): string {
+  let script = readFileSync(join(halRoot, "buildroot-external/package/cocos-agent/take-environment"), "utf8");
+  const files = { "/etc/cocos/environment": offered, "/usr/lib/cocos/host-variables": measured };
+  for (const [index, [path, content]] of Object.entries(files).entries()) {
+    const copy = join(dir, String(index));
+    writeFileSync(copy, content, "latin1");
+    script = script.replaceAll(path, copy);
+  }
+  return execFileSync("/bin/sh", ["-c", script], { env: { PATH: "/usr/bin:/bin", LC_ALL: "C" }, encoding: "latin1" });
 }
 
-test("the agent gets its own variables", () => {
-  const own = ["AGENT_CVM_GRPC_URL=10.0.0.1:7001", "AGENT_CVM_ID=1", "AGENT_LOG_LEVEL=info", "AWS_REGION=us-east-1", "AGENT_CERTS_TOKEN="];
-  expect(taken(`${own.join("\n")}\n`)).toBe(`${own.join("\n")}\n`);
+const identity = "AGENT_CVM_ID=1\nAGENT_CERTS_TOKEN=\n";
+const server = "AGENT_CVM_GRPC_URL=10.0.0.1:7001\n";
+
+test("the agent gets its identity from the host", () => {
+  expect(taken(`${identity}${server}`)).toBe(identity);
+});
+
+test("a measured file names more variables, of the agent only", () => {
+  expect(taken(`${identity}${server}`, "AGENT_CVM_GRPC_URL\n")).toBe(`${identity}${server}`);
+  expect(taken(`LD_PRELOAD=x\nA=1\n${server}`, "LD_PRELOAD\n.*\nAGENT_.*\nAGENT_CVM_GRPC_URL|.*\n")).toBe("");
 });
 
 test.each([
+  ["a server", "AGENT_CVM_GRPC_URL=10.0.0.2:7001"],
+  ["a server's certificates", "AGENT_CVM_GRPC_SERVER_CA_CERTS=/etc/certs/ca.pem"],
+  ["attestation", "AGENT_MAA_URL=https://10.0.0.2"],
+  ["an address to listen on", "AGENT_GRPC_HOST=0.0.0.0"],
+  ["a log level that contains the output of algorithms", "AGENT_LOG_LEVEL=debug"],
+  ["a registry", "AWS_ENDPOINT_URL=http://10.0.0.2"],
   ["a library", "LD_PRELOAD=/etc/cocos/evil.so"],
   ["root certificates", "SSL_CERT_FILE=/etc/cocos/ca.pem"],
   ["a directory that the host reads", "TMPDIR=/etc/cocos"],
@@ -35,14 +46,14 @@ test.each([
   ["a proxy", "HTTPS_PROXY=http://10.0.0.2"],
   ["a registry's settings", "AWS_CA_BUNDLE=/etc/cocos/ca.pem"],
   ["blanks before the name", " LD_PRELOAD=x"],
-  ["a carriage return, where systemd ends a line", "AGENT_A=1\rLD_PRELOAD=x"],
-  ["a byte that is no text", "AGENT_A=\xff"],
-  ["a NUL", "AGENT_A=1\0\nLD_PRELOAD=x"],
+  ["a carriage return, where systemd ends a line", "AGENT_CVM_ID=1\rLD_PRELOAD=x"],
+  ["a byte that is no text", "AGENT_CVM_ID=\xff"],
+  ["a NUL", "AGENT_CVM_ID=1\0\nLD_PRELOAD=x"],
   ["nothing", ""],
 ])("not %s", (_what, line) => {
-  expect(taken(`${line}\n`)).not.toMatch(/(?:^|[\r\0])(?!AGENT_[A-Z]+=1?$).+/m);
+  expect(taken(`${line}\n`)).not.toMatch(/(?:^|[\r\0])(?!AGENT_CVM_ID=1?$).+/m);
 });
 
 test("a file without an end is cut", () => {
-  expect(taken(`AGENT_A=${"x".repeat(100_000)}\nLD_PRELOAD=x\n`).length).toBeLessThan(65_540);
+  expect(taken(`AGENT_CVM_ID=${"x".repeat(100_000)}\nLD_PRELOAD=x\n`).length).toBeLessThan(65_540);
 });

@@ -60,6 +60,8 @@ define COCOS_AGENT_INSTALL_TARGET_CMDS
 		$(INSTALL) -D -m 0755 $(@D)/bin/$(program) \
 			$(TARGET_DIR)/usr/bin/$(program)
 	)
+	$(INSTALL) -D -m 0755 $(COCOS_AGENT_PKGDIR)/take-environment \
+		$(TARGET_DIR)/usr/lib/cocos/take-environment
 	mkdir -p $(TARGET_DIR)/cocos $(TARGET_DIR)/etc/cocos $(TARGET_DIR)/etc/certs
 endef
 
