@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { constants, existsSync } from "node:fs";
-import { copyFile, lstat, mkdir, open, readdir, rename, stat } from "node:fs/promises";
+import { copyFile, lstat, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { Workspace } from "../backends/backend.js";
 import { files } from "../bundle/files.js";
@@ -39,7 +39,7 @@ export async function stage(outDir: string, name: string): Promise<Staging> {
     const { published } = await readRecord(recordFile);
     // A build was killed between the two renames of publish(): the old image is complete, so it is restored.
     if (!existsSync(target) && published !== undefined && (await hasManifest(old, published))) await rename(old, target);
-    for (const left of [old, staging, log]) await removeTree(left);
+    for (const left of [old, staging, log]) await rm(left, { recursive: true, force: true });
     await mkdir(staging);
     const workDir = await makeWorkDir(own, name, recordFile);
     return {
@@ -48,7 +48,7 @@ export async function stage(outDir: string, name: string): Promise<Staging> {
       externalTree: join(workDir, "external"),
       staging,
       async release() {
-        await removeTree(staging);
+        await rm(staging, { recursive: true, force: true });
         await unlock();
       },
     };
@@ -88,13 +88,18 @@ async function makeWorkDir(own: string, name: string, recordFile: string): Promi
   if (known !== undefined) return known;
   for (const entry of await readdir(own)) {
     const [start, random = ""] = [entry.slice(0, name.length + 5), entry.slice(name.length + 5)];
-    if (start === `${name}.work` && /^(-[0-9a-f]{32})?$/.test(random)) await removeTree(join(own, entry));
+    if (start === `${name}.work` && /^(-[0-9a-f]{32})?$/.test(random)) await removeWorkDir(join(own, entry));
   }
   const work = randomBytes(16).toString("hex");
   await updateRecord(recordFile, { work });
   const workDir = join(own, `${name}.work-${work}`);
   await mkdir(workDir);
   return workDir;
+}
+
+/** Files of the debian backend can belong to ids of a sandbox. A user who only uses the buildroot backend needs no such ids. */
+async function removeWorkDir(dir: string): Promise<void> {
+  await rm(dir, { recursive: true, force: true }).catch(() => removeTree(dir));
 }
 
 /** Undefined when the record names no work directory, when it does not exist, and when a link is in the place of one of hal's files. */
@@ -142,6 +147,6 @@ export async function publish(outDir: string, name: string, manifest: Manifest):
   await copyFile(log, join(staging, files.log));
   if (existsSync(target)) await rename(target, old);
   await rename(staging, target);
-  await removeTree(old);
+  await rm(old, { recursive: true, force: true });
   await recordPublished(target, await recordOf(outDir, name), manifest);
 }
