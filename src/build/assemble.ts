@@ -1,4 +1,3 @@
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { contractEnvironment, type Prepared } from "../backends/backend.js";
 import { targetSandbox } from "../backends/debian/sandbox.js";
@@ -17,7 +16,6 @@ import { digestBeside } from "./digests.js";
  */
 export async function assemble(prepared: Prepared, sourceDateEpoch: number, report: Report, signal: AbortSignal): Promise<Prepared> {
   const { workspace, binariesDir, buildDir, targetDir } = prepared;
-  await mkdir(buildDir, { recursive: true });
   const command = {
     tool: join(workspace.externalTree, "board/hal/post-image.sh"),
     args: [binariesDir],

@@ -26,7 +26,8 @@ import { fingerprint } from "./fingerprint.js";
 import { findFirmware, firmwareToFetch, refuseFetch } from "./firmware.js";
 import { writeManifest } from "./manifest.js";
 import { measureImage } from "./measure.js";
-import { publish, recordOf, refuseTarget, stage } from "./publish.js";
+import { recordOf } from "./outputs.js";
+import { publish, refuseTarget, stage } from "./publish.js";
 import { checkPublished, recordPublished } from "./record.js";
 import { refuseUnreleasable } from "./release.js";
 
@@ -150,7 +151,12 @@ async function upToDate(request: BuildRequest, inputs: () => Promise<BackendInpu
   const { digest } = await fingerprint(request, known);
   const manifest = await readManifest(dir).catch(() => undefined); // damaged: it is built again
   if (manifest?.inputs.digest !== digest) return undefined;
-  const { changed, hashed } = await checkPublished(dir, recordOf(out, request.resolved.name), manifest, signal);
+  const check = await checkPublished(dir, await recordOf(out, request.resolved.name), manifest, signal);
+  if (check === undefined) {
+    note(`${printableLine(dir)} is not recorded in the cache as an image that hal built here; hal builds it again`);
+    return undefined;
+  }
+  const { changed, hashed } = check;
   if (changed === undefined) return { manifest, hashed };
   note(`${printableLine(join(dir, changed))} is not the file that hal built; hal builds the image again`);
   return undefined;
@@ -164,12 +170,12 @@ export async function build({ profile, out, upToDate, steps }: BuildPlan): Promi
   const dir = join(out, profile);
   if (upToDate !== undefined) {
     const { manifest, hashed } = upToDate;
-    if (hashed) await recordPublished(dir, recordOf(out, profile), manifest);
+    if (hashed) await recordPublished(dir, await recordOf(out, profile), manifest);
     return { dir, manifest, upToDate: true };
   }
   const staging = await stage(out, profile);
   try {
-    await writeFile(staging.log, `hal ${version}: ${profile}\n`);
+    await writeFile(staging.log, `hal ${version}: ${profile}\n`, { flag: "wx" });
     const result = await runPlan(steps, staging, join(staging.workDir, "times.json"));
     return "stage" in result ? result : { dir, manifest: result, upToDate: false };
   } catch (error) {

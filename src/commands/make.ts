@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { buildrootDirs, makeDirs, noteFixedPath, profilePaths } from "../backends/buildroot/dirs.js";
 import { makeCommand } from "../backends/buildroot/environment.js";
 import { buildrootTree } from "../backends/buildroot/source.js";
+import { workDirOf } from "../build/publish.js";
 import { HalError } from "../lib/errors.js";
 import { refuseWithoutSandbox } from "../lib/namespace.js";
 import { runInteractive } from "../lib/tools.js";
@@ -20,13 +21,13 @@ interface Options {
 /** Runs any target of Buildroot's make in the build directory of a profile, on this terminal: menuconfig, X-rebuild, legal-info. */
 export async function make(reference: string, targets: readonly string[], options: Options): Promise<void> {
   const resolved = await resolve(reference, { ...options, overlayContents: false });
-  const work = join(options.out, ".hal", `${resolved.name}.work`);
-  const external = join(work, "external");
-  if (!existsSync(join(external, "external.desc"))) {
+  const work = await workDirOf(options.out, resolved.name);
+  if (work === undefined || !existsSync(join(work, "external/external.desc"))) {
     throw new HalError("input", `${options.out} contains no build of '${resolved.name}'`, {
       remedy: `hal build --profile ${reference} --until configure`,
     });
   }
+  const external = join(work, "external");
   const tree = await buildrootTree(resolved, { ...options, offline: false });
   await refuseWithoutSandbox("one", options.signal);
   const dirs = buildrootDirs(work, external, { read: profilePaths(resolved) });

@@ -20,6 +20,8 @@ export interface KconfigInput {
   readonly prefix: "" | "CONFIG_";
   /** Maps the path in a `source` to a path here, when Kconfig runs with the trees at other paths. */
   readonly locate?: (path: string) => string;
+  /** The directories that contain every file, with links followed. Without them, a `source` can name any file of this machine. */
+  readonly within?: readonly string[];
 }
 
 const TYPES: Readonly<Record<string, SymbolType>> = {
@@ -72,7 +74,7 @@ class Reader {
     this.#open.push(path);
     const name = displayName(path, this.#input.root);
     const outside = this.#frames.length;
-    for (const statement of statements(readSource(path, at), name)) this.#statement(statement, name);
+    for (const statement of statements(readSource(path, at, this.#input.within), name)) this.#statement(statement, name);
     this.#close();
     const left = this.#frames[outside];
     if (left !== undefined) throw new HalError("input", `'${left.keyword}' has no 'end${left.keyword}' in this file`, { at: left.at });

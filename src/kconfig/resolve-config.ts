@@ -2,6 +2,7 @@ import { access, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { HalError } from "../lib/errors.js";
 import { inSandbox, type Sandbox } from "../lib/namespace.js";
+import { readRegular } from "../lib/regular-file.js";
 import { type Command, cleanEnvironment, type RunOptions, runCommand } from "../lib/tools.js";
 import { type DotConfig, formatConfigLine, readDotConfig } from "./dotconfig.js";
 
@@ -91,8 +92,12 @@ export function mergeFragments(fragments: readonly DotConfig[]): string {
   return [...merged.values()].map((line) => `${line}\n`).join("");
 }
 
+/** Bytes; far more than a configuration has. */
+const MOST_CONFIG_BYTES = 16 * 1024 * 1024;
+
 async function readResolved(path: string, prefix: string, stderr: string): Promise<ResolvedConfig> {
-  const text = await readFile(path, "utf8");
+  // A sandbox wrote the directory.
+  const text = (await readRegular(path, { follow: false, most: MOST_CONFIG_BYTES })).toString("utf8");
   const warnings = stderr.split("\n").filter((line) => /:\d+:\s*warning:/.test(line));
   return { path, text, config: readDotConfig(text, path, prefix), warnings };
 }

@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync, realpathSync, statSync } from "node:fs";
 import { isAbsolute, relative, resolve } from "node:path";
 import fastGlob from "fast-glob";
 import { HalError, type Location } from "../lib/errors.js";
@@ -35,10 +35,15 @@ export function sourcedFiles(path: string, root: string, at: Location, optional:
 /**
  * The text of a Kconfig file.
  * @param at the `source` line, for errors
+ * @param within the directories that must contain the file; an error quotes lines of a file, so it could publish a secret
  */
-export function readSource(file: string, at: Location): string {
-  const size = statSync(file, { throwIfNoEntry: false })?.size;
-  if (size === undefined) throw new HalError("input", `no such Kconfig file: ${file}`, { at });
+export function readSource(file: string, at: Location, within?: readonly string[]): string {
+  const info = statSync(file, { throwIfNoEntry: false });
+  if (info?.isFile() !== true) throw new HalError("input", `no such Kconfig file: ${file}`, { at });
+  const { size } = info;
+  const real = realpathSync(file);
+  if (within?.some((dir) => real.startsWith(`${realpathSync(dir)}/`)) === false)
+    throw new HalError("input", `the Kconfig file ${file} is outside of ${within.join(", ")}`, { at });
   if (size > MAX_FILE_BYTES) throw new HalError("input", `${file} is not a Kconfig file: ${size} bytes`, { at });
   const text = readFileSync(file, "utf8");
   if (text.includes("\0")) throw new HalError("input", `${file} is not a Kconfig file: it contains NUL bytes`, { at });

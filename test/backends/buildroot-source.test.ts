@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
-import { mkdir, mkdtemp, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { appendFile, chmod, mkdir, mkdtemp, rename, rm, stat, symlink, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
@@ -29,6 +30,8 @@ beforeEach(async () => {
   resolved = await resolve("dev", { set: [`buildroot.commit=${git("rev-parse", "HEAD").trim()}`] });
   tree = cachedTree(resolved);
   await mkdir(join(tree, ".."), { recursive: true });
+  await writeFile(`${tree}.commit`, git("cat-file", "commit", "HEAD"));
+  await rename(join(made, ".git"), join(cache, "git"));
   execFileSync("mv", [made, tree]);
 });
 afterEach(async () => {
@@ -40,7 +43,7 @@ const use = () => buildrootTree(resolved, { offline: true, signal: new AbortCont
 
 describe("a Buildroot release in the cache", () => {
   test("is used while it is the pinned commit", async () => {
-    await writeFile(join(tree, "package/cached.pyc"), "");
+    await mkdir(join(tree, "package/empty"));
     expect(await use()).toMatchObject({ dir: tree });
   });
 
@@ -52,14 +55,27 @@ describe("a Buildroot release in the cache", () => {
         const { atime, mtime } = await stat(file);
         await writeFile(file, "ZLIB_VERSION = 2\n");
         await utimes(file, atime, mtime);
-        execFileSync("git", ["-C", tree, "update-index", "--assume-unchanged", "package/zlib.mk"]);
       },
     ],
+    ["a file that git ignores", () => writeFile(join(tree, "package/cached.pyc"), "")],
+    ["another mode", () => chmod(join(tree, "package/zlib.mk"), 0o755)],
+    ["a link to a copy", () => rename(tree, `${tree}.moved`).then(() => symlink(`${tree}.moved`, tree))],
     ["one more file", () => writeFile(join(tree, "package/local.mk"), "")],
     ["one file less", () => rm(join(tree, "package/zlib.mk"))],
-    ["no commit", () => rm(join(tree, ".git"), { recursive: true })],
+    ["no commit", () => rm(`${tree}.commit`)],
+    ["another commit", () => writeFile(`${tree}.commit`, "tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904\n")],
   ])("is refused with %s", async (_, damage) => {
     await damage();
     await expect(use()).rejects.toMatchObject({ kind: "check", at: { file: tree } });
+  });
+
+  test("with a repository runs no program of its configuration", async () => {
+    await rename(join(cache, "git"), join(tree, ".git"));
+    const proof = join(cache, "ran");
+    await appendFile(join(tree, ".git/config"), `[filter "x"]\n\tclean = touch ${proof}\n\tprocess = touch ${proof}\n`);
+    await mkdir(join(tree, ".git/info"), { recursive: true });
+    await writeFile(join(tree, ".git/info/attributes"), "* filter=x\n");
+    await expect(use()).rejects.toMatchObject({ kind: "check", at: { file: tree } });
+    expect(existsSync(proof)).toBe(false);
   });
 });

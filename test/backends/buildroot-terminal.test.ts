@@ -3,7 +3,8 @@ import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { stage, workDirOf } from "../../src/build/publish.js";
 import { hostTools } from "../../src/lib/host-tools.js";
 import { halRoot } from "../../src/lib/paths.js";
 import { findTool, formatCommand } from "../../src/lib/tools.js";
@@ -12,8 +13,12 @@ import { resolve } from "../../src/resolve/resolve.js";
 let dir: string;
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), "hal-terminal-"));
+  vi.stubEnv("HAL_CACHE", join(dir, "cache"));
 });
-afterEach(() => rmSync(dir, { recursive: true, force: true }));
+afterEach(() => {
+  vi.unstubAllEnvs();
+  rmSync(dir, { recursive: true, force: true });
+});
 
 /** A directory that looks like Buildroot, with the given Makefile; make is the real one. */
 async function tree(makefile: string): Promise<string> {
@@ -54,16 +59,17 @@ it("Ctrl-C in hal build removes the staging directory and releases the lock", as
   const { shown, exitCode } = await interrupted(build, "configuring");
   expect(shown).toContain("hal: interrupted");
   expect(exitCode).toBe(130);
-  expect(existsSync(join(out, ".hal/dev.work/buildroot"))).toBe(true);
+  expect(existsSync(join((await workDirOf(out, "dev")) ?? "", "buildroot"))).toBe(true);
   expect(existsSync(join(out, ".hal/dev.new"))).toBe(false);
   expect(readFileSync(join(out, ".hal/dev.lock"), "utf8")).toBe("");
 });
 
 it("Ctrl-C in hal make goes to make, and hal waits until make ends", async () => {
   const buildroot = await tree("all:\n\t@trap 'sleep 0.5; echo put away; exit 3' INT; echo it began; while :; do sleep 0.1; done\n");
-  const work = join(dir, "out/.hal/dev.work/external");
-  mkdirSync(work, { recursive: true });
-  writeFileSync(join(work, "external.desc"), "");
+  const staging = await stage(join(dir, "out"), "dev");
+  mkdirSync(staging.externalTree);
+  writeFileSync(join(staging.externalTree, "external.desc"), "");
+  await staging.release();
   const make = ["make", "dev", "--buildroot", buildroot, "-o", join(dir, "out"), "--", "-s", "all"];
   const { shown, exitCode } = await interrupted(make, "it began");
   expect(shown).toMatch(/it began.*put away.*hal: interrupted/s);

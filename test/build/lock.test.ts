@@ -11,8 +11,12 @@ import { halRoot } from "../../src/lib/paths.js";
 let out = "";
 beforeEach(async () => {
   out = await mkdtemp(join(tmpdir(), "hal-lock-"));
+  vi.stubEnv("HAL_CACHE", join(out, "cache"));
 });
-afterEach(() => rm(out, { recursive: true, force: true }));
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await rm(out, { recursive: true, force: true });
+});
 
 describe("the lock of an image directory", () => {
   test("is taken by one of several builds", async () => {
@@ -49,9 +53,9 @@ describe("the lock of an image directory", () => {
 
   test("is released by a build that fails at the start", async () => {
     await mkdir(join(out, ".hal"));
-    await writeFile(join(out, ".hal/p.work"), "no directory");
-    await expect(stage(out, "p")).rejects.toMatchObject({ code: "EEXIST" });
-    await rm(join(out, ".hal/p.work"));
+    await writeFile(join(out, "cache"), "no directory");
+    await expect(stage(out, "p")).rejects.toMatchObject({ code: "ENOTDIR" });
+    await rm(join(out, "cache"));
     await (await stage(out, "p")).release();
   });
 
@@ -63,7 +67,7 @@ describe("the lock of an image directory", () => {
     }
   });
 
-  test.each([".hal", ".hal/p.lock", ".hal/p.work"])("is not taken through a link at %s", async (link) => {
+  test.each([".hal", ".hal/p.lock"])("is not taken through a link at %s", async (link) => {
     const victim = join(out, "victim");
     if (link.endsWith(".lock")) await writeFile(victim, "mine");
     else await mkdir(victim);

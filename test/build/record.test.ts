@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rename, rm, stat, symlink, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -27,13 +27,25 @@ describe("a published image", () => {
     expect(await check()).toEqual({ changed: undefined, hashed: false });
   });
 
-  test("is hashed without a record, and with a damaged one", async () => {
-    for (const text of [undefined, "{", "null", '{"files": 1}', '{"files": {}}']) {
+  test("is not accepted without a record, or with a damaged one", async () => {
+    for (const text of [undefined, "{", "null", "{}", '{"published": 1}', '{"published": {"files": 1}}']) {
       await rm(record, { force: true });
       if (text !== undefined) await writeFile(record, text);
-      const { hashed } = await check();
-      expect(hashed).toBe(true);
+      expect(await check()).toBeUndefined();
     }
+  });
+
+  test("has changed when it is another image that fits its own manifest", async () => {
+    const forged = manifestOf({ artifacts: artifacts.map((artifact) => ({ ...artifact, sha256: sha256("KERNEL") })) });
+    for (const { name } of artifacts) await writeFile(join(dir, name), "KERNEL");
+    await writeFile(join(dir, "manifest.json"), canonicalJson(forged));
+    expect(await checkPublished(dir, record, forged)).toMatchObject({ changed: "manifest.json" });
+  });
+
+  test("has changed when a link is in the place of an artifact", async () => {
+    await rename(kernel(), join(dir, "../other"));
+    await symlink("../other", kernel());
+    expect(await check()).toMatchObject({ changed: "bzImage" });
   });
 
   test("has changed when a file has other bytes of the same size, whatever its time says", async () => {

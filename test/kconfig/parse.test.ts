@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { formatExpression } from "../../src/kconfig/expression.js";
@@ -197,6 +197,17 @@ describe("errors and their place", () => {
 
   test("a missing tree", () => {
     expect(() => parseKconfig({ root: directory(), file: "Config.in", environment: {}, prefix: "" })).toThrow(/no such Kconfig file/);
+  });
+
+  test("a file outside of the trees, whose lines a message would quote", () => {
+    const secret = join(directory({ secret: "a password\n" }), "secret");
+    const root = directory({ "Config.in": `source "${secret}"\n`, "linked.in": 'source "link"\n' });
+    symlinkSync(secret, join(root, "link"));
+    for (const file of ["Config.in", "linked.in", "link"]) {
+      const parse = () => parseKconfig({ root, file, environment: {}, prefix: "", within: [root] });
+      expect(parse).toThrow(/is outside of/);
+      expect(parse).not.toThrow(/password/);
+    }
   });
 });
 

@@ -1,8 +1,9 @@
 import { existsSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { chmod, lstat } from "node:fs/promises";
+import { basename, dirname, resolve } from "node:path";
+import { makeInside } from "../../lib/links.js";
 import { type BindMount, inSandbox } from "../../lib/namespace.js";
-import { cacheRoot } from "../../lib/paths.js";
+import { cacheRoot, makeDirectory } from "../../lib/paths.js";
 import { note } from "../../lib/terminal.js";
 import type { Command } from "../../lib/tools.js";
 import type { Resolved } from "../../model/resolved.js";
@@ -19,6 +20,11 @@ export interface BuildrootDirs {
   readonly read: readonly string[];
 }
 
+/** The download directory in hal's cache. */
+function cachedDownloads(): string {
+  return resolve(cacheRoot(), "dl");
+}
+
 /**
  * Absolute paths, because make runs in Buildroot's tree.
  * @param options.read the paths that the profile names (profilePaths)
@@ -29,7 +35,7 @@ export function buildrootDirs(
   externalTree: string,
   {
     read = [],
-    downloads = process.env.BR2_DL_DIR ?? join(cacheRoot(), "dl"),
+    downloads = process.env.BR2_DL_DIR ?? cachedDownloads(),
   }: { readonly read?: readonly string[]; readonly downloads?: string } = {},
 ): BuildrootDirs {
   return { buildrootOutput: resolve(workDir, "buildroot"), external: resolve(externalTree), downloads: resolve(downloads), read };
@@ -64,7 +70,10 @@ export const seenByMake = {
 
 /** Creates the directories that make writes to. */
 export async function makeDirs({ buildrootOutput, downloads }: BuildrootDirs): Promise<void> {
-  for (const dir of [buildrootOutput, downloads]) await mkdir(dir, { recursive: true });
+  await makeInside(dirname(buildrootOutput), basename(buildrootOutput));
+  await makeDirectory(downloads);
+  // A program of a profile can leave a set-uid program there, so nobody else may enter hal's own directory.
+  if (downloads === cachedDownloads() && (await lstat(downloads)).isDirectory()) await chmod(downloads, 0o700);
 }
 
 /** Explains the paths that make itself prints. */
@@ -80,12 +89,18 @@ export interface BoundCommand extends Command {
 /**
  * The command in the sandbox of a Buildroot build. A profile's make files and the packages that it names are programs
  * that run here.
- * @param network packages are downloaded
+ * @param downloads whether the command may write to the download directory, which other builds use too
  */
-export function boundCommand(command: Command, tree: BuildrootTree, dirs: BuildrootDirs, network: boolean): BoundCommand {
+export function boundCommand(
+  command: Command,
+  tree: BuildrootTree,
+  dirs: BuildrootDirs,
+  { network, downloads }: { readonly network: boolean; readonly downloads: boolean },
+): BoundCommand {
   const mount = (name: keyof typeof seenByMake, source: string): BindMount => ({ target: seenByMake[name], source });
-  const read = [mount("tree", tree.dir), mount("external", dirs.external)];
-  const write = [mount("buildrootOutput", dirs.buildrootOutput), mount("downloads", dirs.downloads)];
+  const shared = [mount("downloads", dirs.downloads)];
+  const read = [mount("tree", tree.dir), mount("external", dirs.external), ...(downloads ? [] : shared)];
+  const write = [mount("buildrootOutput", dirs.buildrootOutput), ...(downloads ? shared : [])];
   const sandbox = inSandbox(command, { ids: "one", read: [...read, ...dirs.read], write, network });
   return { ...sandbox, mounts: [...read, ...write] };
 }

@@ -19,18 +19,19 @@ export function shellCommand(tree: BuildrootTree, dirs: BuildrootDirs): BoundCom
       TERM: process.env.TERM ?? "dumb",
     },
   };
-  return boundCommand(shell, tree, dirs, true);
+  return boundCommand(shell, tree, dirs, { network: true, downloads: true });
 }
 
 /**
  * One `make` in Buildroot.
- * @param options.network packages are downloaded; default false
+ * @param options.network the command has a network; default false
+ * @param options.downloads the command may write to the download directory; default as `network`
  */
 export function makeCommand(
   tree: BuildrootTree,
   dirs: BuildrootDirs,
   args: readonly string[],
-  { jobs, network = false }: { readonly jobs?: number; readonly network?: boolean } = {},
+  { jobs, network = false, downloads = network }: { readonly jobs?: number; readonly network?: boolean; readonly downloads?: boolean } = {},
 ): BoundCommand {
   const { tree: directory, buildrootOutput, external } = seenByMake;
   const make = {
@@ -38,7 +39,7 @@ export function makeCommand(
     args: ["-C", directory, `O=${buildrootOutput}`, `BR2_EXTERNAL=${external}`, ...(jobs === undefined ? [] : [`-j${jobs}`]), ...args],
     env: makeEnvironment(),
   };
-  return boundCommand(make, tree, dirs, network);
+  return boundCommand(make, tree, dirs, { network, downloads });
 }
 
 /** Excludes the caller's environment, because Buildroot passes its whole environment to every package and every hook. */

@@ -46,7 +46,14 @@ export async function gateExternalTree({ profile, symbols, tree, dirs, signal }:
   );
   const environment = await buildrootEnvironment(tree.dir, buildrootOutput);
   const locate = (path: string): string => toRealPaths(path, make.mounts);
-  const kconfig = parseKconfig({ root: tree.dir, file: "Config.in", environment, prefix: "", locate });
+  const kconfig = parseKconfig({
+    root: tree.dir,
+    file: "Config.in",
+    environment,
+    prefix: "",
+    locate,
+    within: [tree.dir, external, buildrootOutput],
+  });
   const error = gateError(gate({ requested: symbols, config, kconfig }), symbols.length);
   if (error !== undefined) throw error;
   return config;

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { sha256File } from "../../lib/digest.js";
+import { refuseLinks } from "../../lib/links.js";
 import { runCommand } from "../../lib/tools.js";
 import { packageVariable } from "../../render/render.js";
 import type { BuiltPackage } from "../backend.js";
@@ -104,7 +105,7 @@ export async function imagePackages(
     const digest =
       entry.source === undefined
         ? undefined
-        : ((await sourceHash(tree, entry.folder, entry.source.file)) ?? (await downloaded(join(downloads, entry.source.path))));
+        : ((await sourceHash(tree, entry.folder, entry.source.file)) ?? (await downloaded(downloads, entry.source.path)));
     built.push({
       name,
       version: entry.version === "" ? "none" : entry.version,
@@ -131,8 +132,9 @@ async function sourceHash(tree: BuildrootTree, folder: string | undefined, file:
   return undefined;
 }
 
-async function downloaded(file: string): Promise<string | undefined> {
-  return sha256File(file).catch(() => undefined);
+async function downloaded(downloads: string, path: string): Promise<string | undefined> {
+  await refuseLinks(downloads, path);
+  return sha256File(join(downloads, path), { follow: false }).catch(() => undefined);
 }
 
 /** The address of a source, or for a file of this machine its name alone: the path does not belong in a manifest. */

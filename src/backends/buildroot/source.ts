@@ -1,9 +1,10 @@
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readFile, rename, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join, resolve as resolvePath } from "node:path";
+import { lstat, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { dirname, join, resolve as resolvePath } from "node:path";
+import { gitObjectId, gitTreeId, treeOfCommit } from "../../codecs/git-tree.js";
 import { HalError } from "../../lib/errors.js";
-import { cacheRoot } from "../../lib/paths.js";
+import { cacheRoot, makeDirectory } from "../../lib/paths.js";
+import { readRegular } from "../../lib/regular-file.js";
 import { note } from "../../lib/terminal.js";
 import { cleanEnvironment, runCommand } from "../../lib/tools.js";
 import { nearestOrigin } from "../../load/tree.js";
@@ -35,7 +36,7 @@ const REPOSITORY = "https://gitlab.com/buildroot.org/buildroot.git";
 export async function buildrootTree(resolved: Resolved, options: SourceOptions): Promise<BuildrootTree> {
   if (options.buildroot !== undefined) return ownTree(resolved, options.buildroot, options.allowVersion);
   const dir = cachedTree(resolved);
-  if (existsSync(dir) && !(await isCommit(dir, resolved.profile.buildroot.commit, options.signal))) {
+  if (existsSync(dir) && !(await isCommit(dir, resolved.profile.buildroot.commit))) {
     if (options.offline)
       throw new HalError("check", "is not the pinned commit of Buildroot, and --offline forbids to clone it again", {
         at: { file: dir },
@@ -91,50 +92,67 @@ export function refuseClone(resolved: Resolved): never {
   });
 }
 
-/** git's environment, without the configuration of user and host. */
-const gitEnvironment = (more: Readonly<Record<string, string>> = {}): Record<string, string> =>
-  cleanEnvironment({ GIT_CONFIG_GLOBAL: "/dev/null", GIT_CONFIG_NOSYSTEM: "1", GIT_TERMINAL_PROMPT: "0", ...more });
+/** Bytes; far more than a commit object has. */
+const MOST_COMMIT_BYTES = 64 * 1024;
 
-/** Whether the files of a tree are exactly those of a commit. A new index knows no times of files, so git reads all of them. */
-async function isCommit(dir: string, commit: string, signal: AbortSignal): Promise<boolean> {
-  const work = await mkdtemp(join(tmpdir(), "hal-index-"));
-  const git = (...args: readonly string[]) => {
-    const settings = ["core.fsmonitor=false", "core.hooksPath=/dev/null", `safe.directory=${dir}`].flatMap((setting) => ["-c", setting]);
-    const env = gitEnvironment({ GIT_INDEX_FILE: join(work, "index") });
-    return runCommand({ tool: "git", args: ["-C", dir, ...settings, ...args], env }, { signal, allowFailure: true });
-  };
-  try {
-    const read = await git("read-tree", commit);
-    const status = await git("status", "--porcelain", "--untracked-files=all");
-    return read.exitCode === 0 && status.exitCode === 0 && status.stdout === "";
-  } finally {
-    await rm(work, { recursive: true, force: true });
-  }
+/** The commit object of a release in the cache, as git stores it. It binds the tree to the commit. */
+function commitFile(dir: string): string {
+  return `${dir}.commit`;
 }
 
+/** Whether the files of a tree are exactly those of a commit, and nothing else. It runs no git: see gitTreeId. */
+async function isCommit(dir: string, commit: string): Promise<boolean> {
+  if (!(await lstat(dir)).isDirectory()) return false;
+  const object = await readRegular(commitFile(dir), { follow: false, most: MOST_COMMIT_BYTES }).catch(() => undefined);
+  if (object === undefined || gitObjectId("commit", object) !== commit) return false;
+  return (await gitTreeId(dir)) === treeOfCommit(object);
+}
+
+/** Runs git without the configuration, the attributes and the templates of user and host. */
+async function git(args: readonly string[], signal: AbortSignal): Promise<Buffer> {
+  const env = cleanEnvironment({
+    GIT_CONFIG_GLOBAL: "/dev/null",
+    GIT_CONFIG_NOSYSTEM: "1",
+    GIT_ATTR_NOSYSTEM: "1",
+    GIT_NO_REPLACE_OBJECTS: "1",
+    GIT_TERMINAL_PROMPT: "0",
+  });
+  const settings = ["advice.detachedHead=false", "core.attributesFile=/dev/null", "core.hooksPath=/dev/null"];
+  const command = { tool: "git", args: [...settings.flatMap((setting) => ["-c", setting]), ...args], env };
+  const chunks: Buffer[] = [];
+  await runCommand(command, { signal, onData: (chunk) => chunks.push(chunk) });
+  return Buffer.concat(chunks);
+}
+
+/** Clones the pinned release. The cache keeps its files and its commit object, and no repository. */
 async function clone(dir: string, resolved: Resolved, { offline, signal }: SourceOptions): Promise<void> {
   if (offline) refuseClone(resolved);
   const { version, commit } = resolved.profile.buildroot;
-  const fresh = `${dir}.${process.pid}`;
-  await mkdir(join(dir, ".."), { recursive: true });
-  await rm(fresh, { recursive: true, force: true });
-  const env = gitEnvironment();
-  const args = ["-c", "advice.detachedHead=false", "clone", "--quiet", "--depth", "1", "--branch", version, "--", REPOSITORY, fresh];
-  await runCommand({ tool: "git", args, env }, { signal }).catch((error: unknown) => {
-    if (!(error instanceof HalError) || error.kind !== "command") throw error;
-    throw new HalError("command", `Buildroot ${version} cannot be cloned`, {
-      at: nearestOrigin(resolved.origins, "/buildroot/version"),
-      details: error.details,
-      remedy: "check the network, or give your own tree: --buildroot DIR",
+  await makeDirectory(dirname(dir));
+  const work = await mkdtemp(`${dir}.`);
+  const fresh = join(work, "tree");
+  try {
+    const args = ["clone", "--quiet", "--template=", "--depth", "1", "--branch", version, "--", REPOSITORY, fresh];
+    await git(args, signal).catch((error: unknown) => {
+      if (!(error instanceof HalError) || error.kind !== "command") throw error;
+      throw new HalError("command", `Buildroot ${version} cannot be cloned`, {
+        at: nearestOrigin(resolved.origins, "/buildroot/version"),
+        details: error.details,
+        remedy: "check the network, or give your own tree: --buildroot DIR",
+      });
     });
-  });
-  const { stdout } = await runCommand({ tool: "git", args: ["-C", fresh, "rev-parse", "HEAD"], env });
-  if (stdout.trim() !== commit) {
-    await rm(fresh, { recursive: true, force: true });
-    throw new HalError("check", `Buildroot's tag ${version} is commit ${stdout.trim()}, and the profile pins ${commit}`, {
-      at: nearestOrigin(resolved.origins, "/buildroot/commit"),
-      remedy: "a moved tag can be an attack; if you changed the version, set buildroot.commit to the commit of that version",
-    });
+    const object = await git(["-C", fresh, "cat-file", "commit", "HEAD"], signal);
+    await rm(join(fresh, ".git"), { recursive: true });
+    await writeFile(commitFile(fresh), object);
+    if (!(await isCommit(fresh, commit))) {
+      throw new HalError("check", `Buildroot's tag ${version} is commit ${gitObjectId("commit", object)}, and the profile pins ${commit}`, {
+        at: nearestOrigin(resolved.origins, "/buildroot/commit"),
+        remedy: "a moved tag can be an attack; if you changed the version, set buildroot.commit to the commit of that version",
+      });
+    }
+    await rename(commitFile(fresh), commitFile(dir));
+    await rename(fresh, dir);
+  } finally {
+    await rm(work, { recursive: true, force: true });
   }
-  await rename(fresh, dir);
 }

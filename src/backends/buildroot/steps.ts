@@ -140,9 +140,9 @@ function make(
   { workspace: { log }, tree, dirs }: Configured,
   targets: readonly string[],
   report: Report,
-  { tracker, network = false }: { readonly tracker?: Tracker; readonly network?: boolean } = {},
+  { tracker, ...access }: { readonly tracker?: Tracker; readonly network?: boolean; readonly downloads?: boolean } = {},
 ): Promise<void> {
-  return runMake(makeCommand(tree, dirs, targets, { jobs, network }), { log, report, verbose, signal, tracker });
+  return runMake(makeCommand(tree, dirs, targets, { jobs, ...access }), { log, report, verbose, signal, tracker });
 }
 
 /**
@@ -154,11 +154,12 @@ async function makeGated(request: Request, tracked: Tracked, report: Report, unt
   const { sources, targets } = stages[until];
   note(workLeft(tracker.incomplete().length, packages.size, tracker.left()));
   try {
-    if (tracker.incomplete().length > 0 && !request.options.offline)
-      await make(request, tracked, sources, report, { tracker, network: true });
+    // Without a network too: a mirror can be a directory.
+    if (tracker.incomplete().length > 0)
+      await make(request, tracked, sources, report, { tracker, network: !request.options.offline, downloads: true });
     if (tracker.incomplete().includes("linux")) await make(request, tracked, ["toolchain", "linux-configure"], report, { tracker });
     const directory = packages.get("linux")?.directory ?? "build/linux";
-    await gateKernel(kernelRequests(request.resolved), join(dirs.buildrootOutput, directory));
+    await gateKernel(kernelRequests(request.resolved), dirs.buildrootOutput, directory);
     await make(request, tracked, targets, report, { tracker });
   } finally {
     await tracker.save();
@@ -189,16 +190,18 @@ export async function makeStage(
 export async function makeImages(request: Request, tracked: Tracked, report: Report): Promise<Prepared> {
   const { workspace, tree, dirs, packages, tracker } = tracked;
   const { resolved } = request;
+  const { buildrootOutput } = dirs;
   await makeGated(request, tracked, report, "images");
   await tracker.finished();
+  for (const dir of ["target", "images", "host", "build"]) await refuseLinks(buildrootOutput, dir);
   await noteLeaks(dirs, seenByMake.buildrootOutput);
   const built = await imagePackages(packages, tree, await request.sources(), dirs.downloads);
   return {
     workspace,
-    targetDir: join(dirs.buildrootOutput, "target"),
-    binariesDir: join(dirs.buildrootOutput, "images"),
-    hostDir: join(dirs.buildrootOutput, "host"),
-    buildDir: join(dirs.buildrootOutput, "build"),
+    targetDir: join(buildrootOutput, "target"),
+    binariesDir: join(buildrootOutput, "images"),
+    hostDir: join(buildrootOutput, "host"),
+    buildDir: join(buildrootOutput, "build"),
     // Buildroot calls a kernel from the user's own archive `custom`.
     packages: built.map((entry) => (entry.name === "linux" ? { ...entry, version: resolved.profile.kernel.version } : entry)),
     inputs: await request.inputs(),

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { readInside } from "../../lib/links.js";
 import { type BuildEvent, eventText, type Phase } from "./events.js";
 import { COMPLETE, type PhaseTimes, readPhaseTimes, remainingPhases, secondsLeft } from "./times.js";
 
@@ -16,6 +17,9 @@ interface State {
   /** Seconds that the rest took last time; undefined when one of the packages has never been built. */
   readonly left: number | undefined;
 }
+
+/** Bytes of the log of times. */
+const MOST_LOG_BYTES = 64 * 1024 * 1024;
 
 /** Packages that fit on one line of a terminal. */
 const SHOWN = 3;
@@ -109,7 +113,7 @@ export class Tracker {
 
   /** Keeps the durations of this build for the next one, even of a build that fails. */
   async save(): Promise<void> {
-    const log = await readFile(join(this.#buildrootOutput, "build/build-time.log"), "utf8").catch(() => "");
+    const log = await readInside(this.#buildrootOutput, "build/build-time.log", MOST_LOG_BYTES).catch(() => "");
     const times = Object.entries(readPhaseTimes(log)).filter(([name]) => this.#began.has(name));
     const packages = Object.fromEntries(times.map(([name, phases]) => [this.#timesName(name), phases]));
     this.#last = { ...this.#last, packages: { ...this.#last.packages, ...packages } };

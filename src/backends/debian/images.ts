@@ -1,3 +1,4 @@
+import { constants } from "node:fs";
 import { copyFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { binaries, files } from "../../bundle/files.js";
@@ -17,7 +18,9 @@ type Dirs = Pick<Prepared, "targetDir" | "binariesDir" | "hostDir" | "buildDir" 
 
 /** BINARIES_DIR: the kernel, and the root filesystem image of the layout. */
 export async function makeImages(resolved: Resolved, dirs: Dirs, kernelImage: string, options: TreeOptions): Promise<void> {
-  await copyFile(kernelImage, join(dirs.binariesDir, files.kernel));
+  const kernel = join(dirs.binariesDir, files.kernel);
+  await rm(kernel, { recursive: true, force: true }); // a program of the profile can have put a link there
+  await copyFile(kernelImage, kernel, constants.COPYFILE_EXCL);
   if (resolved.layout.root.type === "verity") await makeExt4(resolved, dirs, options);
   else await makeCpio(resolved, dirs, options);
 }

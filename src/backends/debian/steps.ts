@@ -1,6 +1,7 @@
-import { mkdir, readdir } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { HalError } from "../../lib/errors.js";
+import { makeInside } from "../../lib/links.js";
 import { removeTree } from "../../lib/namespace.js";
 import type { Report } from "../../lib/plan.js";
 import { note } from "../../lib/terminal.js";
@@ -94,9 +95,19 @@ async function firstFailure<A, B>(works: readonly [Promise<A>, Promise<B>]): Pro
 export async function makeTargetTree(request: Request, trees: Trees, report: Report): Promise<Prepared & Trees> {
   const { resolved } = request;
   const { workspace, lock, rootDir, hostDir, kernel, modules } = trees;
-  const at = (name: string): string => join(workspace.workDir, "debian", name);
-  const dirs = { targetDir: at("target"), binariesDir: at("images"), hostDir, buildDir: await buildDirFor(at("build"), hostDir) };
-  const input = { resolved, dirs, externalTree: workspace.externalTree, rootTree: rootDir, kernel, modules };
+  const at = (name: string): Promise<string> => makeInside(workspace.workDir, join("debian", name));
+  const buildDir = await buildDirFor(await at("build"), hostDir);
+  const dirs = { targetDir: await at("target"), binariesDir: await at("images"), hostDir, buildDir };
+  const input = {
+    resolved,
+    dirs,
+    lists: await at("lists"),
+    changes: await at("layers"),
+    externalTree: workspace.externalTree,
+    rootTree: rootDir,
+    kernel,
+    modules,
+  };
   const layers = await makeTarget(input, treeOptions(request, workspace, report));
   return {
     ...trees,
@@ -118,9 +129,8 @@ export async function makeRootImage(request: Request, state: Prepared & Trees, r
 /** BUILD_DIR is kept between builds with the same tools: other tools might make other bytes from the same input. */
 async function buildDirFor(builds: string, hostDir: string): Promise<string> {
   const name = basename(dirname(hostDir)); // the entry of the tools tree
-  await mkdir(builds, { recursive: true });
   for (const other of await readdir(builds)) if (other !== name) await removeTree(join(builds, other));
-  return join(builds, name);
+  return makeInside(builds, name);
 }
 
 /** The packages in the image. Packages of the tools tree are not in it. */

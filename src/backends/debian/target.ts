@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { runOrExplain } from "../../lib/failures.js";
+import { makeInside, readInside } from "../../lib/links.js";
 import { inSandbox, type Layers, openLayers, removeTree } from "../../lib/namespace.js";
 import { shellScript } from "../../lib/paths.js";
 import type { Resolved } from "../../model/resolved.js";
@@ -18,6 +19,10 @@ type Dirs = Pick<Prepared, "targetDir" | "binariesDir" | "hostDir" | "buildDir" 
 export interface TargetInput {
   readonly resolved: Resolved;
   readonly dirs: Dirs;
+  /** A directory for files that hal writes and the tree's programs only read. */
+  readonly lists: string;
+  /** A directory for the layers of the tree, which its programs cannot reach. */
+  readonly changes: string;
   readonly externalTree: string;
   /** The cached root tree. */
   readonly rootTree: string;
@@ -25,6 +30,9 @@ export interface TargetInput {
   /** Relative to the kernel's module directory. */
   readonly modules: readonly string[];
 }
+
+/** Bytes; far more than an account file has. */
+const MOST_ACCOUNT_BYTES = 16 * 1024 * 1024;
 
 /** A directory that is emptied at the start of each build. */
 function scratchOf({ buildDir }: Dirs): string {
@@ -36,19 +44,19 @@ function scratchOf({ buildDir }: Dirs): string {
  * @returns the layers that must be mounted to see it
  */
 export async function makeTarget(input: TargetInput, options: TreeOptions): Promise<Layers | undefined> {
-  const { resolved, dirs, externalTree, kernel } = input;
+  const { resolved, dirs, lists, changes, externalTree, kernel } = input;
   const { targetDir, binariesDir, buildDir } = dirs;
   const board = join(externalTree, "board/hal");
   const epoch = resolved.profile.sourceDateEpoch;
   const scratch = scratchOf(dirs);
-  await mkdir(buildDir, { recursive: true }); // kept between builds: post-image.sh stores compressed files in it
-  for (const dir of [targetDir, binariesDir, scratch]) {
+  // BUILD_DIR itself is kept between builds: post-image.sh stores compressed files in it.
+  for (const dir of [targetDir, binariesDir, scratch, lists, changes]) {
     await removeTree(dir);
-    await mkdir(dir, { recursive: true });
+    await mkdir(dir);
   }
   const layers = await layRootTree(input, options);
   const env = contractEnvironment(dirs, epoch);
-  const sandbox = targetSandbox({ ...dirs, layers }, [externalTree, kernel.modulesDir], [scratch]);
+  const sandbox = targetSandbox({ ...dirs, layers }, [externalTree, kernel.modulesDir, lists], [scratch]);
   const run: Run = (what, tool, args) => runOrExplain(inSandbox({ tool, args, env, cwd: buildDir }, sandbox), what, options);
 
   options.report("kernel modules");
@@ -62,7 +70,7 @@ export async function makeTarget(input: TargetInput, options: TreeOptions): Prom
   const { accounts, homes } = await applyUsers(input, join(board, "users.table"), run);
   const table = join(board, "permissions.table");
   const permissions = [...homes, ...parsePermissions(await readFile(table, "utf8").catch(() => ""), table)];
-  const list = join(scratch, "permissions");
+  const list = join(lists, "permissions");
   await writeFile(list, permissionLines(permissions, accounts));
   await run("applying permissions", "sh", [shellScript("debian/apply-permissions.sh"), targetDir, list]);
   // Files of the cached tree have this time already. To touch them would copy all of them to the upper layer.
@@ -73,9 +81,9 @@ export async function makeTarget(input: TargetInput, options: TreeOptions): Prom
 }
 
 /** Puts the root tree into TARGET_DIR: as a layer if kernel and filesystem support overlayfs, else as a copy. */
-async function layRootTree({ dirs, rootTree }: TargetInput, options: TreeOptions): Promise<Layers | undefined> {
+async function layRootTree({ dirs, changes, rootTree }: TargetInput, options: TreeOptions): Promise<Layers | undefined> {
   options.report("root tree");
-  const layers = await openLayers({ base: rootTree, changes: join(scratchOf(dirs), "layers"), at: dirs.targetDir }, options);
+  const layers = await openLayers({ base: rootTree, changes, at: dirs.targetDir }, options);
   if (layers !== undefined) return layers;
   const copy = { tool: "cp", args: ["--archive", "--reflink=auto", "--", `${rootTree}/.`, dirs.targetDir] };
   await runOrExplain(inSandbox(copy, targetSandbox({ ...dirs, layers }, [rootTree])), "copying the root tree", options);
@@ -84,14 +92,14 @@ async function layRootTree({ dirs, rootTree }: TargetInput, options: TreeOptions
 
 type Run = (what: string, tool: string, args: readonly string[]) => Promise<unknown>;
 
-async function installModules({ dirs, kernel, modules }: TargetInput, run: Run): Promise<void> {
+async function installModules({ dirs, lists, kernel, modules }: TargetInput, run: Run): Promise<void> {
   const known = ["modules.builtin", "modules.builtin.modinfo", "modules.order"].filter((name) => existsSync(join(kernel.modulesDir, name)));
-  const list = join(scratchOf(dirs), "modules.list");
+  const list = join(lists, "modules.list");
   await writeFile(list, [...known, ...modules].map((file) => `${file}\n`).join(""));
   // A new directory: usr/lib/modules itself comes from Debian's base files, so there is no link to follow.
   const target = join(dirs.targetDir, "usr/lib/modules", kernel.version);
   await run("installing kernel modules", "sh", [shellScript("debian/install-modules.sh"), kernel.modulesDir, list, target]);
-  const config = join(scratchOf(dirs), "depmod.d"); // empty, so that depmod does not read the host's configuration
+  const config = join(lists, "depmod.d"); // empty, so that depmod does not read the host's configuration
   await mkdir(config);
   await run("depmod", join(dirs.hostDir, "bin/depmod"), ["-b", dirs.targetDir, "-C", config, kernel.version]);
 }
@@ -101,14 +109,14 @@ async function installModules({ dirs, kernel, modules }: TargetInput, run: Run):
  * @returns the new account files, and the permissions of the home directories
  */
 async function applyUsers(
-  { dirs }: TargetInput,
+  { dirs, lists }: TargetInput,
   table: string,
   run: Run,
 ): Promise<{ readonly accounts: AccountFiles; readonly homes: readonly Permission[] }> {
   const users = parseUsersTable(await readFile(table, "utf8").catch(() => ""), table);
-  const copy = join(scratchOf(dirs), "accounts");
-  await run("reading the account files", "sh", [shellScript("debian/read-accounts.sh"), dirs.targetDir, copy]);
-  const read = (name: keyof AccountFiles): Promise<string> => readFile(join(copy, name), "utf8");
+  const scratch = scratchOf(dirs);
+  await run("reading the account files", "sh", [shellScript("debian/read-accounts.sh"), dirs.targetDir, join(scratch, "accounts")]);
+  const read = (name: keyof AccountFiles): Promise<string> => readInside(scratch, join("accounts", name), MOST_ACCOUNT_BYTES);
   const before: AccountFiles = {
     passwd: await read("passwd"),
     group: await read("group"),
@@ -117,8 +125,9 @@ async function applyUsers(
   };
   if (users.length === 0) return { accounts: before, homes: [] };
   const accounts = addAccounts(users, before);
-  for (const [name, content] of Object.entries(accounts)) await writeFile(join(copy, name), content);
-  await run("writing the account files", "sh", [shellScript("debian/write-accounts.sh"), dirs.targetDir, copy]);
+  const changed = await makeInside(lists, "accounts");
+  for (const [name, content] of Object.entries(accounts)) await writeFile(join(changed, name), content);
+  await run("writing the account files", "sh", [shellScript("debian/write-accounts.sh"), dirs.targetDir, changed]);
   const withHome = users.filter(({ home }) => home !== "-" && home !== "/");
   const homes = withHome.flatMap(({ name, home }) =>
     (["d", "r"] as const).map((type) => ({ type, mode: "-1", owner: `${name}:`, path: home })),
