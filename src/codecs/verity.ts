@@ -37,6 +37,17 @@ export function readSuperblock(bytes: Uint8Array, file: string): VeritySuperbloc
   return { salt: reader.slice(88, saltSize, structure), dataBlocks: reader.u64(72, structure) };
 }
 
+/** Bytes of the hash tree of some data, with its superblock. */
+export function hashTreeSize(dataSize: number): number {
+  let level = Math.floor(dataSize / BLOCK);
+  let blocks = 1;
+  do {
+    level = Math.max(1, Math.ceil((level * digestSize) / BLOCK));
+    blocks += level;
+  } while (level > 1);
+  return blocks * BLOCK;
+}
+
 /**
  * The hash tree of some data, without its superblock, and its root hash in hex (Linux Documentation/admin-guide/device-mapper/verity.rst,
  * "Hash Tree"; format 1: the salt precedes the block). Like dm-verity, it ignores an incomplete block at the end.
