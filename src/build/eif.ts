@@ -1,13 +1,13 @@
 import { existsSync } from "node:fs";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { gunzipSync } from "node:zlib";
 import { isKernel } from "../bundle/documents.js";
 import { binaries, eifName, files, initrdName } from "../bundle/files.js";
 import { cmdlineBytes } from "../codecs/cmdline.js";
 import { readNewc, trailerPath } from "../codecs/cpio.js";
 import { type EifSigner, readCertificate, readKey, signingKey } from "../codecs/eif-signer.js";
 import { type EifContents, writeEif } from "../codecs/eif-write.js";
+import { gunzipWhole } from "../codecs/gzip.js";
 import { HalError } from "../lib/errors.js";
 import { inSandbox } from "../lib/namespace.js";
 import { readKeyFile, readRegular } from "../lib/regular-file.js";
@@ -23,12 +23,22 @@ const BOOT_PART = /^(\.|init|dev(\/.*)?|proc|sys|run|lib|usr|usr\/lib|usr\/lib\/
 /** The size of the largest buffer of Node.js. A larger root is refused. */
 export const MAX_ROOT_BYTES = 2 ** 32 - 1;
 
-/** The ramdisks of a root's archive, not compressed: the boot part, then the application. */
+/**
+ * The ramdisks of a root's archive, not compressed: the boot part, then the application.
+ * @throws HalError "input" as `readNewc`, and for a file with names in both parts, because the second part would contain it without bytes
+ */
 export function enclaveParts(root: Uint8Array): readonly [Uint8Array, Uint8Array] {
   const boot: Uint8Array[] = [];
   const application: Uint8Array[] = [];
-  for (const { path, bytes } of readNewc(root, binaries.rootArchive)) {
+  const partOf = new Map<string, boolean>();
+  for (const { path, links, bytes } of readNewc(root, binaries.rootArchive)) {
     const isBoot = BOOT_PART.test(path.replace(/^\.\//, ""));
+    if (links !== undefined && (partOf.get(links) ?? isBoot) !== isBoot)
+      throw new HalError("input", `${path} is a hard link between the boot part and the application of an enclave`, {
+        at: { file: binaries.rootArchive },
+        remedy: "use a copy or a symbolic link",
+      });
+    if (links !== undefined) partOf.set(links, isBoot);
     if (isBoot || path === trailerPath) boot.push(bytes);
     if (!isBoot || path === trailerPath) application.push(bytes);
   }
@@ -49,7 +59,8 @@ export async function eifOf(contents: Omit<EifContents, "signature">, signer: Ei
  */
 export async function addEif(collected: Collected, resolved: Resolved, signer: EifSigner | undefined): Promise<Collected> {
   const { dir, cmdline, prepared } = collected;
-  const root = gunzipSync(await readFile(join(dir, initrdName("ram", "gzip"))), { maxOutputLength: MAX_ROOT_BYTES });
+  const initrd = join(dir, initrdName("ram", "gzip"));
+  const root = gunzipWhole(await readFile(initrd), initrd, MAX_ROOT_BYTES);
   const parts = enclaveParts(root);
   const work = join(prepared.workspace.workDir, "eif");
   await rm(work, { recursive: true, force: true });

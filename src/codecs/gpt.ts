@@ -59,6 +59,8 @@ export function readGpt(bytes: Uint8Array, file: string, diskSize: number): Gpt 
   const reader = new ByteReader(bytes, file);
   const lastBlock = BigInt(Math.floor(diskSize / sectorSize)) - 1n;
   const at = sectorSize;
+  if (diskSize % sectorSize !== 0)
+    throw reader.error(0, structure, `the disk has ${diskSize} bytes, and QEMU adds bytes up to a multiple of ${sectorSize}`);
   const header = reader.slice(at, headerSize, structure);
   if (Buffer.from(header.subarray(0, 8)).toString("latin1") !== "EFI PART")
     throw reader.error(at, structure, "does not start with EFI PART");

@@ -29,8 +29,9 @@ export interface UkiSection {
 }
 
 /**
- * Reads a unified kernel image made with systemd-stub 252 to 257. A kind "input" error for any other image, for a section that appears
- * twice, and for images with several profiles or machine-dependent sections, because these have more than one measurement.
+ * Reads a unified kernel image made with systemd-stub 252 to 257.
+ * @throws HalError "input" for any other image, for a section that appears twice or overlaps another one in memory, and for images with
+ * several profiles or machine-dependent sections, because these have more than one measurement
  */
 export function readUki(bytes: Uint8Array, file: string): Uki {
   const image = readPe(bytes, file);
@@ -48,6 +49,7 @@ export function readUki(bytes: Uint8Array, file: string): Uki {
       );
     }
   }
+  refuseMemoryOverlap(image);
   if (!byName.has(".linux")) throw reader.error(0, "UKI", "no section .linux: not a unified kernel image");
   const version = stubVersion(image, byName.get(".sdmagic"));
   const sections = new Map<UkiSectionName, UkiSection>();
@@ -68,6 +70,19 @@ export function readUki(bytes: Uint8Array, file: string): Uki {
     ...(cmdline === undefined ? {} : { cmdline: stubCmdline(image, byName.get(".cmdline")?.header ?? 0, cmdline) }),
     sections,
   };
+}
+
+/**
+ * Firmware copies the sections to their addresses in the order of the table, so one of them could replace another in memory, or the table
+ * itself, which systemd-stub reads there. A section with a virtual size of 0 has its size in the file (edk2 BasePeCoffLib,
+ * PeCoffLoaderLoadImage).
+ */
+function refuseMemoryOverlap({ reader, sections, sizeOfHeaders }: PeImage): void {
+  let end = sizeOfHeaders;
+  for (const { virtualAddress, virtualSize, size, header } of [...sections].sort((a, b) => a.virtualAddress - b.virtualAddress)) {
+    if (virtualAddress < end) throw reader.error(header + 12, "UKI section", "its memory overlaps another section's or the headers");
+    end = virtualAddress + (virtualSize === 0 ? size : virtualSize);
+  }
 }
 
 function contentOf({ reader }: PeImage, { offset, size, virtualSize, header }: PeSection): UkiSection {

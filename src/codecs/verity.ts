@@ -37,13 +37,14 @@ export function readSuperblock(bytes: Uint8Array, file: string): VeritySuperbloc
   return { salt: reader.slice(88, saltSize, structure), dataBlocks: reader.u64(72, structure) };
 }
 
-/** Bytes of a hash tree with its superblock, for data of whole blocks. */
-export function hashTreeBytes(dataBytes: number): number {
+/** Bytes of the hash tree of some data, with its superblock. */
+export function hashTreeSize(dataSize: number): number {
+  let level = Math.floor(dataSize / BLOCK);
   let blocks = 1;
-  for (let hashes = dataBytes / BLOCK; hashes > 1; ) {
-    hashes = Math.ceil(hashes / (BLOCK / digestSize));
-    blocks += hashes;
-  }
+  do {
+    level = Math.max(1, Math.ceil((level * digestSize) / BLOCK));
+    blocks += level;
+  } while (level > 1);
   return blocks * BLOCK;
 }
 

@@ -3,6 +3,7 @@ import { type Element, element, xmlText } from "../codecs/xml.js";
 import { HalError } from "../lib/errors.js";
 import { parseSize } from "../lib/size.js";
 import type { Launch } from "../model/generated.js";
+import { sharePath } from "../model/shares.js";
 import { requireFirmware } from "./firmware.js";
 import { pathFrom, qemuOptions } from "./quote.js";
 import { teeRules } from "./tee.js";
@@ -162,7 +163,7 @@ function devices(launch: Launch, toAbsolute: ToAbsolute, options: LibvirtOptions
 }
 
 function shareElement(share: Launch["shares"][number], toAbsolute: ToAbsolute, { shares }: LibvirtOptions): Element {
-  const path = shares?.[share.tag];
+  const path = sharePath(shares, share.tag);
   if (path === undefined) {
     throw new HalError("input", `share ${share.tag} has no directory, and libvirt has no variables`, {
       remedy: `add --share ${share.tag}=DIR`,

@@ -4,7 +4,7 @@ import { HalError } from "../lib/errors.js";
 import { firmwarePlaceholder } from "../model/firmware-placeholders.js";
 import type { Launch } from "../model/generated.js";
 import { platforms } from "../model/platforms/index.js";
-import { pathKind } from "../model/shares.js";
+import { pathKind, sharePath } from "../model/shares.js";
 import type { CallerFirmware } from "./firmware.js";
 import type { Forward } from "./qemu.js";
 
@@ -39,7 +39,7 @@ export function refuseUnknownShares(launch: Launch, shares: Readonly<Record<stri
 
 /** Returns the shares that the caller gives no path for. */
 function missingShares(launch: Launch, shares: Readonly<Record<string, string>>): Launch["shares"] {
-  return launch.shares.filter(({ tag }) => shares[tag] === undefined);
+  return launch.shares.filter(({ tag }) => sharePath(shares, tag) === undefined);
 }
 
 /** Notes each placeholder of the printed command that the user must replace. */

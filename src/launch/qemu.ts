@@ -1,7 +1,7 @@
 import { HalError } from "../lib/errors.js";
 import type { Launch } from "../model/generated.js";
 import { platforms } from "../model/platforms/index.js";
-import { placeholder } from "../model/shares.js";
+import { placeholder, sharePath } from "../model/shares.js";
 import { doubleCommas, pathFrom, qemuOptions, refuseControlCharacters } from "./quote.js";
 import { teeRules } from "./tee.js";
 
@@ -207,7 +207,7 @@ const vsock: Part = ({ vsock: device }) =>
 const shares: Part = (launch, options) =>
   launch.shares.flatMap((share, index) => {
     const id = `fs${index}`;
-    const path = options.shares?.[share.tag] ?? placeholder(share);
+    const path = sharePath(options.shares, share.tag) ?? placeholder(share);
     if (share.type === "virtiofs") {
       return [
         "-chardev",

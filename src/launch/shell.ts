@@ -1,7 +1,7 @@
 import { shellQuote } from "../lib/tools.js";
 import { firmwarePlaceholder } from "../model/firmware-placeholders.js";
 import type { Launch } from "../model/generated.js";
-import { pathKind, placeholder } from "../model/shares.js";
+import { pathKind, placeholder, sharePath } from "../model/shares.js";
 import { launchArgv } from "./compose.js";
 import type { QemuOptions } from "./qemu.js";
 
@@ -45,7 +45,7 @@ function variablesOf({ firmware, shares }: Launch, options: QemuOptions): Variab
       return found === undefined ? [] : [{ ...found, name: found.variable, doubled: firmware?.kind !== "bios" }];
     }),
     ...shares
-      .filter(({ tag }) => options.shares?.[tag] === undefined)
+      .filter(({ tag }) => sharePath(options.shares, tag) === undefined)
       .map((share) => ({
         name: share.variable,
         word: placeholder(share),

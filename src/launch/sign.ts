@@ -1,5 +1,6 @@
 import type { KeyObject } from "node:crypto";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
+import { files } from "../bundle/files.js";
 import { sha256File } from "../lib/digest.js";
 import { HalError } from "../lib/errors.js";
 import { parseP384Key } from "../lib/p384-key.js";
@@ -8,6 +9,7 @@ import { launchRequest } from "../measure/from-bundle.js";
 import { measure } from "../measure/measure.js";
 import { signIdBlock } from "../measure/sev/id-block.js";
 import type { Launch } from "../model/generated.js";
+import { judgeCommandLine } from "../model/judge-cmdline.js";
 import { teeRules } from "./tee.js";
 
 /** Files with private EC P-384 keys in PEM. */
@@ -22,7 +24,7 @@ export interface IdKeyFiles {
  * @param launch `judgeLaunch` finds no fault with it
  * @param base the folder of launch.json
  * @throws HalError "input" for a platform without ID blocks, an image that the digest does not cover, or an unusable key;
- * "check" for a file that changed after the build
+ * "check" for a file that changed after the build, and for a kernel parameter that hal does not know
  */
 export async function signLaunch(launch: Launch, base: string, keys: IdKeyFiles): Promise<Launch> {
   const idBlockRules = launch.tee === undefined ? undefined : teeRules(launch.tee).idBlock;
@@ -31,6 +33,7 @@ export async function signLaunch(launch: Launch, base: string, keys: IdKeyFiles)
       remedy: "remove --id-key; only SEV-SNP has ID blocks",
     });
   refuseUncoveredImage(launch);
+  refuseUnknownParameters(launch, base);
   await requireBuiltFiles(launch, base);
   const { values, notPredicted } = await measure(launchRequest(launch, base, idBlockRules.digestOf));
   const digest = values.find(({ register }) => register === "launchDigest")?.value;
@@ -47,6 +50,16 @@ export async function signLaunch(launch: Launch, base: string, keys: IdKeyFiles)
     ...launch,
     tee: { ...launch.tee, policy, idBlock, idAuth, ...(keys.authorKey === undefined ? {} : { authorKeyEnabled: true }) },
   };
+}
+
+/**
+ * Refuses every kernel parameter that `hal verify` refuses, also one that hal does not know. Whoever trusts the key sees only its digest in
+ * a report, and no command line.
+ */
+function refuseUnknownParameters({ cmdline, platform, debug }: Launch, base: string): void {
+  const [fault] = judgeCommandLine(cmdline, { verity: cmdline.includes("roothash="), platform, debug });
+  if (fault !== undefined)
+    throw new HalError("check", `cmdline: '${fault.word}' ${fault.why}`, { at: { file: join(base, files.launch) }, remedy: fault.remedy });
 }
 
 /** Refuses an image that the launch digest does not cover, because the processor checks the ID block against that digest only. */

@@ -82,6 +82,11 @@ export function printable(text: string): string {
   return text.replace(UNPRINTABLE, escaped);
 }
 
+/** JSON for a terminal: the same value. JSON.stringify escapes no control character after ASCII and none that reorders a line. */
+export function printableJson(json: string): string {
+  return json.replace(UNPRINTABLE, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
 /** Text for one line of a terminal, such as a file name. Newlines are escaped too: a name must not look like a message of hal. */
 export function printableLine(text: string): string {
   return printable(text).replaceAll("\n", "\\n");

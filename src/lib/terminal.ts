@@ -1,8 +1,8 @@
-import { printable, printableLine } from "./errors.js";
+import { printable, printableJson, printableLine } from "./errors.js";
 
-/** Prints a result as one JSON document on stdout. */
+/** Prints a result as one JSON document on stdout. Control characters are escaped, as by `print`. */
 export function printJson(value: unknown): void {
-  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+  process.stdout.write(`${printableJson(JSON.stringify(value, null, 2))}\n`);
 }
 
 /** Prints a result on stdout. Control characters are escaped: the text can contain names from a directory that somebody else made. */

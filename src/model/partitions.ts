@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { hashTreeBytes } from "../codecs/verity.js";
+import { hashTreeSize } from "../codecs/verity.js";
 import { parseSize } from "../lib/size.js";
 import type { Layout, Profile } from "./generated.js";
 import type { Partition } from "./resolved.js";
@@ -30,7 +30,7 @@ export function partitionsOf(profileName: string, boot: Profile["boot"], layout:
   return [
     ...esp,
     partition("root", rootBytes),
-    partition("verity", aligned(hashTreeBytes(rootBytes))),
+    partition("verity", aligned(hashTreeSize(rootBytes))),
     ...(layout.rw === undefined ? [] : [partition("rw", parseSize(layout.rw.size))]),
     ...(layout.swap === undefined ? [] : [partition("swap", parseSize(layout.swap.size))]),
   ];

@@ -16,6 +16,11 @@ export function placeholder(share: Pick<Share, "tag">): string {
   return `\${${shareVariable(share.tag)}}`;
 }
 
+/** Returns the path that the user gives for a share, by tag. A tag such as `constructor` is also a property of every object. */
+export function sharePath(paths: Readonly<Record<string, string>> | undefined, tag: string): string | undefined {
+  return paths !== undefined && Object.hasOwn(paths, tag) ? paths[tag] : undefined;
+}
+
 /** Returns what the user gives as the path of a share. */
 export function pathKind({ type }: Pick<Share, "type">): "directory" | "virtiofsd socket" {
   return type === "9p" ? "directory" : "virtiofsd socket";

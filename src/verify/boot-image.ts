@@ -1,9 +1,8 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { gunzipSync } from "node:zlib";
 import { enclaveParts, MAX_ROOT_BYTES } from "../build/eif.js";
 import { files, isEif, isInitrd, isUki } from "../bundle/files.js";
 import { readEif } from "../codecs/eif.js";
+import { gunzipWhole } from "../codecs/gzip.js";
 import { readUki } from "../codecs/uki.js";
 import { maxEnclave, readNamed } from "../measure/request.js";
 import type { Launch, Manifest } from "../model/generated.js";
@@ -27,9 +26,10 @@ export async function verifyBootImage(dir: string, manifest: Manifest, launch: L
   const [efi, eif] = [launch.boot === "disk" ? files.uki : names.find(isUki), launch.eif?.path ?? names.find(isEif)];
   const others = names.filter((name) => (isUki(name) || isEif(name)) && name !== efi && name !== eif);
   if (efi === undefined && eif === undefined) return [];
-  const kernel = await readFile(join(dir, files.kernel));
-  const name = names.find(isInitrd) ?? "initrd";
-  const initrd = await readFile(join(dir, name));
+  const [name = "initrd", ...more] = names.filter(isInitrd);
+  if (more.length > 0) return [{ what: "initrd", ok: false, expected: "one", found: [name, ...more].join(", ") }];
+  const { bytes: kernel } = await readNamed(join(dir, files.kernel));
+  const { bytes: initrd } = await readNamed(join(dir, name), maxEnclave);
   const cmdline = Buffer.from(launch.cmdline, "utf8");
   const compare = (what: string, bytes: Uint8Array | undefined, expected: Uint8Array): Finding => ({
     what,
@@ -48,7 +48,7 @@ export async function verifyBootImage(dir: string, manifest: Manifest, launch: L
   }
   if (eif !== undefined) {
     const image = readEif((await readNamed(join(dir, eif), maxEnclave)).bytes, join(dir, eif));
-    const parts = enclaveParts(gunzipSync(initrd, { maxOutputLength: MAX_ROOT_BYTES }));
+    const parts = enclaveParts(gunzipWhole(initrd, join(dir, name), MAX_ROOT_BYTES));
     const [expected, found] = [`${parts.length}`, `${image.ramdisks.length}`];
     findings.push(
       compare(`${eif}: kernel equals ${files.kernel}`, image.kernel, kernel),
@@ -57,7 +57,8 @@ export async function verifyBootImage(dir: string, manifest: Manifest, launch: L
       ...parts.map((part, index) => {
         const packed = image.ramdisks[index];
         // One byte more than the part is enough to see that a ramdisk is longer.
-        const unpacked = packed === undefined ? undefined : gunzipSync(packed, { maxOutputLength: part.length + 1 });
+        const ramdisk = `${join(dir, eif)}: ramdisk ${index + 1}`;
+        const unpacked = packed === undefined ? undefined : gunzipWhole(packed, ramdisk, part.length + 1);
         return compare(`${eif}: ramdisk ${index + 1} equals its part of ${name}`, unpacked, part);
       }),
     );

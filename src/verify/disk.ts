@@ -1,9 +1,10 @@
-import { type FileHandle, open, readFile } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
 import { backupMatches, readDiskGpt } from "../bundle/disk.js";
 import { files } from "../bundle/files.js";
 import { readBootVolume } from "../codecs/boot-volume.js";
 import { type GptPartition, hasExactly } from "../codecs/gpt.js";
+import { readNamed } from "../measure/request.js";
 import type { Launch, Manifest } from "../model/generated.js";
 import { aligned, partitionAlignment, partitionsOf } from "../model/partitions.js";
 import type { Partition } from "../model/resolved.js";
@@ -105,7 +106,7 @@ const CHUNK = 4 * 1024 * 1024;
 const MAX_FREE_BYTES = 64 * 1024 * 1024;
 
 async function holdsUki(disk: FileHandle, { start, size }: GptPartition, dir: string): Promise<boolean> {
-  const uki = await readFile(join(dir, files.uki));
+  const { bytes: uki } = await readNamed(join(dir, files.uki));
   if (size > uki.length + MAX_FREE_BYTES) return false;
   const bytes = await readAt(disk, start, size);
   return Buffer.compare(readBootVolume(bytes, join(dir, files.disk), start), uki) === 0;

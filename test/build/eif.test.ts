@@ -71,6 +71,18 @@ describe("the two ramdisks of an enclave", () => {
   });
 });
 
+test("a file with names in both parts of an enclave is refused: the second part would contain it without bytes", () => {
+  const root = newc([file("init"), directory("etc"), file("etc/shadow")]);
+  for (const name of ["init", "etc/shadow"]) {
+    const header = root.lastIndexOf("070701", root.indexOf(`${name}\0`));
+    root.write("00000007", header + 6); // inode
+    root.write("00000002", header + 6 + 4 * 8); // number of links
+  }
+  expect(() => enclaveParts(root)).toThrow(
+    expect.objectContaining({ kind: "input", message: expect.stringMatching(/etc\/shadow is a hard link/) }),
+  );
+});
+
 describe("the signer of an enclave", () => {
   const made = (days: string) => {
     const at = (name: string) => join(dir, `${days}-${name}`);

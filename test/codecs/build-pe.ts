@@ -11,7 +11,7 @@ export const peOffset = 0x40;
 export const optionalOffset = peOffset + 24;
 export const tableOffset = optionalOffset + 240;
 
-/** A PE32+ image for x86-64: headers of 1024 bytes, sections aligned to 16 bytes, certificates at the end. */
+/** A PE32+ image for x86-64: headers of 1024 bytes, sections aligned to 16 bytes in the file and 4096 in memory, certificates at the end. */
 export function buildPe(
   sections: readonly BuiltSection[],
   certificates: Uint8Array = new Uint8Array(),
@@ -41,7 +41,7 @@ export function buildPe(
     headers.writeUInt32LE(offset, at + 20);
     parts.push(padded);
     offset += padded.length;
-    address += 0x1000;
+    address += Math.ceil(Math.max(padded.length, virtualSize ?? 0, 1) / 0x1000) * 0x1000;
   }
   if (certificates.length > 0) {
     headers.writeUInt32LE(offset + trailing.length, optionalOffset + 112 + 32);

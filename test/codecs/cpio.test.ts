@@ -52,6 +52,51 @@ test.each([
   );
 });
 
+const file = { mode: 0o100644, content: Buffer.from("x") };
+const usr = { path: "usr", mode: 0o040755 };
+test.each([
+  [
+    "a path twice",
+    [
+      { path: "init", ...file },
+      { path: "init", ...file },
+    ],
+    /occurs twice/,
+  ],
+  [
+    "a path twice, once with ./",
+    [
+      { path: "./init", ...file },
+      { path: "init", ...file },
+    ],
+    /occurs twice/,
+  ],
+  ["another spelling of a path", [{ path: "././init", ...file }], /not a plain path/],
+  ["an absolute path", [{ path: "/init", ...file }], /not a plain path/],
+  ["a path with ..", [usr, { path: "usr/../init", ...file }], /not a plain path/],
+  ["a path with an empty part", [usr, { path: "usr//init", ...file }], /not a plain path/],
+  ["a NUL in a path", [{ path: "init\0", ...file }], /not a plain path/],
+  [
+    "a path through a link",
+    [
+      { path: "x", mode: 0o120777, content: Buffer.from("/") },
+      { path: "x/init", ...file },
+    ],
+    /not in a directory/,
+  ],
+  ["a directory after its file", [{ path: "usr/init", ...file }, usr], /not in a directory/],
+])("refuses an archive with %s, because its tree depends on the order", (_, members, message) => {
+  expect(() => [...readNewc(newc(members), "a.cpio")]).toThrow(
+    expect.objectContaining({ kind: "input", message: expect.stringMatching(message) }),
+  );
+});
+
+test("refuses bytes after the end of an archive, which Linux unpacks", () => {
+  expect([...readNewc(Buffer.concat([archive, Buffer.alloc(512)]), "a.cpio")]).toHaveLength(2);
+  const two = Buffer.concat([archive, Buffer.alloc(8), archive]);
+  expect(() => [...readNewc(two, "a.cpio")]).toThrow(expect.objectContaining({ at: { file: "a.cpio", offset: archive.length + 8 } }));
+});
+
 test("an appended archive begins at a multiple of 4 for any length of the initrd", () => {
   const archive = newc([{ path: "a", mode: 0o100644 }]);
   for (const text of ["", "x", "xy", "xyz", "wxyz"]) {

@@ -97,6 +97,10 @@ describe("partition tables", () => {
     expect(() => readGpt(repaired(bytes), "disk", diskSize)).toThrow(message);
   });
 
+  test("a disk that QEMU makes larger", () => {
+    expect(() => readGpt(disk, "disk", diskSize + 1)).toThrow("a multiple of 512");
+  });
+
   test("a wrong checksum", () => {
     const bytes = Buffer.from(disk);
     bytes.writeUInt8(1, 1024 + 60);

@@ -174,6 +174,16 @@ describe("hal run --id-key", () => {
     expect((await signed()).text).toContain("id-block=");
   });
 
+  test("refuses to sign a kernel parameter that hal does not know", async () => {
+    const launch = await described("sev-snp", ["kernel.cmdline=[nosuch.parameter=1]"]);
+    await withLaunch(launch, async () => {
+      await expect(signed()).rejects.toMatchObject({
+        kind: "check",
+        message: expect.stringContaining("'nosuch.parameter=1' is not known"),
+      });
+    });
+  });
+
   // In QEMU's backends/igvm.c, qigvm_handle_policy replaces policy and ID block of the command line by those of the file.
   test("refuses an IGVM guest, because QEMU ignores its ID block, and a disk, because the digest does not cover it", async () => {
     await withLaunch(await launchOf("sev-snp-ram", [], { firmware: { sha256: sha256("") } }), async () => {

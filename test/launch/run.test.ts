@@ -52,6 +52,19 @@ describe("hal run", () => {
     expect(notes).toEqual([]);
   });
 
+  test("a share named like a property of every object has no directory", async () => {
+    const other = await mkdtemp(join(tmpdir(), "hal-run-test-"));
+    const launch = await launchOf("dev", ["launch.shares=[{tag: constructor}, {tag: __proto__, type: virtiofs}]"]);
+    await writeFile(join(other, "launch.json"), canonicalJson(launch));
+    const { text } = await runImage(other, options());
+    expect(text).toContain("path=${CONSTRUCTOR_PATH}");
+    expect(text).toContain("path=${__PROTO___PATH}");
+    const script = (await runImage(other, options({ format: "shell" }))).text;
+    expect(script).not.toContain("function Object");
+    await expect(runImage(other, options({ format: "libvirt" }))).rejects.toThrow(/share constructor has no directory/);
+    await rm(other, { recursive: true });
+  });
+
   test("--platform none --accel tcg starts without TEE and without KVM", async () => {
     const { text } = await runImage(dir, options({ withoutTee: true, accel: "tcg" }));
     expect(text).not.toMatch(/sev|igvm|memfd|enable-kvm/);

@@ -1,6 +1,6 @@
 import { expect, test, vi } from "vitest";
 import { formatError, HalError } from "../../src/lib/errors.js";
-import { formatTable, note, print, shortDigests } from "../../src/lib/terminal.js";
+import { formatTable, note, print, printJson, shortDigests } from "../../src/lib/terminal.js";
 
 const rows = [
   ["feature", "p9", "9p shares of the launching host"],
@@ -46,6 +46,19 @@ test("text of several lines keeps its newlines, and nothing else that controls t
     print(hostile);
     note(hostile);
     for (const spy of [out, err]) expect(spy?.mock.calls).toEqual([[`${shown.replace("\\n", "\n")}\n`]]);
+  } finally {
+    vi.restoreAllMocks();
+  }
+});
+
+test("JSON keeps its value, and its characters do not control the terminal", () => {
+  const value = { [`${hostile}\u007f`]: [hostile, "ä\u2028"] };
+  const out = vi.spyOn(process.stdout, "write").mockReturnValue(true);
+  try {
+    printJson(value);
+    const text = String(out.mock.calls[0]?.[0]);
+    expect(JSON.parse(text)).toEqual(value);
+    expect(text).toMatch(/^[\n -~ä]+$/);
   } finally {
     vi.restoreAllMocks();
   }

@@ -17,6 +17,12 @@ const sections: readonly BuiltSection[] = [
   { name: ".linux", data: linux },
 ];
 const image = buildPe(sections);
+/** The image with a section at another address in memory. */
+const moved = (name: string, address: number) => {
+  const bytes = Buffer.from(image);
+  bytes.writeUInt32LE(address, tableOffset + sections.findIndex((section) => section.name === name) * 40 + 12);
+  return bytes;
+};
 const replaced = (name: string, section: Partial<BuiltSection>) =>
   buildPe(sections.map((other) => (other.name === name ? { ...other, ...section } : other)));
 
@@ -133,6 +139,9 @@ describe("unified kernel images", () => {
     ["a stub too new", replaced(".sdmagic", { data: Buffer.from("#### LoaderInfo: systemd-stub 258 ####") }), "systemd-stub 258"],
     ["two of a kind", buildPe([...sections, { name: ".osrel", data: Buffer.from("x") }]), "two sections"],
     ["several profiles", buildPe([...sections, { name: ".profile", data: Buffer.from("x") }]), "chosen at boot"],
+    ["a section over another one in memory", moved(".osrel", 0x3000), "memory overlaps"],
+    ["a section over the end of another one", moved(".osrel", 0x3006), "memory overlaps"],
+    ["a section over the headers", moved(".osrel", 0x200), "memory overlaps"],
     ["a section of 2 GiB", replaced(".osrel", { virtualSize: 0x7fffffff }), "more than"],
   ])("refused: %s", (_, bytes, message) => {
     expect(() => readUki(bytes, "u.efi")).toThrow(message);

@@ -20,6 +20,7 @@ describe("a kernel parameter that undoes a promise is named", () => {
     ["lockdown=none", "lsm=apparmor", "selinux=0", "apparmor=0", "module.sig_enforce=0", "initcall_blacklist=x", "security=none"],
     ["mitigations=off", "mitigations=auto,nosmt,off", "spectre_v2=off", "nopti", "pti=off", "nosmep", "nokaslr", "vsyscall=emulate"],
     ["mem_encrypt=off", "random.trust_cpu=off", "init_on_alloc=0", "iommu=off", "swiotlb=noforce", "memmap=1G$1G", "mem=1G", "tsx=on"],
+    ["tsa=user", "tsa=vm", "spectre_bhi=vmexit", "indirect_target_selection=vmexit", "spectre_v2=retpoline,lfence", "iommu=pt", "kpti=0"],
     ["panic=0", "panic_on_oops=0", "oops=x", "acpi_rsdp=0x1000", "acpi=force", "efivar_ssdt=x", "ip=dhcp", "sysctl.kernel.panic=0"],
     ["LD_PRELOAD=/x", "SYSTEMD_UNIT_PATH=/x", "PATH=/x", "printk.devkmsg=off", "efi_pstore.pstore_disable=0", "modules_load=x"],
   ])("%s %s %s %s %s %s %s", (...words) => {
@@ -31,6 +32,7 @@ test.each([
   "console=null quiet",
   "console=ttynull loglevel=3 panic=-1 systemd.import_credentials=no",
   "hugepages=16 hugepagesz=1G mitigations=auto,nosmt spectre_v2=on lockdown=integrity acpi_no_static_ssdt",
+  "mds=full,nosmt l1tf=full,force retbleed=auto,nosmt tsa=on spectre_v2=eibrs,retpoline spec_rstack_overflow=safe-ret iommu=force",
   "panic=30 init_on_alloc=1 mem_encrypt=on swiotlb=262144,force net.ifnames=0",
 ])("'%s' keeps every promise", (cmdline) => {
   expect(judgeCommandLine(cmdline, ram)).toEqual([]);

@@ -1,8 +1,8 @@
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { hashTree } from "../../src/codecs/verity.js";
+import { hashTree, hashTreeSize } from "../../src/codecs/verity.js";
 import { describeLaunch } from "../../src/launch/describe.js";
 import { canonicalJson, type FileDigest, sha256 } from "../../src/lib/digest.js";
 import { launchRequest } from "../../src/measure/from-bundle.js";
@@ -10,6 +10,7 @@ import { measure, toMeasurements } from "../../src/measure/measure.js";
 import type { Launch, Manifest, Measurements } from "../../src/model/generated.js";
 import { resolve } from "../../src/resolve/resolve.js";
 import { verifyDisk } from "../../src/verify/disk.js";
+import { verifyRoot } from "../../src/verify/root.js";
 import { verifyOutput } from "../../src/verify/verify.js";
 import { manifestOf } from "../bundle/manifest-fixture.js";
 import { buildPe } from "../codecs/build-pe.js";
@@ -38,6 +39,11 @@ describe("a dm-verity hash tree", () => {
     // veritysetup 2.6.1: format --salt abab… --hash=sha256 --format=1 --data-block-size=4096 --hash-block-size=4096
     expect(root).toBe("87a38b4c9eca12961fdbb6ce34d4e019fe1a9283b8335ea4e066f2241f1e99a8");
     expect(sha256(tree)).toBe("65474a04a830b4cd8d01a8f7d64da5e06606efd5d4033cee03de0d28e9090b9d");
+  });
+
+  test.each([0, 1, 127, 128, 129, 128 * 128, 128 * 128 + 1])("has the computed size for %i blocks", async (blocks) => {
+    const { tree } = await hashTree(chunks(Buffer.alloc(blocks * BLOCK + 100), 2 ** 20), salt);
+    expect(hashTreeSize(blocks * BLOCK + 100)).toBe(BLOCK + tree.length);
   });
 });
 
@@ -152,6 +158,16 @@ describe("hal verify", () => {
       "rootfs.verity is the hash tree of rootfs.ext4",
       "disk.img: partition root contains rootfs.ext4",
     ]);
+  });
+
+  test("names a huge sparse root at once, and a huge root hash", async () => {
+    const found = async () =>
+      (await verifyRoot(dir, await json<Manifest>("manifest.json"), await json<Launch>("launch.json"))).filter(({ ok }) => !ok);
+    await truncate(at("rootfs.ext4"), 2 ** 42);
+    expect(await found()).toMatchObject([{ what: "rootfs.verity covers rootfs.ext4", found: "20480 bytes" }]);
+    await writeFile(at("rootfs.ext4"), data());
+    await truncate(at("rootfs.roothash"), 600 * 2 ** 20);
+    await expect(found()).rejects.toMatchObject({ kind: "input", at: { file: at("rootfs.roothash") } });
   });
 
   test.each(["roothash=", "systemd.roothash=", "x-roothash=", '"a roothash=', "-- roothash="])(
