@@ -1,8 +1,9 @@
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { findSources, makeApt } from "../backends/debian/archive.js";
 import { cacheAt } from "../backends/debian/cache.js";
+import { isBlankStore } from "../codecs/variable-store.js";
 import { sha256File } from "../lib/digest.js";
 import { HalError } from "../lib/errors.js";
 import { note } from "../lib/terminal.js";
@@ -55,6 +56,11 @@ export async function firmwareFile(resolved: Resolved): Promise<FirmwareFile | u
   const path = igvm ?? firmware?.path;
   const code = path === undefined ? undefined : await present(path);
   const vars = igvm !== undefined || firmware?.vars === undefined ? undefined : await present(firmware.vars);
+  if (vars !== undefined && resolved.profile.boot === "uki" && !isBlankStore(await readFile(vars.path)))
+    throw new HalError("input", `${vars.path} contains EFI variables, and one of them can start the image with other parameters`, {
+      at: nearestOrigin(resolved.origins, "/launch/firmware/vars"),
+      remedy: "name an empty store, such as Debian's OVMF_VARS_4M.fd",
+    });
   return code === undefined ? undefined : { kind: igvm === undefined ? "fd" : "igvm", ...code, ...(vars === undefined ? {} : { vars }) };
 }
 

@@ -67,18 +67,31 @@ async function readJson(dir: string, name: string): Promise<unknown> {
     if (!(error instanceof HalError) || error.message !== "does not exist") throw error;
     throw new HalError("input", error.message, { at, remedy: "give an image directory of hal build, such as out/sev-snp" });
   });
+  const text = bytes.toString("utf8");
   let value: unknown;
   try {
-    value = JSON.parse(bytes.toString("utf8"));
+    value = JSON.parse(text);
   } catch {
     throw new HalError("input", "not valid JSON", { at });
   }
   if (!isOrdinary(value)) throw new HalError("input", `contains a number that is too large, or more than ${MOST_LEVELS} levels`, { at });
+  if (keysOf(value) !== [...text.matchAll(KEY)].filter(([, colon]) => colon !== undefined).length)
+    throw new HalError("input", "contains a key twice, and readers choose different values", { at });
   return value;
 }
 
 /** No document has more than ten levels. A recursive function, such as a validator, runs out of stack after some thousand. */
 const MOST_LEVELS = 64;
+
+/** A string of JSON, with the colon that makes it a key (RFC 8259, sections 4 and 7). */
+const KEY = /"(?:[^"\\]|\\.)*"(\s*:)?/g;
+
+/** The number of keys of all objects of a JSON value. */
+function keysOf(value: unknown): number {
+  if (typeof value !== "object" || value === null) return 0;
+  const parts = Object.values(value);
+  return (Array.isArray(value) ? 0 : parts.length) + parts.reduce((sum: number, part) => sum + keysOf(part), 0);
+}
 
 /** Whether a JSON value has few levels and only finite numbers: JSON.parse reads 1e400 as Infinity, which canonical JSON cannot write. */
 function isOrdinary(value: unknown, levels = MOST_LEVELS): boolean {

@@ -2,13 +2,18 @@ import type { Launch } from "./generated.js";
 
 type Share = Launch["shares"][number];
 
-/** Returns the variable for the path of a share: `env_share` → `ENV_PATH`, as in the Cocos documentation. */
+/** The names of the Cocos documentation. */
+const cocosVariables: ReadonlyMap<string, string> = new Map([
+  ["env_share", "ENV_PATH"],
+  ["certs_share", "CERTS_PATH"],
+]);
+
+/**
+ * Returns the variable for the path of a share: `data` → `SHARE_DATA_PATH`. A tag cannot name a variable that a caller's environment may
+ * have, such as LD_LIBRARY_PATH.
+ */
 export function shareVariable(tag: string): string {
-  const stem = tag
-    .replace(/_share$/, "")
-    .replaceAll("-", "_")
-    .toUpperCase();
-  return `${/^[A-Z_]/.test(stem) ? "" : "SHARE_"}${stem}_PATH`;
+  return cocosVariables.get(tag) ?? `SHARE_${tag.replaceAll("-", "_").toUpperCase()}_PATH`;
 }
 
 /** Returns the placeholder in `argv` for the path of a share that the user chooses at launch. */

@@ -4,6 +4,7 @@ import { files, isEif, isInitrd, isUki } from "../bundle/files.js";
 import { readEif } from "../codecs/eif.js";
 import { gunzipWhole } from "../codecs/gzip.js";
 import { readUki } from "../codecs/uki.js";
+import { isBlankStore } from "../codecs/variable-store.js";
 import { maxEnclave, readNamed } from "../measure/request.js";
 import type { Launch, Manifest } from "../model/generated.js";
 import { type Finding, sameBytes } from "./finding.js";
@@ -45,6 +46,12 @@ export async function verifyBootImage(dir: string, manifest: Manifest, launch: L
       compare(`${efi}: initrd equals ${name}`, uki.sections.get(".initrd")?.bytes, initrd),
       compare(`${efi}: command line equals ${files.launch}'s`, Buffer.from(uki.cmdline ?? "", "utf8"), cmdline),
     );
+  }
+  if (launch.boot === "disk" && names.includes(files.firmwareVars)) {
+    const { bytes: store } = await readNamed(join(dir, files.firmwareVars));
+    const blank = isBlankStore(store);
+    // A boot option can start the UKI with other kernel parameters (systemd-stub(7), "Description").
+    findings.push({ what: `${files.firmwareVars}: no variable`, ok: blank, expected: "none", found: blank ? "none" : "EFI variables" });
   }
   if (eif !== undefined) {
     const image = readEif((await readNamed(join(dir, eif), maxEnclave)).bytes, join(dir, eif));

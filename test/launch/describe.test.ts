@@ -86,7 +86,7 @@ describe("launch.json", () => {
     { profile: "dev", set: ["launch.cpus=3", "launch.threads=2"], message: /multiple of sockets × threads/ },
     { profile: "dev", set: ["launch.maxCpus=7", "launch.threads=2"], message: /maxCpus is 7, not a multiple of sockets × threads/ },
     { profile: "dev", set: ["launch.memorySlots=1", "launch.maxMemory=17T"], message: /launch.maxMemory is 17T: too large/ },
-    { profile: "dev", set: ["launch.shares=[{tag: env}, {tag: env_share}]"], message: /use the same variable ENV_PATH/ },
+    { profile: "dev", set: ["launch.shares=[{tag: a-b}, {tag: a_b}]"], message: /use the same variable SHARE_A_B_PATH/ },
   ])("refuses $profile $set", async ({ profile, set, message }) => {
     await expect(launchOf(profile, set)).rejects.toThrow(message);
   });

@@ -57,8 +57,8 @@ describe("hal run", () => {
     const launch = await launchOf("dev", ["launch.shares=[{tag: constructor}, {tag: __proto__, type: virtiofs}]"]);
     await writeFile(join(other, "launch.json"), canonicalJson(launch));
     const { text } = await runImage(other, options());
-    expect(text).toContain("path=${CONSTRUCTOR_PATH}");
-    expect(text).toContain("path=${__PROTO___PATH}");
+    expect(text).toContain("path=${SHARE_CONSTRUCTOR_PATH}");
+    expect(text).toContain("path=${SHARE___PROTO___PATH}");
     const script = (await runImage(other, options({ format: "shell" }))).text;
     expect(script).not.toContain("function Object");
     await expect(runImage(other, options({ format: "libvirt" }))).rejects.toThrow(/share constructor has no directory/);

@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,6 +20,9 @@ const members = (application: string) => [
   { path: "usr/bin/application", mode: 0o100755, content: Buffer.from(application) },
 ];
 const root = newc(members("good"));
+
+/** Of Debian's package ovmf. */
+const emptyStore = "/usr/share/OVMF/OVMF_VARS_4M.fd";
 
 let dir = "";
 beforeEach(async () => {
@@ -120,4 +124,11 @@ test("the separate root must not contain a second archive, which the enclave ima
 test("a second initrd beside the one in the boot image is named", async () => {
   const decoy = { "initramfs.cpio.gz": gzipSync(newc(members("evil"))) };
   expect(await failed({ "x.eif": eif({ root: newc(members("evil")) }), ...decoy, ...packed })).toEqual(["initrd"]);
+});
+
+test.skipIf(!existsSync(emptyStore))("a variable store of a disk's firmware must be empty", async () => {
+  const store = readFileSync(emptyStore);
+  expect(await failed({ "boot.efi": uki({}), "firmware.vars.fd": store, ...initrd })).toEqual([]);
+  store[200] = 0x55;
+  expect(await failed({ "boot.efi": uki({}), "firmware.vars.fd": store, ...initrd })).toEqual(["firmware.vars.fd: no variable"]);
 });

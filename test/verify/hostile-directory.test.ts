@@ -117,6 +117,16 @@ describe("launch.json weakens what the launch digest does not cover", () => {
     await refusedByAll();
   });
 
+  test.each(["launch.json", "manifest.json", "measurements.json"])("a key twice in %s", async (name) => {
+    const file = join(dir, name);
+    const text = await readFile(file, "utf8");
+    await writeFile(file, text.replace(/^\{/, '{"profile": "other",'));
+    if (name !== "manifest.json") await fitManifest(dir);
+    const found = await failed().catch((error: Error) => [error.message]);
+    expect(found.join()).toMatch(name === "manifest.json" ? /a key twice/ : new RegExp(name));
+    if (name === "launch.json") await refusedByAll();
+  });
+
   test("hal signs no ID block with a policy that allows debugging", async () => {
     await forgeLaunch(dir, tee({ policy: "0xb0000" }));
     const idKey = join(work, "id.pem");
