@@ -4,7 +4,7 @@ import { readSigner } from "../build/eif.js";
 import { HalError } from "../lib/errors.js";
 import { formatSize } from "../lib/size.js";
 import { formatTable, note, print, printJson, shortDigests } from "../lib/terminal.js";
-import { formatCommand, runInteractive } from "../lib/tools.js";
+import { formatCommand, onOwnTerminal, runInteractive } from "../lib/tools.js";
 import { platforms } from "../model/platforms/index.js";
 import { resolve } from "../resolve/resolve.js";
 import { refuseBuildrootOptions } from "./buildroot-options.js";
@@ -74,7 +74,7 @@ async function continueByHand(profile: string, { stage, directory, shell }: Stop
   if (shell === undefined) note(`${profile}: stopped after ${stage}, as --until asks; the build directory is ${directory}`);
   else {
     note(`a shell in ${directory}: 'make TARGET' works there; leave it with 'exit'`);
-    await runInteractive(shell);
+    await runInteractive(onOwnTerminal(shell));
   }
 }
 

@@ -4,9 +4,9 @@ import { buildrootDirs, makeDirs, noteFixedPath, profilePaths } from "../backend
 import { makeCommand } from "../backends/buildroot/environment.js";
 import { buildrootTree } from "../backends/buildroot/source.js";
 import { workDirOf } from "../build/publish.js";
-import { HalError } from "../lib/errors.js";
+import { exitCodes, HalError } from "../lib/errors.js";
 import { refuseWithoutSandbox } from "../lib/namespace.js";
-import { runInteractive } from "../lib/tools.js";
+import { onOwnTerminal, runInteractive } from "../lib/tools.js";
 import { resolve } from "../resolve/resolve.js";
 
 interface Options {
@@ -33,6 +33,8 @@ export async function make(reference: string, targets: readonly string[], option
   const dirs = buildrootDirs(work, external, { read: profilePaths(resolved) });
   await makeDirs(dirs);
   noteFixedPath(dirs);
-  const exitCode = await runInteractive(makeCommand(tree, dirs, targets, { network: true }));
+  const exitCode = await runInteractive(onOwnTerminal(makeCommand(tree, dirs, targets, { network: true })));
+  // Ctrl-C goes to the terminal of make, which ends with 128 + SIGINT.
+  if (exitCode === exitCodes.interrupted) throw new HalError("interrupted", "make was interrupted");
   if (exitCode !== 0) throw new HalError("command", `make ${targets.join(" ")} failed with exit code ${exitCode}`);
 }

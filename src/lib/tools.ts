@@ -184,6 +184,16 @@ export async function runInteractive(command: Command, signal?: AbortSignal): Pr
   return result.exitCode ?? 128;
 }
 
+/**
+ * The command on a terminal of its own, if hal has one. A program that has the caller's terminal can type into it, and the caller's shell
+ * runs the text after hal (ioctl_tty(2), TIOCSTI). script(1) copies input and output between the two terminals, and ends with the
+ * command's exit code.
+ */
+export function onOwnTerminal(command: Command): Command {
+  if (!process.stdin.isTTY) return command;
+  return { ...command, tool: "script", args: ["--quiet", "--return", "--command", `exec ${formatCommand(command)}`, "/dev/null"] };
+}
+
 /** A command as a line for a POSIX shell, for logs and `--print`. */
 export function formatCommand(command: Pick<Command, "tool" | "args">): string {
   return [command.tool, ...command.args].map(shellQuote).join(" ");

@@ -30,11 +30,15 @@ async function tree(makefile: string): Promise<string> {
   return buildroot;
 }
 
-/** Runs hal on a terminal and presses Ctrl-C as soon as it shows `text`. */
-async function interrupted(args: readonly string[], text: string): Promise<{ readonly shown: string; readonly exitCode: unknown }> {
+/** Runs hal on a terminal and presses Ctrl-C as soon as it shows `text`; or runs more commands of the shell behind it. */
+async function interrupted(
+  args: readonly string[],
+  text: string,
+  then = "",
+): Promise<{ readonly shown: string; readonly exitCode: unknown }> {
   const hal = formatCommand({ tool: process.execPath, args: ["--import", "tsx", join(halRoot, "src/main.ts"), ...args] });
-  const script = ["--quiet", "--return", "--command", `stty rows 40 cols 200; exec ${hal}`, "/dev/null"];
-  const env = { ...process.env, BR2_DL_DIR: join(dir, "dl"), TERM: "xterm", CI: "false" };
+  const script = ["--quiet", "--return", "--command", `stty rows 40 cols 200; ${then === "" ? "exec " : ""}${hal}${then}`, "/dev/null"];
+  const env = { ...process.env, SHELL: "/bin/bash", BR2_DL_DIR: join(dir, "dl"), TERM: "xterm", CI: "false" };
   const child = spawn("script", script, { cwd: halRoot, env, stdio: ["pipe", "pipe", "inherit"] });
   let shown = "";
   let pressed = false;
@@ -42,7 +46,7 @@ async function interrupted(args: readonly string[], text: string): Promise<{ rea
     shown += chunk.toString();
     if (pressed || !shown.includes(text)) return;
     pressed = true;
-    child.stdin.write("\x03");
+    if (then === "") child.stdin.write("\x03");
   });
   const [exitCode] = await once(child, "close");
   return { shown, exitCode };
@@ -72,6 +76,21 @@ it("Ctrl-C in hal make goes to make, and hal waits until make ends", async () =>
   await staging.release();
   const make = ["make", "dev", "--buildroot", buildroot, "-o", join(dir, "out"), "--", "-s", "all"];
   const { shown, exitCode } = await interrupted(make, "it began");
-  expect(shown).toMatch(/it began.*put away.*hal: interrupted/s);
-  expect(exitCode).toBe(130);
+  expect(shown).toMatch(/it began.*put away.*make all failed/s);
+  expect(exitCode).toBe(4);
+});
+
+it("make has a terminal of its own, so that it cannot type into the caller's", async ({ skip }) => {
+  skip(readFileSync("/proc/sys/dev/tty/legacy_tiocsti", "utf8").trim() !== "1", "this kernel has no TIOCSTI");
+  // ioctl(2) with TIOCSTI, 0x5412, types one character into the terminal.
+  const type = `perl -e 'ioctl(STDIN, 0x5412, $$_) for split //, "echo TYPED\\n"'`;
+  const buildroot = await tree(`all:\n\t@${type} && echo it typed\n`);
+  const staging = await stage(join(dir, "out"), "dev");
+  mkdirSync(staging.externalTree);
+  writeFileSync(join(staging.externalTree, "external.desc"), "");
+  await staging.release();
+  const make = ["make", "dev", "--buildroot", buildroot, "-o", join(dir, "out"), "--", "-s", "all"];
+  const { shown } = await interrupted(make, "it typed", '; IFS= read -r -t 2 line; echo "after: $line"');
+  expect(shown).toContain("it typed");
+  expect(shown).not.toMatch(/after: .*TYPED/);
 });
