@@ -113,7 +113,7 @@ export interface Profile {
      * The address of the archive. By default, the apt sources of the host, or else Debian's mirror. A `file://` address has an absolute path without `.`, `..`, `%` or empty parts.
      */
     mirror?: string;
-    /** Names of Debian packages. */
+    /** Names of Debian packages, without a version, and without the `+` or `-` with which apt installs or removes a package. */
     packages: string[];
     /** The kernel flavour. */
     kernel: "cloud" | "generic";
