@@ -28,7 +28,7 @@ mount --make-unbindable "$root"
 mount_read_only() {
 	if [ -d "$1" ]; then
 		mkdir -p "$root$2"
-	else
+	elif [ ! -e "$root$2" ]; then # an earlier mount can contain the file, and a link to a file of this machine
 		mkdir -p "$root$(dirname "$2")"
 		: >"$root$2"
 	fi

@@ -119,6 +119,8 @@ export interface Stopped {
 export type BackendPlan = {
   /** Undefined while they are unknown, because a step has to ask the network first. */
   readonly inputs: () => Promise<BackendInputs | undefined>;
+  /** The packages of the image, if they are known before the first step. */
+  readonly packages?: readonly BuiltPackage[] | undefined;
 } & (
   | { readonly stops: false; readonly steps: Plan<Workspace, Prepared> }
   | { readonly stops: true; readonly steps: Plan<Workspace, Stopped> }

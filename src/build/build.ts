@@ -30,6 +30,7 @@ import { recordOf } from "./outputs.js";
 import { publish, refuseTarget, stage } from "./publish.js";
 import { checkPublished, recordPublished } from "./record.js";
 import { refuseUnreleasable } from "./release.js";
+import { refuseRemotePackages } from "./release-packages.js";
 
 /** The build of one image, before it runs. */
 export interface BuildPlan {
@@ -68,7 +69,9 @@ export async function planBuild(resolved: Resolved, options: BuildOptions): Prom
   const request = { resolved, rendered: render(resolved, backend), options };
   const { steps, inputs } = await stepsOf(request, backends[backend]);
   await steps.refuse();
-  return { profile: resolved.name, backend, out, upToDate: await upToDate(request, inputs), steps };
+  const published = await upToDate(request, inputs);
+  refuseRemotePackages(resolved, options, published?.manifest.packages ?? []); // another build can have made it without --release
+  return { profile: resolved.name, backend, out, upToDate: published, steps };
 }
 
 /**
@@ -89,7 +92,11 @@ async function stepsOf(
 
   const tree = Plan.begin<Workspace>().add({
     title: `Render ${resolved.name}`,
-    refusals: [() => refuseUnreleasable(resolved, options), () => refuseProfile[options.backend](resolved, options.buildroot)],
+    refusals: [
+      () => refuseUnreleasable(resolved, options),
+      () => refuseRemotePackages(resolved, options, kernelAndRoot.packages ?? []),
+      () => refuseProfile[options.backend](resolved, options.buildroot),
+    ],
     run: async (workspace) => {
       await writeTree(rendered, workspace.externalTree);
       return workspace;
@@ -119,7 +126,10 @@ async function stepsOf(
     })
     .add({
       title: "Collect artifacts",
-      run: async (prepared: Prepared) => collect(prepared, await firmware(), backend.assembles),
+      run: async (prepared: Prepared) => {
+        refuseRemotePackages(resolved, options, prepared.packages);
+        return collect(prepared, await firmware(), backend.assembles);
+      },
     })
     .addIf(platforms[resolved.platform].starts === "enclave", {
       title: "Make the enclave image",

@@ -29,20 +29,6 @@ function addedFiles({ files, units, overlayFiles }: RootContents): AddedFile[] {
   return all.map((file) => ({ ...file, path: file.path.replace(/^usr\//, "") }));
 }
 
-const sshPackages = /^(?:openssh-server|dropbear(?:-bin|-run)?|tinysshd)$/;
-const sshSymbols = ["BR2_PACKAGE_OPENSSH_SERVER", "BR2_PACKAGE_DROPBEAR", "BR2_PACKAGE_TINYSSH"];
-
-export function addsSshServer({ resolved, options }: ReleaseCandidate): Unreleasable | undefined {
-  const why = "an image with an SSH server cannot be released: it lets its operator in";
-  if (resolved.profile.ssh) return { why, at: "/ssh", remedy: "set ssh: false" };
-  if (options.backend === "debian") {
-    const name = resolved.debianPackages.find((entry) => sshPackages.test(entry));
-    return name === undefined ? undefined : { why, at: "/debian/packages", remedy: `remove ${name}` };
-  }
-  const request = resolved.buildrootRequests.find(({ symbol, value }) => sshSymbols.includes(symbol) && value === "y");
-  return request && { why, at: request.at, remedy: `remove ${request.symbol}` };
-}
-
 export function setsPassword({ contents }: ReleaseCandidate): Unreleasable | undefined {
   const index = contents.users.findIndex(({ password }) => password !== undefined);
   const user = contents.users[index];
@@ -71,6 +57,22 @@ const ownFiles = [
 export function replacesOwnFile({ contents }: ReleaseCandidate): Unreleasable | undefined {
   const file = addedFiles(contents).find(({ path }) => ownFiles.includes(path));
   return file && { why: `/${file.path} replaces a file that keeps a promise of the image`, at: file.at, remedy: "remove it" };
+}
+
+/** Files that decide who can log in, or who becomes root (sshd(8), systemd-userdbd(8), sysusers.d(5), pam.d(5), ld.so(8)). */
+const loginFiles =
+  /(?:^|\/)\.ssh\/authorized_keys2?$|^etc\/(?:authorized_keys|ssh\/(?:authorized_keys|sshd_config)|pam\.d\/|pam\.conf$|security\/|userdb\/|ld\.so\.preload$|inittab$|init\.d\/rc[SK]$)|(?:^|\/)(?:userdb|sysusers\.d)\/|^(?:etc|lib|run)\/credstore/;
+
+/** Rights without a password (sudoers(5), doas.conf(5)). */
+const freeRights = /^\s*[^#\s].*\b(?:NOPASSWD|nopass)\b/m;
+
+export function letsIn({ contents }: ReleaseCandidate): Unreleasable | undefined {
+  for (const { path, content, at } of addedFiles(contents)) {
+    if (loginFiles.test(path)) return { why: `/${path} decides who can log in`, at, remedy: "remove it" };
+    if (/^(?:local\/)?etc\/(?:sudoers|doas\.conf)/.test(path) && freeRights.test(text(content)))
+      return { why: `/${path} gives the rights of root without a password`, at, remedy: "remove the rule" };
+  }
+  return undefined;
 }
 
 /** Lines of a unit that give it a terminal, or start a login on one (systemd.exec(5)). */

@@ -6,7 +6,9 @@ import { platforms } from "../model/platforms/index.js";
 import type { Resolved } from "../model/resolved.js";
 import { rootContents } from "../render/root-contents.js";
 import { firmwareFile } from "./firmware.js";
-import { addsConsoleUnit, addsSshServer, replacesOwnFile, setsPassword, setsUserId } from "./release-contents.js";
+import { addsConsoleUnit, letsIn, replacesOwnFile, setsPassword, setsUserId } from "./release-contents.js";
+import { weakensKernel } from "./release-kernel.js";
+import { addsRemoteLogin, setsUnknownSymbol } from "./release-packages.js";
 import type { ReleaseRule } from "./release-rule.js";
 
 /** Every rule of a release, in the order in which they are checked. */
@@ -57,11 +59,13 @@ const rules: readonly ReleaseRule[] = [
   },
 
   // Ways into the image
-  addsSshServer,
+  addsRemoteLogin,
   setsPassword,
   setsUserId,
   replacesOwnFile,
   addsConsoleUnit,
+  letsIn,
+  setsUnknownSymbol,
 
   // Sources that anyone can find again
   ({ resolved: { profile } }) => {
@@ -95,17 +99,34 @@ const rules: readonly ReleaseRule[] = [
     backend === "buildroot" && profile.kernel.sha256 === undefined
       ? { why: "the digest of the kernel's source is not fixed", at: "/kernel/version", remedy: "set kernel.sha256" }
       : undefined,
+  ({ resolved: { profile }, options: { backend } }) =>
+    backend === "debian" && profile.debian.mirror?.startsWith("file:")
+      ? { why: "the archive is a directory of this machine", at: "/debian/mirror", remedy: "use an https address, or remove it" }
+      : undefined,
   ({ resolved: { profile }, options: { backend, buildroot } }) => {
     const [name] = Object.keys(profile.buildroot.overrides);
     if (backend !== "buildroot") return undefined;
     if (name !== undefined)
       return { why: `the source of ${name} is a directory of this machine`, at: `/buildroot/overrides/${name}`, remedy: "remove it" };
+    if (profile.buildroot.localMk !== undefined)
+      return { why: "a makefile of the profile can change every package", at: "/buildroot/localMk", remedy: "remove it" };
+    if (profile.buildroot.primarySite?.startsWith("file:"))
+      return { why: "the download site is a directory of this machine", at: "/buildroot/primarySite", remedy: "remove it" };
+    if (buildroot.tree !== undefined)
+      return {
+        why: "--buildroot names a tree whose files nobody compared with the pinned release",
+        at: "/buildroot/version",
+        remedy: "remove --buildroot: hal clones the pinned commit",
+      };
     if (buildroot.allowVersion)
       return { why: "--allow-version accepts any version of Buildroot", at: "/buildroot/version", remedy: "remove --allow-version" };
     return typeof profile.buildroot.toolchain === "string"
       ? undefined
       : { why: "the toolchain is a directory of this machine", at: "/buildroot/toolchain", remedy: "use internal or bootlin" };
   },
+
+  // The host's ways into the kernel
+  weakensKernel,
 ];
 
 /**

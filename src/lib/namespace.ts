@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { chmod, mkdir, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { isAbsolute, join, resolve } from "node:path";
 import { HalError } from "./errors.js";
 import { shellScript } from "./paths.js";
 import type { Command, RunOptions } from "./tools.js";
@@ -76,6 +76,7 @@ export function inSandbox(command: Command, { ids, read, write, layers, network 
     ...bind("rw", write),
     ...(layers === undefined ? [] : bind("overlay", [{ source: layers.base, target: layers.at }])),
   ].sort((a, b) => (a.target < b.target ? -1 : 1)); // a directory before the directories inside it
+  for (const { source, target } of mounts) [source, target].forEach(requireNormalized);
   const words = [
     "sh",
     shellScript("run-in-sandbox.sh"),
@@ -95,6 +96,14 @@ export function inSandbox(command: Command, { ids, read, write, layers, network 
   const { cwd: _, ...rest } = command;
   const own = { ...rest, env: { ...env, ...proxies, PATH: SYSTEM_PATH } };
   return unshared(isRoot ? [] : ["--map-root-user", ...(ids === "many" ? ["--map-auto"] : [])], words, own);
+}
+
+/**
+ * The root of the sandbox is mounted at /sys while run-in-sandbox.sh makes it. A path with `..` could lead out of it, or
+ * to a directory that nobody judged.
+ */
+function requireNormalized(path: string): void {
+  if (!isAbsolute(path) || resolve(path) !== path) throw new Error(`a path of a sandbox is not absolute and normalized: ${path}`);
 }
 
 /**

@@ -1,4 +1,4 @@
-import { existsSync, realpathSync } from "node:fs";
+import { readFileSync, realpathSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, delimiter, dirname, join, relative, resolve, sep } from "node:path";
 import { HalError, type Location } from "../lib/errors.js";
@@ -25,16 +25,23 @@ export function refuseOutside(path: string, at: Location, allowOutside: boolean,
   const real = realPath(path);
   if (real === undefined) return;
   const tree = treeOf(file);
-  if (isInside(real, tree) && relative(tree, real).split(sep).includes(".git"))
+  if (tree !== undefined && isInside(real, tree) && relative(tree, real).split(sep).includes(".git"))
     throw new HalError("input", `${path} is in a git repository's own data, which can contain credentials`, {
       at,
       remedy: "copy the file out of .git",
     });
-  if ([tree, ...shipped, ...trustedRoots(), ...more].some((dir) => isInside(real, realPath(dir) ?? dir))) return;
+  const own = tree === undefined ? [] : [tree];
+  if ([...own, ...shipped, ...trustedRoots(), ...more].some((dir) => isInside(real, realPath(dir) ?? dir))) return;
   const leads = real === path ? path : `${path} leads to ${real}, which`;
+  const trusting = `if you trust this file: --allow-outside, or HAL_TRUSTED_ROOTS=${dirname(real)}`;
+  if (tree === undefined)
+    throw new HalError("input", `this file has no tree of its own, because its directory has other files too, so it cannot name ${path}`, {
+      at,
+      remedy: `move both into a directory of their own; or, ${trusting}`,
+    });
   throw new HalError("input", `${leads} is outside of ${tree}, the tree of this file`, {
     at,
-    remedy: `move it into that tree; or, if you trust this file: --allow-outside, or HAL_TRUSTED_ROOTS=${dirname(real)}`,
+    remedy: `move it into that tree; or, ${trusting}`,
   });
 }
 
@@ -44,14 +51,39 @@ function trustedRoots(): readonly string[] {
 }
 
 /**
- * The tree that a document belongs to: the git work tree that contains it, else the directory with its `profiles/`,
- * `layouts/` or `features/`, else its directory. A git repository of a whole home directory does not count.
+ * The tree that a document belongs to: its directory; for a directory `profiles`, `layouts` or `features`, the parent of
+ * that directory, if both have the same owner. A directory with files of other people or programs (isShared) is not a tree.
+ * A git repository further up does not count: it can be the user's own, with the document of a stranger somewhere in it.
+ * @returns undefined for a document directly in a shared directory
  */
-export function treeOf(file: string): string {
-  const home = realpathSync(dirname(resolve(file)));
-  const users = realPath(homedir());
-  for (let dir = home; dir !== dirname(dir) && dir !== users; dir = dirname(dir)) if (existsSync(join(dir, ".git"))) return dir;
-  return Object.values(folders).includes(basename(home)) ? dirname(home) : home;
+export function treeOf(file: string): string | undefined {
+  const own = realpathSync(dirname(resolve(file)));
+  const parent = dirname(own);
+  const isFolder = Object.values(folders).includes(basename(own));
+  if (isFolder && !isShared(parent) && statSync(parent).uid === statSync(own).uid) return parent;
+  return isShared(own) ? undefined : own;
+}
+
+/** Directories of hier(7), with files of many users or programs. */
+const SYSTEM_DIRECTORIES: ReadonlySet<string> = new Set(
+  ["", "boot", "dev", "etc", "home", "media", "mnt", "opt", "proc", "root", "run", "srv", "sys", "tmp", "usr", "var"].map(
+    (name) => `/${name}`,
+  ),
+);
+
+/** Whether a directory is one of the system, a home directory, above a home directory, or writable for everybody (/tmp). */
+function isShared(dir: string): boolean {
+  const { mode } = statSync(dir);
+  return (
+    SYSTEM_DIRECTORIES.has(dir) || ((mode & 0o1000) !== 0 && (mode & 0o002) !== 0) || homeDirectories().some((home) => isInside(home, dir))
+  );
+}
+
+/** The home directories of this process and of every user of this machine (passwd(5)). */
+function homeDirectories(): readonly string[] {
+  const users = readFileSync("/etc/passwd", "utf8").split("\n");
+  const homes = [homedir(), ...users.map((line) => line.split(":")[5] ?? "")];
+  return homes.filter((home) => home.startsWith("/")).map((home) => realPath(home) ?? home);
 }
 
 function realPath(path: string): string | undefined {

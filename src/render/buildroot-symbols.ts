@@ -5,6 +5,7 @@ import { parseSize } from "../lib/size.js";
 import { nearestOrigin } from "../load/tree.js";
 import { stableUuid } from "../model/partitions.js";
 import type { Resolved, SymbolRequest } from "../model/resolved.js";
+import { refuseReserved } from "./reserved-symbols.js";
 
 /** Symbols with their values as a .config writes them, and the reason where it is not plain. */
 type Lines = readonly (readonly [symbol: string, value: string, why?: string])[];
@@ -13,13 +14,20 @@ type Lines = readonly (readonly [symbol: string, value: string, why?: string])[]
 const external = (path: string): string => `"$(BR2_EXTERNAL_HAL_PATH)/${path}"`;
 
 /**
- * Every Buildroot symbol of an image: the symbols of hal itself, then those of features and profile, which have the last word.
+ * Every Buildroot symbol of an image: the symbols of hal itself, then those of features and profile, which replace hal's defaults.
  * The defconfig contains this list, and the Kconfig gate checks it.
- * @throws HalError "input" for a profile that Buildroot cannot make
+ * @throws HalError "input" for a profile that Buildroot cannot make, and for a symbol that belongs to hal (refuseReserved)
  */
 export function buildrootSymbols(resolved: Resolved): SymbolRequest[] {
   const asked = new Set(resolved.buildrootRequests.map((request) => request.symbol));
-  return [...impliedSymbols(resolved).filter((request) => !asked.has(request.symbol)), ...resolved.buildrootRequests];
+  const implied = impliedSymbols(resolved);
+  const toolchain = ownToolchainRequests(resolved);
+  const isToolchain = ({ symbol, by }: SymbolRequest) => by === "hal (toolchain)" && toolchain.some((asked) => asked.symbol === symbol);
+  refuseReserved(
+    implied.filter((request) => !isToolchain(request)),
+    [...resolved.buildrootRequests, ...toolchain],
+  );
+  return [...implied.filter((request) => !asked.has(request.symbol)), ...resolved.buildrootRequests];
 }
 
 /**
@@ -59,6 +67,16 @@ function impliedSymbols(resolved: Resolved): SymbolRequest[] {
     ...part("/kernel", "kernel", kernel(resolved, quote)),
     ...(profile.ssh ? part("/ssh", "ssh: true", [["BR2_PACKAGE_OPENSSH", "y"]]) : []),
   ];
+}
+
+/** The symbols that describe an own toolchain. toolchain() merges them, but hal's symbols for other things are as reserved there. */
+function ownToolchainRequests({ profile, origins }: Resolved): SymbolRequest[] {
+  const { toolchain } = profile.buildroot;
+  if (typeof toolchain === "string") return [];
+  return Object.entries(toolchain.config).map(([symbol, value]) => {
+    const at = nearestOrigin(origins, `/buildroot/toolchain/config/${symbol}`);
+    return { symbol, value: kconfigValue(value, at), at, by: "toolchain" };
+  });
 }
 
 function build({ profile }: Resolved, quote: Quote): Lines {

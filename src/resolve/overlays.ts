@@ -6,7 +6,7 @@ import type { TreeFile } from "../model/resolved.js";
 
 /**
  * The files and symbolic links of an overlay, in name order. Modes become 0644 or 0755, because a git checkout keeps no
- * others. `files` can set other modes.
+ * others. `files` can set other modes. Files of version control and of editors are left out.
  * @param where the place that names the overlay
  * @param read false leaves the contents empty, for a caller that does not need them
  * @throws HalError "input" for an entry that an image cannot hold, a link that leads out of the tree, or an unreadable file
@@ -19,7 +19,7 @@ export function readOverlay(overlay: string, where: Location, read = true): Tree
     const info = statSync(overlay, { throwIfNoEntry: false });
     if (info === undefined) return refuse(`${overlay} does not exist`);
     if (!info.isDirectory()) return refuse(`${overlay} is not a directory`);
-    return [...filesBelow(overlay, "", read, refuse)];
+    return [...filesBelow(overlay, "", read, refuse, { left: MAX_ENTRIES })];
   } catch (error) {
     const { code, path } = error as NodeJS.ErrnoException;
     if (code === undefined) throw error;
@@ -30,10 +30,28 @@ export function readOverlay(overlay: string, where: Location, read = true): Tree
 /** The size of the largest file that Node.js reads at once (`fs.readFile`). */
 const MAX_FILE_BYTES = 2 ** 31 - 1;
 
+/** More than a whole Linux distribution has. */
+const MAX_ENTRIES = 250_000;
+
+/**
+ * Files of version control and of editors. The first can contain credentials (.git/config). Buildroot's copy of an overlay
+ * leaves some of them out as well (support/misc/utils.mk, RSYNC_VCS_EXCLUSIONS; Makefile, `*~` and `.empty`).
+ */
+const LEFT_OUT =
+  /^(?:\.git(?:ignore|keep|attributes|modules)?|\.hg(?:ignore|tags)?|\.svn|\.bzr(?:ignore)?|\.jj|CVS|\.cvsignore|\.empty|.*~|\..*\.sw[a-p]|#.*#|\.#.*)$/;
+
 const EMPTY = new Uint8Array();
 
-function* filesBelow(overlay: string, directory: string, read: boolean, refuse: (message: string) => never): Generator<TreeFile> {
+function* filesBelow(
+  overlay: string,
+  directory: string,
+  read: boolean,
+  refuse: (message: string) => never,
+  entries: { left: number },
+): Generator<TreeFile> {
   for (const name of readdirSync(join(overlay, directory)).sort()) {
+    if (--entries.left < 0) refuse(`${overlay} has more than ${MAX_ENTRIES} files and directories`);
+    if (LEFT_OUT.test(name)) continue;
     const path = posix.join(directory, name);
     const file = join(overlay, path);
     const info = lstatSync(file);
@@ -41,10 +59,7 @@ function* filesBelow(overlay: string, directory: string, read: boolean, refuse: 
     if (/[\u0000-\u001f\u007f]/.test(name)) refuse(`file ${JSON.stringify(path)} has a control character in its name`);
     if (info.size > MAX_FILE_BYTES)
       refuse(`file ${path} is larger than ${formatSize(MAX_FILE_BYTES)}; put large files on the rw partition or on a share`);
-    // .git/config can contain credentials.
-    if (info.isDirectory() && name === ".git")
-      refuse(`${overlay} contains a git repository, ${path}, which would become part of the image`);
-    if (info.isDirectory()) yield* filesBelow(overlay, path, read, refuse);
+    if (info.isDirectory()) yield* filesBelow(overlay, path, read, refuse, entries);
     else if (info.isSymbolicLink()) {
       const link = readlinkSync(file);
       if (/^\.\.(\/|$)/.test(posix.join(directory, link)) && !link.startsWith("/"))

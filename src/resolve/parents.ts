@@ -1,3 +1,4 @@
+import { realpathSync } from "node:fs";
 import { basename } from "node:path";
 import { HalError, type Location } from "../lib/errors.js";
 import { findDocument } from "../load/catalog.js";
@@ -9,6 +10,9 @@ import { type MapTree, mergeTrees, toPlain, treeAt } from "../load/tree.js";
 /** Keys that a profile does not inherit from its parents. */
 const OWN_KEYS = new Set(["name", "description", "abstract", "extends"]);
 
+/** More ancestors than any profile has. */
+const MAX_ANCESTORS = 64;
+
 /**
  * Loads a profile file and all of its ancestors, and merges them. Later values replace earlier ones.
  * Parents come before their children. An ancestor of several parents is merged once, before all of them.
@@ -18,12 +22,17 @@ const OWN_KEYS = new Set(["name", "description", "abstract", "extends"]);
 export async function loadWithParents(file: string, allowOutside: boolean): Promise<MapTree> {
   const trees = new Map<string, MapTree>();
   await loadAncestors(file, [], trees, allowOutside);
-  const own = trees.get(file);
-  const inherited = [...trees].flatMap(([path, tree]) => (path === file ? [] : [withoutOwnKeys(tree)]));
-  return [...inherited, ...(own === undefined ? [] : [own])].reduce((merged, tree) => mergeTrees(merged, tree) as MapTree);
+  const all = [...trees.values()]; // the profile itself is the last
+  return all
+    .map((tree, index) => (index === all.length - 1 ? tree : withoutOwnKeys(tree)))
+    .reduce((merged, tree) => mergeTrees(merged, tree) as MapTree);
 }
 
-/** Adds the ancestors of a profile file to `ordered`, in the order of `extends`, and then the file itself. */
+/**
+ * Adds the ancestors of a profile file to `ordered`, in the order of `extends`, and then the file itself.
+ * @param descendants the real paths of the profiles between the first one and this one
+ * @param ordered by real path: through links, one file has any number of other paths
+ */
 async function loadAncestors(
   file: string,
   descendants: readonly string[],
@@ -32,17 +41,22 @@ async function loadAncestors(
 ): Promise<void> {
   const tree = await load(file, "profile");
   requireFileName(tree, file);
+  const real = realpathSync(file);
+  const chain = [...descendants, real];
   for (const parent of parentsOf(tree)) {
     const parentFile = findDocument("profile", parent.reference, file, parent.at);
     refuseOutside(parentFile, parent.at, allowOutside, callersFolders);
-    const chain = [...descendants, file];
-    if (chain.includes(parentFile)) {
-      const names = [...chain.slice(chain.indexOf(parentFile)), parentFile].map((path) => basename(path, ".yaml"));
+    const realParent = realpathSync(parentFile);
+    if (chain.includes(realParent)) {
+      const names = [...chain.slice(chain.indexOf(realParent)), realParent].map((path) => basename(path, ".yaml"));
       throw new HalError("input", `profiles extend each other in a circle: ${names.join(" → ")}`, { at: parent.at });
     }
-    if (!ordered.has(parentFile)) await loadAncestors(parentFile, chain, ordered, allowOutside);
+    if (ordered.has(realParent)) continue;
+    if (ordered.size + chain.length > MAX_ANCESTORS)
+      throw new HalError("input", `the profile has more than ${MAX_ANCESTORS} ancestors`, { at: parent.at, remedy: "merge some of them" });
+    await loadAncestors(parentFile, chain, ordered, allowOutside);
   }
-  ordered.set(file, tree);
+  ordered.set(real, tree);
 }
 
 /**

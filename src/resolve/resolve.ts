@@ -40,8 +40,13 @@ export async function resolve(reference: string, options: ResolveOptions = {}): 
   const written = withToolchainDefaults(complete<Profile>(tree, "profile", allowOutside));
   const origins = originsOf(tree);
   const at = (pointer: string): Location => nearestOrigin(origins, pointer);
-  const mirror = /^file:\/\/(\/.*)$/.exec(written.buildroot.primarySite ?? "")?.[1];
-  if (mirror !== undefined) refuseOutside(mirror, at("/buildroot/primarySite"), allowOutside);
+  const { snapshot = "", mirror = "" } = written.debian;
+  const addresses = {
+    "/buildroot/primarySite": written.buildroot.primarySite,
+    "/debian/mirror": mirror.replaceAll("@SNAPSHOTID@", snapshot),
+  };
+  for (const [pointer, address] of Object.entries(addresses))
+    if (address?.startsWith("file:")) refuseOutside(address.slice("file://".length), at(pointer), allowOutside);
 
   if (written.abstract)
     throw new HalError("input", `profile '${written.name}' is abstract, so only other profiles can use it`, {

@@ -39,6 +39,51 @@ test("a missing source tree or make file is refused at the line that names it", 
 });
 
 test.each([
+  ["BR2_TARGET_ENABLE_ROOT_LOGIN: y", "use debug: true"],
+  ["BR2_TARGET_GENERIC_GETTY: y", "use debug: true"],
+  ["BR2_TARGET_GENERIC_ROOT_PASSWD: x", "use debug: true"],
+  ["BR2_ROOTFS_POST_BUILD_SCRIPT: ''", "use overlays, files or buildroot.localMk"],
+  ["BR2_ROOTFS_POST_FAKEROOT_SCRIPT: x", "use overlays, files or buildroot.localMk"],
+  ["BR2_ROOTFS_OVERLAY: /etc", "use overlays"],
+  ["BR2_ROOTFS_USERS_TABLES: x", "use users"],
+  ["BR2_DOWNLOAD_FORCE_CHECK_HASHES: n", "remove it: every build of hal needs it"],
+  ["BR2_GLOBAL_PATCH_DIR: x", "use buildroot.localMk"],
+  ["BR2_PRIMARY_SITE: 'file://x/../etc'", "use buildroot.primarySite"],
+  ["BR2_LINUX_KERNEL_CUSTOM_GIT: y", "use kernel.version or kernel.tarball"],
+  ["BR2_LINUX_KERNEL_PATCH: x", "use kernel.version or kernel.tarball"],
+  ["BR2_LINUX_KERNEL_USE_CUSTOM_CONFIG: y", "use kernel.config or kernel.fragments"],
+  ["BR2_TARGET_ROOTFS_EXT2_SIZE: 1G", "use layout and layoutOptions"],
+  ["BR2_PACKAGE_LIBSECCOMP: n", "remove it: the image needs hal's value"],
+  ["BR2_PACKAGE_CRYPTSETUP: n", "remove it: the image needs hal's value"],
+])("a symbol that belongs to hal is refused where it is set: %s", async (symbol, remedy) => {
+  const symbols = [`config: {${symbol}}`, `toolchain: {external: ., config: {${symbol}}}`];
+  for (const buildroot of symbols) {
+    const dir = await workspace({ "p.yaml": profile(`buildroot: {${buildroot}}`) });
+    const refused = { kind: "input", message: expect.stringMatching(/^BR2_\w+ is a symbol that hal sets$/), remedy, at: { line: 7 } };
+    await expect(refuseProfile.buildroot(await resolve(join(dir, "p.yaml")), {})).rejects.toMatchObject(refused);
+  }
+});
+
+test("a profile can set a default of hal, or a symbol to hal's own value", async () => {
+  const config = "{BR2_PACKAGE_SYSTEMD_HWDB: y, BR2_TARGET_ROOTFS_TAR: y, BR2_REPRODUCIBLE: y, BR2_TARGET_GENERIC_GETTY: n}";
+  const dir = await workspace({ "p.yaml": profile(`buildroot: {config: ${config}}`) });
+  await expect(refuseProfile.buildroot(await resolve(join(dir, "p.yaml")), {})).resolves.toBeUndefined();
+});
+
+test.each(["openssh-server+", "openssh-server-", "openssh-server=1:9", "openssh-server/sid", "openssh*", "task^"])(
+  "apt's syntax is not the name of a package: %s",
+  async (name) => {
+    const dir = await workspace({ "p.yaml": profile(`debian: {packages: ["${name}"]}`) });
+    await expect(resolve(join(dir, "p.yaml"))).rejects.toMatchObject({ kind: "input", at: { line: 7 } });
+  },
+);
+
+test.each(["g++", "libstdc++6", "gh"])("a name that looks like apt's syntax: %s", async (name) => {
+  const dir = await workspace({ "p.yaml": profile(`debian: {packages: ["${name}"]}`) });
+  expect((await resolve(join(dir, "p.yaml"))).debianPackages).toEqual([name]);
+});
+
+test.each([
   ["debian", {}, ["Solve the package set of Debian trixie", "Download packages, make root tree, tools and kernel"]],
   [
     "buildroot",

@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import type { BuildOptions } from "../../src/backends/backend.js";
+import type { BackendName, BuildOptions } from "../../src/backends/backend.js";
 import { refuseUnreleasable } from "../../src/build/release.js";
+import { refuseRemotePackages } from "../../src/build/release-packages.js";
 import { HalError } from "../../src/lib/errors.js";
 import { resolve } from "../../src/resolve/resolve.js";
 import { type Files, workspace } from "../load/workspace.js";
@@ -60,9 +61,49 @@ test.each<[what: string, more: string, message: RegExp, said?: Partial<BuildOpti
   ["no authentication", "layoutOptions: {integrity: none}", /the read-write partition is not authenticated/],
   ["no authentication in a layout", "layout: ./l.yaml", /the read-write partition is not authenticated/, {}, { "l.yaml": layout }],
   ["an unknown kernel parameter", "kernel: {cmdline: [vendor.option=1]}", /vendor\.option=1 is not known/],
-  ["ssh", "ssh: true", /an SSH server/],
-  ["an SSH server of Buildroot", "buildroot: {config: {BR2_PACKAGE_DROPBEAR: y}}", /an SSH server/],
-  ["an SSH server of Debian", "debian: {packages: [openssh-server]}", /an SSH server/, { backend: "debian" }],
+  ["ssh", "ssh: true", /remote login/],
+  ["an SSH server of Buildroot", "buildroot: {config: {BR2_PACKAGE_DROPBEAR: y}}", /remote login/],
+  ["an SSH server of Debian", "debian: {packages: [openssh-server]}", /remote login/, { backend: "debian" }],
+  ["a name of an SSH server", "debian: {packages: [tinysshd]}", /remote login/, { backend: "debian" }],
+  ["a telnet server", "debian: {packages: [inetutils-telnetd]}", /remote login/, { backend: "debian" }],
+  ["OpenSSH of Buildroot", "buildroot: {config: {BR2_PACKAGE_OPENSSH: y}}", /remote login/],
+  ["the unit of an SSH server", "services: {enable: [ssh.service]}", /remote login/, { backend: "debian" }],
+  ["its socket", "services: {enable: [ssh.socket]}", /remote login/, { backend: "debian" }],
+  ["keys of a user", "files: [{path: /root/.ssh/authorized_keys, content: x}]", /authorized_keys decides who can log in/],
+  ["keys of an SSH server", "overlays: [o]", /decides who can log in/, {}, { "o/etc/ssh/authorized_keys/root": "x" }],
+  ["own PAM rules", "files: [{path: /etc/pam.d/login, content: x}]", /pam\.d\/login decides/],
+  ["a user record", "overlays: [o]", /userdb\/a\.user decides/, {}, { "o/usr/lib/userdb/a.user": "{}" }],
+  ["a preloaded library", "files: [{path: /etc/ld.so.preload, content: x}]", /ld\.so\.preload decides/],
+  [
+    "sudo without a password",
+    "overlays: [o]",
+    /rights of root without a password/,
+    {},
+    { "o/etc/sudoers.d/a": "a ALL=(ALL) NOPASSWD: ALL\n" },
+  ],
+  ["a symbol that a release does not know", "buildroot: {config: {BR2_CURL: evil}}", /BR2_CURL="evil" is not among the settings/],
+  ["a weaker compiler", "buildroot: {config: {BR2_SSP_STRONG: n}}", /BR2_SSP_STRONG=n is not among/],
+  ["no PIE", "buildroot: {config: {BR2_PIC_PIE: false}}", /BR2_PIC_PIE=n is not among/],
+  ["a file for a package", "buildroot: {config: {BR2_PACKAGE_X_CONFIG: /srv/x}}", /BR2_PACKAGE_X_CONFIG="\/srv\/x" is not among/],
+  ["a makefile", "buildroot: {localMk: x.mk}", /a makefile of the profile/, {}, { "x.mk": "BUSYBOX_OVERRIDE_SRCDIR = /usr" }],
+  ["an own download site", "buildroot: {primarySite: 'file:///nowhere'}", /download site is a directory/],
+  ["an own Buildroot", "", /--buildroot names a tree/, { buildroot: { tree: "/br" } }],
+  ["an own archive", "debian: {mirror: 'file:///nowhere', snapshot: 20260101T000000Z}", /archive is a directory/, { backend: "debian" }],
+  ["an own kernel archive without digest", "kernel: !replace {tarball: k.tar}", /digest of the kernel's source/, {}, { "k.tar": "x" }],
+  ["access to memory", "kernel: {config: {CONFIG_DEVMEM: y}}", /CONFIG_DEVMEM=y undoes a line of .*hardening\.config/],
+  ["modules", "kernel: {config: {CONFIG_MODULES: true}}", /CONFIG_MODULES=y undoes/],
+  ["kexec in a fragment", "kernel: {fragments: [x.config]}", /CONFIG_KEXEC=y undoes/, {}, { "x.config": "CONFIG_KEXEC=y\n" }],
+  ["no lockdown", "kernel: {config: {CONFIG_SECURITY_LOCKDOWN_LSM: n}}", /CONFIG_SECURITY_LOCKDOWN_LSM=n undoes/],
+  ["writable kernel code", "kernel: {config: {CONFIG_STRICT_MODULE_RWX: n}}", /CONFIG_STRICT_MODULE_RWX=n weakens/],
+  ["a debugger", "kernel: {config: {CONFIG_KGDB: y}}", /CONFIG_KGDB=y weakens/],
+  ["an initramfs in the kernel", "kernel: {config: {CONFIG_INITRAMFS_SOURCE: /x}}", /CONFIG_INITRAMFS_SOURCE="\/x" weakens/],
+  ["ACPI code of its own", "kernel: {config: {CONFIG_ACPI_CUSTOM_DSDT: y}}", /CONFIG_ACPI_CUSTOM_DSDT=y weakens/],
+  ["no mitigations", "kernel: {config: {CONFIG_MITIGATION_RETPOLINE: n}}", /CONFIG_MITIGATION_RETPOLINE=n weakens/],
+  [
+    "no hardening of the kernel",
+    "kernel: !replace {version: 6.12.91, sha256: 0ff2ab9e169f9f1948557471fbb450d3018f8c5b77caf288e1a3982582597969}",
+    /no fragment sets CONFIG_EXPERT/,
+  ],
   ["a password", `users: [{name: a, uid: 1000, password: $6$salt$${"a".repeat(86)}}]`, /user a has a password/],
   ["a set-user-ID file", 'files: [{path: /usr/bin/x, content: x, mode: "4755"}]', /\/bin\/x runs with the rights/],
   ["a set-group-ID file", 'files: [{path: /opt/x, content: x, mode: "2755"}]', /\/opt\/x runs with the rights/],
@@ -113,7 +154,32 @@ test.each<[what: string, more: string, message: RegExp, said?: Partial<BuildOpti
   const yaml = [...base, more].join("\n");
   const error = await refusal(yaml, said, files);
   expect(error).toMatchObject({ kind: "check", message: expect.stringMatching(message) });
-  expect(error?.at?.file).toMatch(/\.yaml$/);
+  expect(error?.at?.file).toMatch(/\.(?:yaml|config)$/);
+});
+
+test("an SSH client of Buildroot can be released", async () => {
+  const client = "buildroot: {config: {BR2_PACKAGE_OPENSSH: y, BR2_PACKAGE_OPENSSH_SERVER: n}}\n";
+  expect(await refusal(releasable + firmware + client)).toBeUndefined();
+});
+
+test.each<[BackendName, string, boolean]>([
+  ["debian", "openssh-server", true],
+  ["debian", "dropbear-bin", true],
+  ["debian", "openssh-client", false],
+  ["debian", "libssh-4", false],
+  ["buildroot", "dropbear", true],
+  ["buildroot", "openssh", true],
+])("the package set of %s with %s: refused %s", async (backend, name, isRefused) => {
+  const dir = await workspace({ "p.yaml": releasable + firmware });
+  const resolved = await resolve(join(dir, "p.yaml"));
+  const judge = (release: boolean) => () =>
+    refuseRemotePackages(resolved, buildOptions({ backend, out: dir, release }), [
+      { name: "bash", version: "1" },
+      { name, version: "1" },
+    ]);
+  if (isRefused) expect(judge(true)).toThrow(/remote login/);
+  else expect(judge(true)).not.toThrow();
+  expect(judge(false)).not.toThrow();
 });
 
 test.each(["sev-snp", "sev"])("a release of a UKI on %s is refused, unless a vTPM measures it", async (profile) => {

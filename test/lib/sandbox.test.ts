@@ -27,6 +27,18 @@ describe.each(["many", "one"] as const)("a sandbox with %s ids", (ids) => {
     return stdout;
   };
 
+  it.each(["relative", "/a/../sys", "/a//b", "/a/./b", "/a/"])("has no path %s", (path) => {
+    for (const mount of [path, { source: path, target: "/a" }, { source: "/a", target: path }])
+      for (const mounts of [{ read: [mount] }, { write: [mount] }])
+        expect(() => inSandbox({ tool: "true", args: [] }, { ...sandbox(), ...mounts })).toThrow(/not absolute and normalized/);
+  });
+
+  it("does not empty a file of the machine that a link of a mounted directory leads to", async () => {
+    await symlink(join(dir, "canary"), join(dir, "read/link"));
+    await run("true", { read: [join(dir, "read"), join(dir, "read/link/file")] });
+    expect(await readFile(join(dir, "canary/file"), "utf8")).toBe("alive");
+  });
+
   it("holds a root that leaves a chroot", async () => {
     const leave = `mkdir "/tmp/.x"; opendir(D, "/"); chroot("/tmp/.x"); chdir(D); chdir("..") for 1 .. 64; chroot(".");
       open(F, ">", "$ARGV[0]/canary/reached"); unlink("$ARGV[0]/canary/file"); opendir(E, "$ARGV[0]"); print(join(" ", sort(readdir(E))), "\\n");`;

@@ -1,4 +1,4 @@
-import { mkdir, realpath, writeFile } from "node:fs/promises";
+import { chmod, chown, realpath } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { treeOf } from "../../src/load/outside.js";
@@ -45,6 +45,8 @@ describe("a path out of the tree of the file that names it", () => {
     ["firmware", "launch: {firmware: {path: ../../mine/secret}}", {}],
     ["an IGVM file", "launch: {igvm: ../../mine/secret}", {}],
     ["a mirror", "buildroot: {primarySite: 'file:///etc'}", {}],
+    ["a mirror of Debian", "debian: {mirror: 'file:///etc'}", {}],
+    ["a mirror of Debian at a time", "debian: {mirror: 'file:///@SNAPSHOTID@etc'}", {}],
   ])("is refused where it is written: %s", async (_, more, files) => {
     const dir = await machine(more, files);
     const file = join(dir, "theirs/profiles/p.yaml");
@@ -81,11 +83,6 @@ describe("a path out of the tree of the file that names it", () => {
       await expect(resolve(join(dir, "theirs/profiles/p.yaml"))).rejects.toMatchObject(refusal(/git repository's own data/));
     },
   );
-
-  test("an overlay with a git repository in it is refused", async () => {
-    const dir = await machine("overlays: [..]");
-    await expect(resolve(join(dir, "theirs/profiles/p.yaml"))).rejects.toMatchObject(refusal(/contains a git repository, \.git/));
-  });
 });
 
 describe("a path is accepted", () => {
@@ -117,24 +114,84 @@ describe("a path is accepted", () => {
   });
 });
 
+test.each([
+  "file://x/../etc",
+  "file:///srv/../etc",
+  "file:///srv/./x",
+  "file:////etc",
+  "file:///%65tc",
+  "file://localhost/etc",
+  "file:/etc",
+  "http://-oProxyCommand",
+])("the address %s is refused for every mirror", async (address) => {
+  for (const key of ["buildroot: {primarySite", "debian: {mirror"])
+    await expect(resolve(join(await machine(`${key}: '${address}'}`), "theirs/profiles/p.yaml"))).rejects.toMatchObject(
+      refusal(/which is not allowed/),
+    );
+});
+
+test.each(["copy:///etc", "mirror+file:///etc", "cdrom:[x]/", "ssh://host/x", "ftp://host/x"])(
+  "apt does not get the address %s",
+  async (mirror) => {
+    const file = join(await machine(`debian: {mirror: '${mirror}'}`), "theirs/profiles/p.yaml");
+    await expect(resolve(file)).rejects.toMatchObject(refusal(/which is not allowed/));
+  },
+);
+
 describe("the tree of a document", () => {
-  test("is its git work tree, else the directory of its profiles, else its directory", async () => {
-    const dir = await realpath(await workspace({ "a/profiles/p.yaml": "", "b/p.yaml": "", "c/deep/p.yaml": "" }));
-    expect(treeOf(join(dir, "a/profiles/p.yaml"))).toBe(join(dir, "a"));
-    expect(treeOf(join(dir, "b/p.yaml"))).toBe(join(dir, "b"));
-    await writeFile(join(dir, "c/.git"), "gitdir: elsewhere\n");
-    expect(treeOf(join(dir, "c/deep/p.yaml"))).toBe(join(dir, "c"));
+  const tree = async (path: string, files: Readonly<Record<string, string>> = {}): Promise<readonly [string, string | undefined]> => {
+    const dir = await realpath(await workspace({ [path]: "", ...files }));
+    return [dir, treeOf(join(dir, path))];
+  };
+
+  test("is its directory, or the directory with its profiles, layouts or features", async () => {
+    for (const folder of ["profiles", "layouts", "features"]) {
+      const [dir, found] = await tree(`a/${folder}/p.yaml`);
+      expect(found).toBe(join(dir, "a"));
+    }
+    const [dir, found] = await tree("b/p.yaml");
+    expect(found).toBe(join(dir, "b"));
   });
 
-  test("is not a whole home directory that is a git repository", async () => {
-    const dir = await realpath(await workspace({ "downloads/p.yaml": "" }));
-    await mkdir(join(dir, ".git"));
+  test("is not the git repository of somebody else around it", async () => {
+    const [dir, found] = await tree("vendor/them/p.yaml", { ".git/config": "" });
+    expect(found).toBe(join(dir, "vendor/them"));
+  });
+
+  test("is no home directory, and no directory above one", async () => {
     const before = process.env.HOME;
-    process.env.HOME = dir;
     try {
-      expect(treeOf(join(dir, "downloads/p.yaml"))).toBe(join(dir, "downloads"));
+      const dir = await realpath(await workspace({ "me/profiles/p.yaml": "", "me/p.yaml": "", "profiles/p.yaml": "", "p.yaml": "" }));
+      process.env.HOME = join(dir, "me");
+      expect(treeOf(join(dir, "me/p.yaml"))).toBeUndefined();
+      expect(treeOf(join(dir, "me/profiles/p.yaml"))).toBe(join(dir, "me/profiles"));
+      expect(treeOf(join(dir, "p.yaml"))).toBeUndefined();
+      expect(treeOf(join(dir, "profiles/p.yaml"))).toBe(join(dir, "profiles"));
     } finally {
       process.env.HOME = before;
     }
+  });
+
+  test("is no home directory of another user, and no directory of the system", () => {
+    for (const file of ["/p.yaml", "/etc/p.yaml", "/usr/p.yaml", "/tmp/p.yaml", "/root/p.yaml"]) expect(treeOf(file)).toBeUndefined();
+  });
+
+  test("is no directory that everybody can write", async () => {
+    const dir = await realpath(await workspace({ "profiles/p.yaml": "", "p.yaml": "" }));
+    await chmod(dir, 0o1777);
+    expect(treeOf(join(dir, "p.yaml"))).toBeUndefined();
+    expect(treeOf(join(dir, "profiles/p.yaml"))).toBe(join(dir, "profiles"));
+  });
+
+  test.runIf(process.getuid?.() === 0)("is no directory of another owner", async () => {
+    const dir = await realpath(await workspace({ "profiles/p.yaml": "" }));
+    await chown(join(dir, "profiles"), 1000, 1000);
+    expect(treeOf(join(dir, "profiles/p.yaml"))).toBe(join(dir, "profiles"));
+  });
+
+  test("without a tree, a document can name no file", async () => {
+    const dir = await realpath(await workspace({ "p.yaml": profile("files: [{path: /x, source: ./secret}]"), secret: "" }));
+    await chmod(dir, 0o1777);
+    await expect(resolve(join(dir, "p.yaml"))).rejects.toMatchObject(refusal(/has no tree of its own/));
   });
 });

@@ -37,6 +37,36 @@ describe("extends", () => {
   });
 });
 
+describe("many ancestors", () => {
+  const levels = Array.from({ length: 26 }, (_, level) => level);
+
+  test("through links, one file is one parent", { timeout: 20_000 }, async () => {
+    const files = levels.flatMap((level) => [
+      [`d${level}/p.yaml`, child("p", level === 25 ? "layout: ram\nplatform: none" : "extends: [x/p.yaml, y/p.yaml]")],
+      ...(level === 25 ? [] : ["x", "y"].map((link) => [`d${level}/${link}`, `link:../d${level + 1}`])),
+    ]) as [string, string][];
+    const dir = await workspace(Object.fromEntries(files));
+    expect((await resolve(join(dir, "d0/p.yaml"), { allowOutside: true })).layout.name).toBe("ram");
+  });
+
+  test("a circle through links ends", async () => {
+    const loop = { x: "link:.", "p.yaml": child("p", "extends: x/x/x/p.yaml") };
+    await expect(resolved(loop)).rejects.toMatchObject({ kind: "input", message: "profiles extend each other in a circle: p → p" });
+  });
+
+  test("more than 64 are refused", async () => {
+    const files = Array.from(
+      { length: 70 },
+      (_, index) => [`a${index}.yaml`, child(`a${index}`, `extends: ./a${index + 1}.yaml`)] as const,
+    );
+    await expect(resolved({ ...Object.fromEntries(files), "p.yaml": child("p", "extends: ./a0.yaml") })).rejects.toMatchObject({
+      kind: "input",
+      message: expect.stringMatching(/more than 64 ancestors/),
+      at: expect.objectContaining({ line: 4, file: expect.stringMatching(/a63\.yaml$/) }),
+    });
+  });
+});
+
 test("a profile can remove a feature that its parent omits with debian", async () => {
   const text = child("p", "extends: sev-snp\nfeatures: !replace [docker]");
   const { debianOmitted, features } = await resolved({ "p.yaml": text });

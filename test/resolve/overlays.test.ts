@@ -29,6 +29,24 @@ test("files and links in name order, with modes of a git checkout", async () => 
   ]);
 });
 
+test("files of version control and of editors are left out", async () => {
+  const out = [
+    ".git/config",
+    ".gitignore",
+    "etc/.gitkeep",
+    "etc/.git",
+    ".hg/hgrc",
+    ".svn/x",
+    "CVS/Root",
+    "etc/a~",
+    "etc/.a.swp",
+    "etc/.#a",
+    "#a#",
+  ];
+  const dir = await workspace(Object.fromEntries([...out, "etc/gitconfig", "etc/.gitx", "etc/a.conf"].map((path) => [path, "secret"])));
+  expect(readOverlay(dir, where).map(({ path }) => path)).toEqual(["etc/.gitx", "etc/a.conf", "etc/gitconfig"]);
+});
+
 test.each([
   ["a directory that does not exist", { p: "" }, "nowhere", /does not exist/],
   ["a file", { overlay: "x" }, "overlay", /is not a directory/],

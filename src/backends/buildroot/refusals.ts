@@ -2,15 +2,15 @@ import { stat } from "node:fs/promises";
 import { HalError } from "../../lib/errors.js";
 import { nearestOrigin } from "../../load/tree.js";
 import type { Resolved } from "../../model/resolved.js";
-import { refuseUki } from "../../render/buildroot-symbols.js";
+import { buildrootSymbols } from "../../render/buildroot-symbols.js";
 import type { BuildrootOptions } from "../backend.js";
 
 /**
- * Refuses a unified kernel image, an override directory that does not exist, a tree of the wrong version, and a feature
- * that this version of Buildroot cannot provide.
+ * Refuses a unified kernel image, a symbol that belongs to hal, an override directory that does not exist, a tree of the
+ * wrong version, and a feature that this version of Buildroot cannot provide.
  */
 export async function refuseForBuildroot(resolved: Resolved, { tree, allowVersion }: BuildrootOptions): Promise<void> {
-  refuseUki(resolved);
+  buildrootSymbols(resolved);
   for (const [name, dir] of Object.entries(resolved.profile.buildroot.overrides)) {
     const info = await stat(dir).catch(() => undefined);
     if (info?.isDirectory()) continue;

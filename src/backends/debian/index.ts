@@ -19,7 +19,7 @@ import { treeTools } from "./packages.js";
 import { missing, refuseDownload } from "./pool.js";
 import { rootKey } from "./root.js";
 import { lockPackages, recordedLock, refuseSolving } from "./solve.js";
-import { inputsOf, makeRootImage, makeTargetTree, makeTrees } from "./steps.js";
+import { inputsOf, makeRootImage, makeTargetTree, makeTrees, packagesOf } from "./steps.js";
 import { toolsDir } from "./tools-tree.js";
 
 /**
@@ -83,7 +83,12 @@ async function plan({ resolved, options }: BuildRequest): Promise<BackendPlan> {
       title: "Make the root filesystem",
       run: (state, report) => makeRootImage(request, state, report),
     });
-  return { inputs: async () => recorded && inputsOf(recorded, resolved), stops: false, steps };
+  return {
+    inputs: async () => recorded && inputsOf(recorded, resolved),
+    packages: recorded && packagesOf(recorded),
+    stops: false,
+    steps,
+  };
 }
 
 /** The packages of the trees that the cache lacks. */

@@ -134,7 +134,7 @@ async function buildDirFor(builds: string, hostDir: string): Promise<string> {
 }
 
 /** The packages in the image. Packages of the tools tree are not in it. */
-function packagesOf(lock: Lock): readonly BuiltPackage[] {
+export function packagesOf(lock: Lock): readonly BuiltPackage[] {
   const row = ({ name, version, sha256, source }: LockedPackage): BuiltPackage => ({ name, version, sha256, source });
   return [...lock.root, ...lock.kernel].map(row).sort((a, b) => (a.name < b.name ? -1 : 1));
 }

@@ -31,7 +31,7 @@ export interface Feature {
   };
   /** The feature's part in the debian backend. */
   debian: {
-    /** Names of Debian packages. */
+    /** Names of Debian packages, without a version, and without the `+` or `-` with which apt installs or removes a package. */
     packages: string[];
     /** The kernel flavour that the feature needs. `generic` has priority over `cloud`. */
     kernel?: "cloud" | "generic";

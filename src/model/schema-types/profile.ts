@@ -100,7 +100,9 @@ export interface Profile {
     };
     /** Your own makefile, included as BR2_PACKAGE_OVERRIDE_FILE. */
     localMk?: string;
-    /** The address that Buildroot tries first for downloads (BR2_PRIMARY_SITE). */
+    /**
+     * The address that Buildroot tries first for downloads (BR2_PRIMARY_SITE). A `file://` address has an absolute path without `.`, `..`, `%` or empty parts.
+     */
     primarySite?: string;
   };
   /** Settings of the debian backend. */
@@ -109,9 +111,11 @@ export interface Profile {
     suite: string;
     /** The state of the archive to build from: a time stamp of Debian's snapshot service, such as `20260101T000000Z`. */
     snapshot?: string;
-    /** The address of the archive. By default, the apt sources of the host, or else Debian's mirror. */
+    /**
+     * The address of the archive. By default, the apt sources of the host, or else Debian's mirror. A `file://` address has an absolute path without `.`, `..`, `%` or empty parts.
+     */
     mirror?: string;
-    /** Names of Debian packages. */
+    /** Names of Debian packages, without a version, and without the `+` or `-` with which apt installs or removes a package. */
     packages: string[];
     /** The kernel flavour. */
     kernel: "cloud" | "generic";
