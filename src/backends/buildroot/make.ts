@@ -73,7 +73,7 @@ export async function runMake(command: BoundCommand, { log, report, verbose, sig
   const logs = directory === undefined ? [] : ["", "config.log", "CMakeFiles/CMakeError.log"].map((name) => join(directory, name));
   throw new HalError("command", whatFailed(failure), {
     details: linesOf(failure),
-    remedy: [failure.advice, `the full output is in ${log}`, ...logs.filter(existsSync).map((path) => `see also ${path}`)].join("\n  "),
+    remedy: [failure.advice, `the full output is in ${log}`, ...logs.filter(existsSync).map((path) => `see also ${path}`)].join("; "),
   });
 }
 
