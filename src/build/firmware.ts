@@ -6,6 +6,7 @@ import { cacheAt } from "../backends/debian/cache.js";
 import { isBlankStore } from "../codecs/variable-store.js";
 import { sha256File } from "../lib/digest.js";
 import { HalError } from "../lib/errors.js";
+import { inSandbox } from "../lib/namespace.js";
 import { note } from "../lib/terminal.js";
 import { runCommand } from "../lib/tools.js";
 import { nearestOrigin } from "../load/tree.js";
@@ -130,8 +131,11 @@ async function fetchFirmware(resolved: Resolved, wanted: PackagedFirmware, { off
       await runCommand({ tool: "apt-get", args: ["--quiet", "download", which], env: apt.env, cwd: work }, { signal }).catch(explain);
       const deb = (await readdir(work)).find((entry) => entry.startsWith(`${which.split("=")[0]}_`) && entry.endsWith(".deb"));
       if (deb === undefined) throw new HalError("command", `apt-get downloaded no ${which}`);
-      await runCommand({ tool: "dpkg-deb", args: ["--extract", join(work, deb), tree] });
-      return (await runCommand({ tool: "dpkg-deb", args: ["--field", join(work, deb), "Version"] })).stdout.trim();
+      await mkdir(tree, { recursive: true });
+      const dpkgDeb = (...args: readonly string[]) =>
+        runCommand(inSandbox({ tool: "dpkg-deb", args }, { ids: "one", read: [join(work, deb)], write: [tree] }), { signal });
+      await dpkgDeb("--extract", join(work, deb), tree);
+      return (await dpkgDeb("--field", join(work, deb), "Version")).stdout.trim();
     };
     const version = await unpack(wanted.version === undefined ? name : `${name}=${wanted.version}`);
     const firmware = join(tree, firmwarePackages[name].path);

@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { constants, existsSync } from "node:fs";
-import { copyFile, lstat, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { access, copyFile, lstat, mkdir, open, readdir, rename, rm, stat, statfs } from "node:fs/promises";
+import { dirname, isAbsolute, join, resolve } from "node:path";
 import type { Workspace } from "../backends/backend.js";
 import { files } from "../bundle/files.js";
 import { HalError } from "../lib/errors.js";
-import { refuseLink } from "../lib/links.js";
+import { refuseLink, refuseLinks } from "../lib/links.js";
 import { removeTree } from "../lib/namespace.js";
 import { makeDirectory } from "../lib/paths.js";
 import type { Manifest } from "../model/generated.js";
@@ -119,17 +119,28 @@ export async function workDirOf(outDir: string, name: string): Promise<string | 
   return knownWorkDir(own, name, await recordOf(outDir, name));
 }
 
+/** procfs, sysfs, cgroup and cgroup2 (Linux include/uapi/linux/magic.h): for root they look writable. */
+const KERNEL_FILESYSTEMS: ReadonlySet<number> = new Set([0x9fa0, 0x62656572, 0x27e0eb, 0x63677270]);
+
 /**
  * Refuses a place for the image directory whose files a build would delete, or that cannot be a directory.
  * @throws HalError "input"
  */
 export async function refuseTarget(outDir: string, name: string): Promise<void> {
   const { target, own } = pathsOf(outDir, name);
+  // A repository can contain `out` as a link. An absolute path is the caller's own.
+  if (!isAbsolute(outDir) && !outDir.split("/").includes("..")) await refuseLinks(process.cwd(), outDir);
   for (const path of [own, target]) await refuseLink(path);
   const remedy = "give another directory with --out";
   let here = resolve(outDir);
   while (!existsSync(here)) here = dirname(here);
   if (!(await stat(here)).isDirectory()) throw new HalError("input", `${here} is not a directory`, { at: { file: outDir }, remedy });
+  const { type } = await statfs(here);
+  const writable = await access(here, constants.W_OK).then(
+    () => !KERNEL_FILESYSTEMS.has(type),
+    () => false,
+  );
+  if (!writable) throw new HalError("input", `no directory can be created in ${here}`, { at: { file: outDir }, remedy });
   const found: readonly string[] | undefined = await readdir(target).catch((error: NodeJS.ErrnoException) =>
     error.code === "ENOENT" ? [] : undefined,
   );

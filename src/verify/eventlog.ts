@@ -37,7 +37,10 @@ const MOST_LOG_BYTES = 16 * 1024 * 1024;
 export async function verifyEventLog(dir: string, options: EventLogOptions): Promise<Finding[]> {
   const { memory, qemuVersion, firmwareVersion, initrd, uki } = options;
   const described = await readJudgedLaunch(dir);
-  const launch = options.withoutTee ? withoutTee(described) : described;
+  const started = options.withoutTee ? withoutTee(described) : described;
+  // The caller's initrd replaces that of the image, which can be missing.
+  const launch =
+    initrd === undefined || started.initrd === undefined ? started : { ...started, initrd: { ...started.initrd, path: resolve(initrd) } };
   const { name, eventLog } = platforms[launch.platform];
   if (eventLog === undefined)
     throw new HalError("input", `hal cannot read event logs of platform ${name}`, {

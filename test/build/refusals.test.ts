@@ -114,6 +114,8 @@ test.each<readonly [what: string, words: readonly string[], kind: ErrorKind, mes
     /files that hal did not write/,
   ],
   ["--out below a file", ["-p", "dev", ...debian, "-o", "@/a-file/out"], "input", /a-file is not a directory/],
+  ["--out in /proc", ["-p", "dev", ...debian, "-o", "/proc/out"], "input", /no directory can be created in \/proc/],
+  ["--out in /sys", ["-p", "dev", ...debian, "-o", "/sys/a/b"], "input", /no directory can be created in \/sys/],
   ["the second of two profiles", ["-p", "dev", "-p", "@/overridden/p.yaml"], "input", /no-such-directory does not exist/],
 ])("%s is refused by hal build and by its dry run alike, and nothing is written", async (_what, words, kind, message) => {
   const [planned, built] = [await refusal([...words, "--dry-run"]), await refusal(words)];

@@ -5,6 +5,7 @@ import fg from "fast-glob";
 import { sha256 } from "../../lib/digest.js";
 import { HalError } from "../../lib/errors.js";
 import { runOrExplain } from "../../lib/failures.js";
+import { inSandbox } from "../../lib/namespace.js";
 import { cleanEnvironment } from "../../lib/tools.js";
 import type { Modules } from "../../render/modules.js";
 import { type Cache, entry } from "./cache.js";
@@ -79,7 +80,8 @@ export async function moduleFiles(
     for (const name of fresh) wanted.add(name);
     const paths = fresh.map((name) => join(kernel.modulesDir, files.get(name) ?? ""));
     const command = { tool: join(hostDir, "bin/modinfo"), args: paths, env: cleanEnvironment({ LC_ALL: "C" }) };
-    const { stdout } = await runOrExplain(command, "reading module dependencies", { log, signal });
+    const sandboxed = inSandbox(command, { ids: "one", read: [hostDir, kernel.modulesDir], write: [] });
+    const { stdout } = await runOrExplain(sandboxed, "reading module dependencies", { log, signal });
     todo = [...stdout.matchAll(/^depends: +(.*)$/gm)]
       .flatMap(([, list = ""]) => list.split(",").filter((name) => name !== ""))
       .map(moduleName);

@@ -2,7 +2,7 @@ import { chmod, mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { sha256 } from "../../lib/digest.js";
 import { runOrExplain } from "../../lib/failures.js";
-import { inNamespace } from "../../lib/namespace.js";
+import { inSandbox, type Sandbox } from "../../lib/namespace.js";
 import { shellScript } from "../../lib/paths.js";
 import { fill } from "../../render/templates.js";
 import { type Cache, entry, treeOf } from "./cache.js";
@@ -47,10 +47,11 @@ export function toolsTree(lock: Lock, tools: readonly TreeTool[], options: TreeO
   return entry(cache, path, make, options.signal);
 }
 
-/** Unpacks packages into a directory, without running their scripts. */
-export async function unpack(debs: readonly string[], dir: string, { log, signal }: TreeOptions): Promise<void> {
+/** Unpacks packages into a directory, without running their scripts. A fault of dpkg-deb can damage this directory only. */
+export async function unpack(debs: readonly string[], dir: string, { cache, log, signal }: TreeOptions): Promise<void> {
   const args = [shellScript("debian/unpack-packages.sh"), dir, ...debs];
-  await runOrExplain(inNamespace({ tool: "sh", args }), "unpacking packages", { log, signal });
+  const sandbox: Sandbox = { ids: "many", read: [shellScript("debian"), cache.pool], write: [dir] };
+  await runOrExplain(inSandbox({ tool: "sh", args }, sandbox), "unpacking packages", { log, signal });
 }
 
 /**
