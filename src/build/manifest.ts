@@ -9,6 +9,7 @@ import type { Manifest } from "../model/generated.js";
 import type { Described } from "./describe.js";
 import { digestAll } from "./digests.js";
 import { fingerprint } from "./fingerprint.js";
+import { weaknessesOf } from "./release.js";
 
 /** Writes the bill of materials, and the manifest, which lists every other file. */
 export async function writeManifest({ prepared, dir, images }: Described, request: BuildRequest): Promise<Manifest> {
@@ -25,6 +26,7 @@ export async function writeManifest({ prepared, dir, images }: Described, reques
     debug: resolved.profile.debug,
     sourceDateEpoch: resolved.profile.sourceDateEpoch,
     omitted: [...(backend === "debian" ? resolved.debianOmitted : [])],
+    accepted: weaknessesOf(resolved, backend).filter((name) => resolved.profile.accept.includes(name)),
     hal: version,
     inputs: {
       digest,

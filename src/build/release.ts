@@ -1,15 +1,22 @@
-import type { BuildOptions } from "../backends/backend.js";
+import type { BackendName, BuildOptions } from "../backends/backend.js";
+import { backends } from "../backends/index.js";
 import { HalError } from "../lib/errors.js";
 import { nearestOrigin } from "../load/tree.js";
 import { judgeParameter } from "../model/judge-cmdline.js";
 import { platforms } from "../model/platforms/index.js";
 import type { Resolved } from "../model/resolved.js";
+import { type Weakness, weaknesses } from "../model/weaknesses.js";
 import { rootContents } from "../render/root-contents.js";
 import { firmwareFile } from "./firmware.js";
 import { addsConsoleUnit, letsIn, replacesOwnFile, setsPassword, setsUserId } from "./release-contents.js";
 import { weakensKernel } from "./release-kernel.js";
 import { addsRemoteLogin, setsUnknownSymbol } from "./release-packages.js";
 import type { ReleaseRule } from "./release-rule.js";
+
+/** The weaknesses that an image has, whether its profile accepts them or not. */
+export function weaknessesOf({ profile, platform }: Resolved, backend: BackendName): readonly Weakness[] {
+  return backends[backend].hostAml === "runs" && !platforms[platform].coversTables(profile.launch) ? ["host-aml"] : [];
+}
 
 /** Every rule of a release, in the order in which they are checked. */
 const rules: readonly ReleaseRule[] = [
@@ -126,6 +133,16 @@ const rules: readonly ReleaseRule[] = [
   },
 
   // The host's ways into the kernel
+  ({ resolved, options: { backend } }) => {
+    const [weakness] = weaknessesOf(resolved, backend).filter((name) => !resolved.profile.accept.includes(name));
+    return weakness === undefined
+      ? undefined
+      : {
+          why: `the kernel of Debian does not keep the host out: ${weaknesses[weakness]}`,
+          at: "/platform",
+          remedy: `release with the buildroot backend, or accept the weakness: accept: [${weakness}]`,
+        };
+  },
   weakensKernel,
 ];
 

@@ -85,6 +85,7 @@ function summary({ dir, manifest, upToDate }: BuildResult): string {
     manifest.backend,
     ...(manifest.debug ? ["DEBUG: console and login are enabled"] : []),
     ...manifest.omitted.map((name) => `without ${name}`),
+    ...(manifest.accepted ?? []).map((name) => `accepts ${name}`),
   ].join(", ");
   return [`${dir} (${marks})${upToDate ? ": up to date" : ""}`, shortDigests(formatTable(rows))].join("\n");
 }

@@ -1,10 +1,11 @@
 import { isIPv4 } from "node:net";
-import { readLaunch } from "../bundle/documents.js";
+import { readLaunch, readManifest } from "../bundle/documents.js";
 import type { FormatName } from "../launch/formats.js";
 import type { Forward } from "../launch/qemu.js";
 import { endedByItself, runImage } from "../launch/run.js";
 import { HalError } from "../lib/errors.js";
 import { note, print, printJson } from "../lib/terminal.js";
+import { acceptedLines } from "../model/weaknesses.js";
 
 interface Options {
   readonly accel: "auto" | "kvm" | "tcg";
@@ -35,6 +36,7 @@ export async function run(dir: string, options: Options): Promise<void> {
       throw new HalError("input", "--json prints launch.json unchanged", { remedy: "use --print with the other options" });
     return printJson(await readLaunch(dir));
   }
+  for (const line of acceptedLines((await readManifest(dir).catch(() => undefined))?.accepted ?? [])) note(line);
   const { accel, format, signal, firmware, firmwareVars } = options;
   const { text, ended, debug } = await runImage(dir, {
     accel,

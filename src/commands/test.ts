@@ -10,6 +10,7 @@ import { formatSize } from "../lib/size.js";
 import { formatTable, note, print, printJson } from "../lib/terminal.js";
 import { formatCommand } from "../lib/tools.js";
 import { ordinary, platforms } from "../model/platforms/index.js";
+import { acceptedLines } from "../model/weaknesses.js";
 import { PARALLEL_BOOTS } from "../prove/boot-config.js";
 import type { Check } from "../prove/checks/index.js";
 import type { Figures } from "../prove/facts.js";
@@ -47,6 +48,7 @@ export async function test(dir: string, options: Options): Promise<void> {
   const { manifest, promises } = image;
   const tee = platforms[manifest.platform].confidential ? `, without ${manifest.platform} hardware` : "";
   const debug = promises.debug ? "; DEBUG image: console and login enabled" : "";
+  for (const line of acceptedLines(manifest.accepted ?? [])) note(line);
   const boot = { title: `Boot ${promises.name} in QEMU (${accel}${tee}${debug})`, image, accel };
   await (options.tpm ? testTpm : options.hostile ? testHostile : testPromises)(boot, options);
 }

@@ -11,6 +11,7 @@ import { launchRequest } from "../measure/from-bundle.js";
 import { measure, toMeasurements } from "../measure/measure.js";
 import { firmwarePlaceholder } from "../model/firmware-placeholders.js";
 import type { Launch, Manifest, Measurements } from "../model/generated.js";
+import { weaknesses } from "../model/weaknesses.js";
 import { verifyBootImage } from "./boot-image.js";
 import { verifyCommandLine } from "./cmdline.js";
 import { verifyDisk } from "./disk.js";
@@ -113,6 +114,7 @@ function verifyLaunch(manifest: Manifest, launch: Launch): Finding[] {
       ok: true,
       found: "supplied by the launcher; not covered by this directory",
     })),
+    ...(manifest.accepted ?? []).map((name) => ({ what: `accepted weakness ${name}`, ok: true, found: weaknesses[name] })),
     ...(launch.debug ? [{ what: "debug image", ok: true, found: "console and root login are enabled; do not trust it" }] : []),
   ];
 }

@@ -38,6 +38,15 @@ test("a profile that keeps every rule can be released with both backends", async
   expect(await refusal(releasable + firmware, { backend: "debian" })).toBeUndefined();
 });
 
+test("Debian's kernel runs the host's AML, which a release must accept where no register covers the tables", async () => {
+  const sev = `${releasable.replace("extends: tdx", "extends: sev-snp").replace("[network]", "[]")}backends: !replace {}\n`;
+  const pinned = "launch: {firmware: {package: ovmf-amdsev, version: 2025.02-8}, shares: !replace [], forwards: !replace []}\n";
+  expect((await refusal(sev + pinned, { backend: "debian" }))?.message).toMatch(/no register covers the tables/);
+  expect(await refusal(sev + pinned)).toBeUndefined();
+  expect(await refusal(`${sev}${pinned}accept: [host-aml]\n`, { backend: "debian" })).toBeUndefined();
+  expect(await refusal(releasable + firmware, { backend: "debian" })).toBeUndefined();
+});
+
 test("a unit with an option --login can be released", async () => {
   expect(await refusal(`${releasable}${firmware}${unit("ExecStart=/usr/bin/x --login")}\n`)).toBeUndefined();
 });

@@ -29,5 +29,6 @@ export const none: Platform = {
   eventLog: { kind: "tpm", of: "vtpm" },
   evidence: undefined,
   unreleasable: "no hardware protects it",
+  coversTables: () => false,
   unmeasuredDisk: () => undefined,
 };

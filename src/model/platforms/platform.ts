@@ -135,6 +135,8 @@ export interface Platform {
   /** The firmware's event log, and the source of the registers that it explains; undefined if the firmware writes none. */
   readonly eventLog: { readonly kind: EventLogKind; readonly of: MeasuredPlatform } | undefined;
   readonly evidence: EvidenceRules | undefined;
+  /** Whether a register covers the ACPI tables, which the host writes, so that a verifier sees other tables. */
+  readonly coversTables: (settings: LaunchSettings) => boolean;
   /** Why hal refuses to release images for the platform; undefined if it releases them. */
   readonly unreleasable: string | undefined;
   /** A remedy if no register covers the disk that the firmware boots; undefined if a register covers it. */

@@ -145,5 +145,7 @@ export const sevSnp: Platform = {
   eventLog: { kind: "tpm", of: "vtpm" },
   unreleasable: undefined,
   evidence: { kind: "SEV-SNP attestation report", fields: { launchDigest: "MEASUREMENT" } },
+  // With an IGVM file, the firmware measures the tables into PCR 1 of the vTPM.
+  coversTables: ({ igvm }) => igvm !== undefined,
   unmeasuredDisk: ({ igvm }) => (igvm === undefined ? "set boot: direct, or launch.igvm with a vTPM" : undefined),
 };

@@ -101,5 +101,6 @@ export const sev: Platform = {
   eventLog: { kind: "tpm", of: "vtpm" },
   unreleasable: undefined,
   evidence: { kind: "LAUNCH_MEASURE response", fields: { launchDigest: "the digest (GCTX.LD) under the MEASURE field" } },
+  coversTables: () => false,
   unmeasuredDisk: () => "set boot: direct",
 };

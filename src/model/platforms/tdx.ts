@@ -82,5 +82,7 @@ export const tdx: Platform = {
   eventLog: { kind: "ccel", of: "tdx" },
   unreleasable: undefined,
   evidence: { kind: "TDX quote", fields: { mrtd: "MRTD", rtmr1: "RTMR1", rtmr2: "RTMR2" } },
+  // TDVF measures the tables into RTMR0 (TDX Virtual Firmware Design Guide, section 8.3).
+  coversTables: () => true,
   unmeasuredDisk: () => undefined,
 };

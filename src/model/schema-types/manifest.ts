@@ -33,6 +33,10 @@ export interface Manifest {
   sourceDateEpoch: number;
   /** Features that the backend omitted, as the profile allows. */
   omitted: string[];
+  /**
+   * Weaknesses of the image that the profile accepts. `host-aml`: code of the host's ACPI tables can write to the guest's memory, and no register covers the tables.
+   */
+  accepted?: "host-aml"[];
   /** The version of hal. */
   hal: string;
   /** The inputs of the build. */

@@ -145,6 +145,10 @@ export interface Profile {
   };
   /** Add an SSH server. */
   ssh: boolean;
+  /**
+   * Weaknesses that a release may have. `host-aml`: code of the host's ACPI tables can write to the guest's memory, and no register covers the tables.
+   */
+  accept: "host-aml"[];
   /** Enable the console and a root login without a password. Every output records it, and `hal build --release` refuses it. */
   debug: boolean;
   /** How the image is started. */
